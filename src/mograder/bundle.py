@@ -1,4 +1,4 @@
-"""Packs several files as one submission: a zip with a manifest.
+"""Packs several files as one submission, a zip with a manifest, and opens zips that come from anybody.
 
 Invariant: the same files always make the same bytes, so that a repeated submission is recognised; and every name in the
 zip is relative and safe.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import struct
 import unicodedata
 import zipfile
 from collections.abc import Callable, Iterable, Sequence
@@ -21,6 +22,34 @@ MANIFEST = "submission.json"
 MAX_FILES = 1_000
 _EARLIEST = (1980, 1, 1, 0, 0, 0)  # the first time that a zip can state; the real one would change the bytes
 _PIECE = 256 * 1024
+MAX_DIRECTORY = 1024 * 1024
+"""Bytes of the central directory of a zip, its list of files: of more it takes hundreds of times as much memory."""
+_END = struct.Struct("<4s4H2LH")
+
+
+class LongDirectory(zipfile.BadZipFile):
+    """A zip whose list of files is too long to be read."""
+
+
+def open_zip(file: BinaryIO) -> zipfile.ZipFile:
+    """A zip of anybody's, to be read. Raises BadZipFile, LongDirectory before the list of its files is read."""
+    if _directory_size(file) > MAX_DIRECTORY:
+        raise LongDirectory("the list of its files is too long")
+    return zipfile.ZipFile(file)
+
+
+def _directory_size(file: BinaryIO) -> int:
+    """The size of the central directory that the end of a zip states; zipfile reads all of it."""
+    size = file.seek(0, 2)
+    file.seek(max(0, size - 65536 - _END.size))
+    tail = file.read()
+    at = tail.rfind(b"PK\x05\x06")
+    if tail[max(0, at - 20) :].startswith(b"PK\x06\x07"):  # zip64: a second, larger directory
+        return MAX_DIRECTORY + 1
+    try:
+        return int(_END.unpack_from(tail, at)[5]) if at >= 0 else 0
+    except struct.error:
+        raise zipfile.BadZipFile("its end is cut off") from None
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mograder.cli.output import is_sure
+from mograder.client.files import read_foreign
 from mograder.domain.errors import BadRequest, Usage
 from mograder.domain.names import CourseName
 
@@ -86,7 +87,7 @@ def read_table(path: Path, encoding: str | None) -> Sheet:
     from mograder.tables.sheet import read_sheet
 
     try:
-        content = path.read_bytes()
+        content = read_foreign(path, named=True)
         sheet = read_sheet(content, path.name, encoding or "")
         if not sheet.assumed:
             return sheet

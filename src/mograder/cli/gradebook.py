@@ -18,6 +18,7 @@ from mograder.cli.output import STDOUT, check_stdout, is_sure, json_option, note
 from mograder.cli.people import here, members_of, of_section, section_option
 from mograder.client.client import Client, known
 from mograder.client.extract import folder_name
+from mograder.client.files import read_foreign
 from mograder.domain.errors import BadRequest, MethodNotAllowed, MograderError, NetworkFailure, NotFound
 from mograder.domain.grades import GradeEntry
 from mograder.domain.names import counted, printable
@@ -244,7 +245,7 @@ def export_grades(
         sheet = _sheet(client, chosen, section)
     choices, wanted = export.Choices(penalised, drafts), export.ExportFormat(form)
     if template:
-        exported = fill_template(sheet, wanted, choices, template.read_bytes(), column, encoding)
+        exported = fill_template(sheet, wanted, choices, read_foreign(template, named=True), column, encoding)
     else:
         exported = export.export_grades(sheet, wanted, choices)
     target = _write(exported, output)
@@ -315,7 +316,7 @@ def export_feedback(
                 continue
     if not pages:
         raise MograderError(f"there are no feedback pages for {chosen.name!r}")
-    exported = feedback_zip(worksheet.read_bytes(), pages, _labels(chosen), encoding)
+    exported = feedback_zip(read_foreign(worksheet, named=True), pages, _labels(chosen), encoding)
     target = _write(exported, output)
     told = {"file": str(target), "notes": exported.notes}
     written(target, as_json, told, f"{len(pages)} feedback page(s)" + (f" in {target}" if target != STDOUT else ""))

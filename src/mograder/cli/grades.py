@@ -15,6 +15,7 @@ from mograder.cli.gradebook import Upload, check_table
 from mograder.cli.output import is_sure, json_option, note, result
 from mograder.client.client import Client
 from mograder.client.collecting import strangers
+from mograder.client.files import read_foreign
 from mograder.client.settings import feedback_folder
 from mograder.domain.errors import BadName, BadRequest, MograderError
 from mograder.domain.grades import is_page
@@ -128,4 +129,4 @@ def _read_pages(folder: Path) -> dict[str, bytes]:
         note(f"warning: not sent, as they are no pages called USER.html: {_listed(others)}")
     if not found:
         raise MograderError(f"no feedback pages (<user>.html) in {folder}")
-    return {name: path.read_bytes() for name, path in found.items()}
+    return {name: read_foreign(path) for name, path in found.items()}

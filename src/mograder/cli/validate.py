@@ -11,7 +11,7 @@ import click
 from mograder.cli.completion import local_names
 from mograder.cli.output import note, tell
 from mograder.client.extract import folder_name
-from mograder.client.files import replacing
+from mograder.client.files import read_foreign, replacing
 from mograder.course_file import CONFIG_NAME, read_course_file
 from mograder.coursework.releasing import is_name
 from mograder.coursework.validation import Validation
@@ -86,7 +86,7 @@ def _path(word: str) -> Path:
 
 def _read(path: Path) -> Notebook:
     try:
-        return parse(read_text(path.read_bytes()))
+        return parse(read_text(read_foreign(path)))
     except NotebookError as error:
         raise NotebookError(f"{path}:{error.line or 1}: {error.reason}") from None
 

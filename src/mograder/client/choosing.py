@@ -14,7 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
-from mograder.bundle import MANIFEST, Member, check_names, member_name
+from mograder.bundle import MANIFEST, Member, check_names, member_name, open_zip
 from mograder.domain.errors import BadRequest, Usage
 from mograder.domain.files import is_left_behind
 
@@ -66,7 +66,7 @@ def names_in_zip(path: Path) -> list[str]:
     A top folder that holds all files is removed from the names. Raises Usage for a file that is not a zip.
     """
     try:
-        with zipfile.ZipFile(path) as archive:
+        with path.open("rb") as file, open_zip(file) as archive:
             found = [each.filename for each in archive.infolist() if not each.is_dir()]
     except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError):
         raise Usage(f"{path.name} cannot be read as a zip") from None

@@ -22,21 +22,16 @@ from msgspec import UnsetType
 from mograder.client.connection import CHUNK, Answer, Body, Connection, RetryPolicy, announced_length, read_body
 from mograder.client.files import Room
 from mograder.domain.access import Role
-from mograder.domain.errors import NetworkFailure, NotFound, RequestTimeout, VerificationFailed
+from mograder.domain.errors import BadRequest, NetworkFailure, NotFound, RequestTimeout, TooLarge, VerificationFailed
 from mograder.domain.grades import GradeEntry
 from mograder.domain.names import printable
 from mograder.domain.tokens import random_secret
 from mograder.wire import messages
-from mograder.wire.codec import encode_json
+from mograder.wire.codec import MAX_VALUES, decode_json, encode_json
 from mograder.wire.endpoints import BY_NAME, CHECKSUM_HEADER, FILENAME_HEADER, MIB, Content
 from mograder.wire.paths import build_path
 
 MAX_REPLY = 64 * MIB  # bytes of a JSON or HTML answer
-MAX_VALUES = 2_000_000
-"""Values in a JSON answer, each of which takes up to 150 bytes of memory, however short it is on the wire.
-
-The largest honest answer known has 400,000: the grades of 2,000 people with 60 columns and long remarks.
-"""
 MAX_FILE = 2048 * MIB  # bytes of one downloaded file
 FEEDBACK_BATCH = 16 * MIB  # bytes of feedback pages in one request
 
@@ -418,12 +413,11 @@ def known(value: messages.Maybe[Answer]) -> Answer | None:
 
 
 def _document(body: bytes) -> Any:
-    """Raises NetworkFailure for what is not JSON, and before reading it for what may have too many values."""
-    if sum(map(body.count, (b",", b"[", b"{"))) > MAX_VALUES:  # each value follows one of these, or the key of one
-        raise NetworkFailure(f"the server's answer has more than {MAX_VALUES} values")
     try:
-        return msgspec.json.decode(body)
-    except (msgspec.DecodeError, UnicodeError, RecursionError):
+        return decode_json(body, max_values=MAX_VALUES)
+    except TooLarge as error:
+        raise NetworkFailure(f"the server's answer {error.message}") from None
+    except BadRequest:
         raise NetworkFailure("the answer is not JSON: is this a mograder server? check the address") from None
 
 

@@ -21,7 +21,7 @@ from typing import Any
 
 from mograder.client.client import Client, known
 from mograder.client.extract import ENDINGS, kind_of, unpack
-from mograder.client.files import Room, create, replacing, sha256_of
+from mograder.client.files import Room, create, read_foreign_json, replacing, sha256_of
 from mograder.client.trust import inside
 from mograder.domain.errors import MograderError, NetworkFailure, NotFound, Unauthenticated
 from mograder.domain.names import Username, parse_owner
@@ -182,7 +182,7 @@ class _Memory:
         self._path = inside(folder, Path(".mograder", "collected.json"))
         self._known: dict[str, dict[str, Any]] = {}
         with contextlib.suppress(OSError, ValueError):
-            record = json.loads(self._path.read_bytes())
+            record = read_foreign_json(self._path)
             if isinstance(record, dict):
                 self._known = {
                     user: value for user, value in record.items() if isinstance(value, dict) and _is_user(user)

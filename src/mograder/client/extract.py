@@ -16,6 +16,7 @@ import zipfile
 import zlib
 from pathlib import Path, PurePosixPath
 
+from mograder.bundle import open_zip
 from mograder.client.files import Room
 from mograder.client.trust import harmless_name
 from mograder.domain.errors import VerificationFailed
@@ -123,7 +124,7 @@ def kind_of(path: Path, ending: str) -> tuple[str, str]:
 def _is_document(path: Path) -> bool:
     """Whether a zip is a file of an office program."""
     try:
-        with zipfile.ZipFile(path) as opened:
+        with path.open("rb") as file, open_zip(file) as opened:
             return "[Content_Types].xml" in opened.namelist()
     except _DAMAGED:
         return False
@@ -136,7 +137,7 @@ def unpack(archive: Path, folder: Path, name: str, room: Room) -> list[PurePosix
     or names that lead outside, and OSError if `room` is used up; then the caller must delete `folder`.
     """
     try:
-        with zipfile.ZipFile(archive) as opened:
+        with archive.open("rb") as file, open_zip(file) as opened:
             return _unpack(opened, archive, folder, printable(name), room)
     except _DAMAGED as error:
         raise VerificationFailed(f"{printable(name)!r} is not a sound zip file: {printable(str(error))}") from None

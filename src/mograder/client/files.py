@@ -8,11 +8,13 @@ import hashlib
 import os
 import secrets
 import shutil
+import stat
 import threading
 from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
+from mograder.domain.errors import MograderError
 from mograder.permissions import private_mode
 
 MIB = 1024 * 1024
@@ -20,6 +22,40 @@ LEFT_FREE = 1024 * MIB
 """Bytes of a disk that downloads leave free; of a disk that is smaller than 20 times that, a twentieth."""
 ALWAYS_TAKEN = 64 * MIB
 """Bytes that are downloaded however little is free: a notebook has room on a disk that is nearly full."""
+
+
+MAX_FOREIGN = 64 * MIB
+"""Bytes of a file that is read whole, whoever made it."""
+
+
+def read_foreign(path: Path, limit: int = MAX_FOREIGN, named: bool = False) -> bytes:
+    """The bytes of a file that anybody may have put there.
+
+    Raises OSError, also for a pipe or a device, which may never end, and for more than `limit` bytes. A file that was
+    `named` on the command line may be a pipe: the shell makes one of `<(…)`.
+    """
+    with open(path, "rb", opener=None if named else _at_once) as file:
+        if not named and not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            raise OSError(errno.EINVAL, "not a file", str(path))
+        content = file.read(limit + 1)
+    if len(content) > limit:
+        raise OSError(errno.EFBIG, f"larger than {limit // MIB} MiB", str(path))
+    return content
+
+
+def _at_once(name: str, flags: int) -> int:
+    """Opens a file as usual, but waits for nobody at the other end of a pipe."""
+    return os.open(name, flags | getattr(os, "O_NONBLOCK", 0))
+
+
+def read_foreign_json(path: Path) -> Any:
+    """What a file of JSON holds. Raises OSError as `read_foreign` does, and ValueError for what is no sound JSON."""
+    from mograder.wire.codec import MAX_VALUES, decode_json  # most commands read none
+
+    try:
+        return decode_json(read_foreign(path), max_values=MAX_VALUES)
+    except MograderError as error:
+        raise ValueError(error.message) from None
 
 
 def sha256_of(path: Path) -> str:

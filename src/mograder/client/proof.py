@@ -14,12 +14,12 @@ from typing import Any
 import click
 
 from mograder.client.client import Client
-from mograder.client.files import replacing
+from mograder.client.files import MIB, read_foreign, replacing
 from mograder.domain import deadlines
 from mograder.domain.errors import BadRequest, MograderError, NotFound, Usage, VerificationFailed
 from mograder.signing import Ed25519Signer
 from mograder.wire import messages
-from mograder.wire.codec import decode_json
+from mograder.wire.codec import MAX_VALUES, decode_json
 
 
 class KnownKeys:
@@ -139,20 +139,20 @@ _STATED = ("user", "assignment", "attempt", "version", "sha256", "size", "receiv
 def read_receipt(path: Path) -> KeptReceipt:
     """The receipt in `path`: JSON as the client stores it, or the bare JWS. Raises Usage for anything else."""
     try:
-        content = path.read_bytes()
+        content = read_foreign(path)
         if not content.lstrip().startswith(b"{"):
             header, payload, signature = content.decode("ascii").strip().split(".")
             return KeptReceipt(path, f"{header}.{payload}.{signature}")
-        document = decode_json(content, dict[str, Any])
+        document = decode_json(content, dict[str, Any], MAX_VALUES)
         said = {name: document[name] for name in _STATED if name in document}
         return KeptReceipt(path, str(document["receipt"]), str(document.get("server", "")), said)
-    except (ValueError, KeyError, MograderError):
+    except (OSError, ValueError, KeyError, MograderError):
         raise Usage(f"{path} holds no receipt") from None
 
 
 def read_keys(path: Path) -> Ed25519Signer:
     """The keys of a JWK Set (or one JWK, or PEMs). Raises Usage."""
-    content = path.read_bytes()
+    content = read_foreign(path, MIB, named=True)
     try:
         return Ed25519Signer(content if content.startswith(b"-----") else decode_json(content, dict[str, Any]))
     except (ValueError, BadRequest) as error:

@@ -12,15 +12,15 @@ from pathlib import Path
 from typing import Any
 
 from mograder.client.extract import folder_name
-from mograder.client.files import replacing
+from mograder.client.files import read_foreign, replacing
 from mograder.client.proof import KeptReceipt, read_receipt
 from mograder.client.trust import inside
-from mograder.domain.errors import BadRequest, Usage, VerificationFailed
+from mograder.domain.errors import BadRequest, TooLarge, Usage, VerificationFailed
 from mograder.domain.marks import in_words
 from mograder.domain.result_statement import KIND, ResultStatement
 from mograder.signing import Ed25519Signer
 from mograder.wire import records
-from mograder.wire.codec import decode_json
+from mograder.wire.codec import MAX_VALUES, decode_json
 
 RESULTS = ".mograder/results"
 """The folder of results, beside the submission, like that of receipts."""
@@ -60,8 +60,8 @@ class KeptResult:
 def read_result(path: Path) -> KeptResult:
     """The result in `path`. Raises Usage if it holds none."""
     try:
-        document = decode_json(path.read_bytes(), dict[str, Any])
-    except (OSError, BadRequest):
+        document = decode_json(read_foreign(path), dict[str, Any], MAX_VALUES)
+    except (OSError, BadRequest, TooLarge):
         raise Usage(f"{path} holds no result") from None
     if isinstance(document.get("record"), dict) and "signed" in document:
         return KeptResult(path, str(document["signed"]), said=document["record"])

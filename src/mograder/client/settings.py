@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from mograder.client.extract import folder_name
+from mograder.client.files import read_foreign
 from mograder.client.trust import CONFIG_NAME, named_folder
 from mograder.domain.errors import Usage
 from mograder.text import person_text
@@ -33,10 +34,7 @@ def read_settings(folder: Path) -> Settings:
     """The settings of the mograder.toml in `folder`, defaults without one. Raises Usage if it cannot be parsed."""
     path = folder / CONFIG_NAME
     try:
-        if path.exists() and not path.is_file():
-            raise Usage(f"{path} is not a file")
-        with path.open("rb") as file:
-            document = parse_foreign(file.read(MAX_SIZE + 1))
+        document = parse_foreign(read_foreign(path, MAX_SIZE))
     except FileNotFoundError:
         return Settings()
     except (OSError, ValueError) as error:

@@ -20,7 +20,7 @@ import msgspec
 
 from mograder.client.client import Client, Progress, known
 from mograder.client.extract import Places, folder_name, safe_name, unpack
-from mograder.client.files import replacing, sha256_of
+from mograder.client.files import read_foreign_json, replacing, sha256_of
 from mograder.client.trust import inside
 from mograder.domain.receipts import stem_of
 from mograder.wire import messages
@@ -66,7 +66,7 @@ class Release:
         self._archives: dict[str, dict[str, Any]] = {}
         # Without a readable record, every file counts as changed by the student, so nothing is overwritten.
         with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
-            record = json.loads(self._path.read_bytes())
+            record = read_foreign_json(self._path)
             self._files, self._archives = dict(record["files"]), dict(record["archives"])
 
     def save(self) -> None:

@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mograder.client.files import sha256_of
+from mograder.client.files import read_foreign, sha256_of
 from mograder.coursework.autograding import Exam, Runs, Show
 from mograder.coursework.folders import GradingFolders
 from mograder.coursework.opening import graded_notebook
@@ -159,7 +159,7 @@ def what_grading_lacks() -> str:
 def source_text(path: Path) -> str:
     """The text of a source notebook. Raises Usage with the path if it cannot be read."""
     try:
-        content = path.read_bytes()
+        content = read_foreign(path)
     except OSError as error:
         raise Usage(f"{path} cannot be read: {error.strerror}") from None
     with _naming(path):

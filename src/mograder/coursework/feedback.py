@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from mograder.client.files import replacing, sha256_of
+from mograder.client.files import read_foreign, replacing, sha256_of
 from mograder.coursework.autograding import details
 from mograder.coursework.folders import GradingFolders, ToGrade
 from mograder.coursework.records import read_record
@@ -43,7 +43,7 @@ def marks_file(folders: GradingFolders, assignment: str) -> Path:
 def load_marks(path: Path, questions: Sequence[Question]) -> dict[str, Given]:
     """The marks by hand, by student; empty if there is no table. Raises Unreadable with the line that is wrong."""
     try:
-        return read_marks(person_text(path.read_bytes()), questions)
+        return read_marks(person_text(read_foreign(path)), questions)
     except FileNotFoundError:
         return {}
     except (BadRequest, ValueError) as error:

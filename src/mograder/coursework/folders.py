@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import glob
-import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +12,7 @@ from typing import Any
 import click
 
 from mograder import course_file
-from mograder.client.files import sha256_of
+from mograder.client.files import read_foreign_json, sha256_of
 from mograder.course_file import CONFIG_NAME, CourseFile
 from mograder.domain import deadlines
 from mograder.domain.assignments import LatePolicy, Rules
@@ -193,7 +192,7 @@ def _read_key(path: Path) -> Ed25519Signer:
 def _collected(folder: Path) -> dict[str, dict[str, Any]]:
     """What `fetch-submissions` noted about the submissions in a folder, by user."""
     with contextlib.suppress(OSError, ValueError):
-        noted = json.loads((folder / ".mograder" / "collected.json").read_bytes())
+        noted = read_foreign_json(folder / ".mograder" / "collected.json")
         if isinstance(noted, dict):
             return {user: each for user, each in noted.items() if isinstance(each, dict)}
     return {}

@@ -8,7 +8,7 @@ import zipfile
 import zlib
 from collections.abc import Sequence
 
-from mograder.bundle import MANIFEST
+from mograder.bundle import MANIFEST, open_zip
 from mograder.domain.names import printable
 
 LARGEST_NOTEBOOK = 16 * 1024 * 1024
@@ -38,7 +38,7 @@ def notebook_in(content: bytes, filename: str, wanted: str, named: bool) -> tupl
     if not content.startswith(_ZIP):
         return content, filename
     try:
-        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        with open_zip(io.BytesIO(content)) as archive:
             entry = _find([each for each in archive.infolist() if not each.is_dir()], wanted, named)
             with archive.open(entry) as opened:
                 found = opened.read(LARGEST_NOTEBOOK + 1)

@@ -10,11 +10,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from mograder.client.files import replacing
-from mograder.domain.errors import BadRequest, Usage, VerificationFailed
+from mograder.client.files import read_foreign, replacing
+from mograder.domain.errors import BadRequest, MograderError, TooLarge, Usage, VerificationFailed
 from mograder.domain.grading_record import GradingRecord
 from mograder.signing import Ed25519Signer
-from mograder.wire.codec import decode_json
+from mograder.wire.codec import MAX_VALUES, decode_json
 from mograder.wire.records import KIND, claims_of, record_of
 
 
@@ -52,10 +52,10 @@ def write_record(path: Path, record: GradingRecord, signer: Ed25519Signer) -> No
 def read_record(path: Path) -> KeptRecord:
     """The record in `path`, not verified. Raises Usage if the file holds none."""
     try:
-        document = decode_json(path.read_bytes(), dict[str, Any])
+        document = decode_json(read_foreign(path), dict[str, Any], MAX_VALUES)
         return KeptRecord(path, record_of(document["record"]), str(document["signed"]))
-    except (BadRequest, KeyError, TypeError, AttributeError) as error:
-        reason = f": {error.message}" if isinstance(error, BadRequest) else ""
+    except (MograderError, KeyError, TypeError, AttributeError) as error:
+        reason = f": {error.message}" if isinstance(error, MograderError) else ""
         raise Usage(f"{path} holds no grading record{reason}") from None
 
 
@@ -64,8 +64,8 @@ def holds_record(path: Path) -> bool:
     if path.suffix != ".json" or not path.is_file():
         return False
     try:
-        return {"record", "signed"} <= set(decode_json(path.read_bytes(), dict[str, Any]))
-    except BadRequest:
+        return {"record", "signed"} <= set(decode_json(read_foreign(path), dict[str, Any], MAX_VALUES))
+    except (OSError, BadRequest, TooLarge):
         return False
 
 

@@ -11,7 +11,7 @@ from io import BytesIO
 from pathlib import Path, PurePosixPath
 
 from mograder import course_file
-from mograder.client.files import replacing
+from mograder.client.files import read_foreign, replacing
 from mograder.domain.errors import BadName, BadRequest, NotFound, Usage
 from mograder.domain.names import AssignmentName, counted
 from mograder.notebook.cells import NotebookError, parse, read_text, text_bytes
@@ -102,7 +102,7 @@ def plan(found: SourceFolder, target: Path, *, lecture: bool = False, submit_url
     wrong: list[str] = []
     for path in found.notebooks:
         try:
-            source = read_source(read_text(path.read_bytes()), found.assignment)
+            source = read_source(read_text(read_foreign(path)), found.assignment)
             made = make_release(source, lecture=lecture, submit_url=submit_url)
         except SourceErrors as error:
             wrong += [f"{path}:{mistake.line}: {mistake.message}" for mistake in error.mistakes]
@@ -110,7 +110,7 @@ def plan(found: SourceFolder, target: Path, *, lecture: bool = False, submit_url
             wrong.append(f"{path}:{error.line or 1}: {error.reason}")
         else:
             notebooks.append(ReleasedNotebook(path, source, made.text, made.solutions, made.hidden_tests))
-    others = {name: (found.folder / name).read_bytes() for name in found.others}
+    others = {name: read_foreign(found.folder / name) for name in found.others}
     wrong += _markers_in(others, found.folder)
     for each in notebooks:
         wrong += _leaks_of(each, others, found.folder)
@@ -123,7 +123,7 @@ def plan(found: SourceFolder, target: Path, *, lecture: bool = False, submit_url
 
 
 def _as_source(made: ReleasedNotebook) -> bytes:
-    return text_bytes(made.text, made.path.read_bytes())
+    return text_bytes(made.text, read_foreign(made.path))
 
 
 def write(planned: Planned) -> tuple[Path, ...]:
@@ -191,7 +191,7 @@ def _is_notebook(path: Path) -> bool:
     given out as data.
     """
     try:
-        parse(read_text(path.read_bytes()))
+        parse(read_text(read_foreign(path)))
     except NotebookError as error:
         return "not a marimo notebook" not in error.reason and "is empty" not in error.reason
     return True

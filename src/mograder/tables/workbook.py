@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
+from mograder.bundle import open_zip
 from mograder.domain.errors import BadRequest, TooLarge
 from mograder.tables.cells import is_formula, parse_grade, plain
 
@@ -31,7 +32,7 @@ def is_workbook(content: bytes) -> bool:
     if not content.startswith(b"PK\x03\x04"):
         return False
     try:
-        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        with open_zip(io.BytesIO(content)) as archive:
             return _CONTENT_TYPES in archive.namelist() and any(name.startswith("xl/") for name in archive.namelist())
     except (zipfile.BadZipFile, ValueError, NotImplementedError):
         return False
@@ -55,7 +56,7 @@ def read_workbook(content: bytes, max_rows: int, max_cells: int, max_cell: int) 
 def _check_sizes(content: bytes) -> bool:
     """Whether a sheet has formulas. What zipfile unpacks is never more than the archive announces."""
     try:
-        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        with open_zip(io.BytesIO(content)) as archive:
             members = archive.infolist()
             if len(members) > MAX_MEMBERS or sum(each.file_size for each in members) > MAX_UNPACKED:
                 raise TooLarge(f"the Excel workbook unpacks to more than {MAX_UNPACKED} bytes: save the table as CSV")

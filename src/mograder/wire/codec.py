@@ -6,14 +6,24 @@ from typing import Any
 
 import msgspec
 
-from mograder.domain.errors import BadRequest
+from mograder.domain.errors import BadRequest, TooLarge
+
+MAX_VALUES = 2_000_000
+"""Values in JSON of anybody's, each of which takes up to 150 bytes of memory, however few bytes of JSON it has.
+
+The largest honest answer known has 400,000: the grades of 2,000 people with 60 columns and long remarks.
+"""
 
 
-def decode_json(body: bytes, kind: Any = Any) -> Any:
+def decode_json(body: bytes, kind: Any = Any, max_values: int | None = None) -> Any:
     """`body` as a value of `kind`, a type of `messages`; by default any JSON value.
 
-    Raises BadRequest that says what is wrong, also for JSON that is nested too deeply.
+    Raises BadRequest that says what is wrong, also for JSON that is nested too deeply, and TooLarge, before it is read,
+    for JSON that may have more than `max_values` values.
     """
+    # Each value follows one of these, or the key of one.
+    if max_values is not None and sum(map(body.count, (b",", b"[", b"{"))) > max_values:
+        raise TooLarge(f"has more than {max_values} values")
     try:
         return msgspec.json.decode(body, type=kind)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:

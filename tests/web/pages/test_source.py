@@ -7,9 +7,10 @@ import zipfile
 
 import pytest
 
+from mograder.bundle import MAX_DIRECTORY
 from mograder.domain.files import StoredFile
 from mograder.web.pages.highlight import MOST_TOKENS
-from mograder.web.pages.source import DIRECTORY, MOST_LISTED, SHOWN, look_into
+from mograder.web.pages.source import MOST_LISTED, SHOWN, look_into
 
 
 def file(content: bytes) -> StoredFile:
@@ -91,7 +92,7 @@ def test_a_hostile_file_is_shown_within_bounds(content: bytes, shows: str) -> No
     opened = Counted(content)
     hostile = StoredFile("alice.py", len(content), 0, "", opener=lambda: (hostile, opened))
     found = look_into(hostile)
-    assert opened.count <= SHOWN + 2 * DIRECTORY + 3 * 65536
+    assert opened.count <= SHOWN + 2 * MAX_DIRECTORY + 3 * 65536
     assert bool(getattr(found, shows))
     assert len(found.source or "") <= 8 * SHOWN
     assert (found.source or "").count("<") <= 2 * MOST_TOKENS
@@ -116,7 +117,7 @@ def test_a_hostile_zip_is_read_up_to_a_bound(names: list[str]) -> None:
     opened = Counted(archive(names))
     hostile = StoredFile("alice.py", len(opened.getvalue()), 0, "", opener=lambda: (hostile, opened))
     found = look_into(hostile)
-    assert opened.count <= SHOWN + 2 * DIRECTORY + 3 * 65536
+    assert opened.count <= SHOWN + 2 * MAX_DIRECTORY + 3 * 65536
     assert len(found.files) <= MOST_LISTED
     assert found.problem or found.cut
 
@@ -125,6 +126,6 @@ def test_a_zip_that_is_broken_or_holds_too_much_is_said_to_be() -> None:
     whole = archive(["work.py"])
     assert "damaged" in look_into(file(whole[:40])).problem
     at = whole.rindex(b"PK\x05\x06")
-    huge = whole[: at + 12] + (DIRECTORY + 1).to_bytes(4, "little") + whole[at + 16 :]
+    huge = whole[: at + 12] + (MAX_DIRECTORY + 1).to_bytes(4, "little") + whole[at + 16 :]
     assert "too many" in look_into(file(huge)).problem
     assert "too many" in look_into(file(whole[:at] + b"PK\x06\x07" + bytes(16) + whole[at:])).problem

@@ -12,6 +12,7 @@ from typing import BinaryIO
 
 from markupsafe import Markup
 
+from mograder.bundle import LongDirectory, open_zip
 from mograder.domain.files import StoredFile
 from mograder.notebook.cells import NotebookError, parse
 from mograder.web.pages.highlight import highlight_python
@@ -21,11 +22,6 @@ SHOWN = 256 * 1024
 
 MOST_LISTED = 1000
 """Files of a zip that are listed."""
-
-DIRECTORY = 1024 * 1024
-"""Bytes of the central directory of a zip; a larger one is not read."""
-
-_END = struct.Struct("<4s4H2LH")
 
 
 @dataclass(frozen=True)
@@ -84,21 +80,10 @@ def _cells(text: str) -> tuple[tuple[str, Markup], ...]:
 
 def _listed(opened: BinaryIO) -> Contents:
     try:
-        if _directory_size(opened) > DIRECTORY:
-            return Contents(problem="this zip holds too many files to list: download it to look at it")
-        with zipfile.ZipFile(opened) as archive:
+        with open_zip(opened) as archive:
             entries = [(each.filename, each.file_size) for each in archive.infolist() if not each.is_dir()]
+    except LongDirectory:
+        return Contents(problem="this zip holds too many files to list: download it to look at it")
     except (zipfile.BadZipFile, struct.error, OSError, ValueError, EOFError, NotImplementedError):
         return Contents(problem="this zip is damaged: download it to look at it")
     return Contents(files=tuple(entries[:MOST_LISTED]), cut=len(entries) > MOST_LISTED)
-
-
-def _directory_size(opened: BinaryIO) -> int:
-    """The size of the central directory that the end of a zip states; zipfile reads all of it."""
-    size = opened.seek(0, 2)
-    opened.seek(max(0, size - 65536 - _END.size))
-    tail = opened.read()
-    at = tail.rfind(b"PK\x05\x06")
-    if tail[max(0, at - 20) :].startswith(b"PK\x06\x07"):  # zip64: a second, larger directory
-        return DIRECTORY + 1
-    return int(_END.unpack_from(tail, at)[5]) if at >= 0 else 0
