@@ -15,9 +15,10 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 import msgspec
 
 from mograder.domain import deadlines
-from mograder.domain.allowance import Allowance
+from mograder.domain.allowance import MAX_ATTEMPTS, MAX_PER_HOUR, MAX_PERSON_BYTES, MIB, Allowance
 from mograder.domain.assignments import (
     EDIT_PLACEHOLDERS,
+    REGRADE_DAYS,
     CountingRule,
     Plan,
     PlannedQuestion,
@@ -34,9 +35,6 @@ from mograder.domain.names import AssignmentName
 from mograder.text import DecodedText, decode, decode_certain
 
 CONFIG_NAME = "mograder.toml"
-
-
-MIB = 1024 * 1024
 
 
 @dataclass(frozen=True)
@@ -146,9 +144,9 @@ class _Server:
     grading_workers: int | None = None
     enrollment_code: str | None = None
     max_people: int | None = None
-    max_per_hour: int = Allowance.per_hour
-    max_attempts: int = Allowance.attempts
-    max_person_mb: int = Allowance.size // MIB
+    max_per_hour: int = MAX_PER_HOUR
+    max_attempts: int = MAX_ATTEMPTS
+    max_person_mb: int = MAX_PERSON_BYTES // MIB
     store: str | None = None
 
 
@@ -163,7 +161,7 @@ class _Penalties:
 
 @dataclass(frozen=True)
 class _Marking:
-    regrade_days: float = Plan.regrade_days
+    regrade_days: float = REGRADE_DAYS
     letters: dict[str, float] = field(default_factory=dict)
 
 

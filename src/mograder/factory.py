@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, TypeGuard
 
 from mograder import config, course_file
 from mograder.domain.access import COURSE_INSTRUCTOR
+from mograder.domain.allowance import MIB
 from mograder.domain.audit import Event
 from mograder.domain.course import Course
 from mograder.domain.errors import BadName, Unreadable, Usage
@@ -62,7 +63,7 @@ def _course(store: Store, enrollment_code: str, max_upload: int) -> Course:
 
         return record_of(signer.verify(text, KIND))
 
-    return Course(store, signer, config.utc_now, enrollment_code.strip(), max_upload * course_file.MIB, read_record)
+    return Course(store, signer, config.utc_now, enrollment_code.strip(), max_upload * MIB, read_record)
 
 
 def rotate_signing_key(folder: Path | str) -> str:

@@ -13,6 +13,9 @@ from mograder.domain.names import counted
 HOUR = 60 * deadlines.MINUTE
 MIB = 1024 * 1024
 
+MAX_PER_HOUR, MAX_ATTEMPTS, MAX_PERSON_BYTES = 240, 2000, 2048 * MIB
+"""The default limits of one person: submissions an hour, attempts at one assignment, bytes in the course."""
+
 
 @dataclass(frozen=True)
 class Usage:
@@ -91,9 +94,9 @@ class Allowance:
     `here` limits the attempts at the assignment within an hour, None for no such limit. `zone` is used in messages.
     """
 
-    per_hour: int = 240
-    attempts: int = 2000
-    size: int = 2048 * MIB
+    per_hour: int = MAX_PER_HOUR
+    attempts: int = MAX_ATTEMPTS
+    size: int = MAX_PERSON_BYTES
     here: HourlyBound | None = None
     zone: tzinfo = UTC
 

@@ -157,6 +157,9 @@ class CountingRule(StrEnum):
     ON_TIME = "on-time"
 
 
+REGRADE_DAYS: float = 7
+"""Days in which a released mark can be disputed, by default."""
+
 EDIT_PLACEHOLDERS = ("content_lz", "url", "filename", "assignment")
 """The placeholders (in braces) of a template: the file's text, LZ-String compressed for a URL; percent-encoded, the
 address and the name of the file, and the name of the assignment."""
@@ -210,7 +213,7 @@ class Plan:
     edit_links: Mapping[str, str] = field(default_factory=dict)
     max_people: int = 2000
     allowance: Allowance = field(default_factory=Allowance)
-    regrade_days: float = 7
+    regrade_days: float = REGRADE_DAYS
     letters: LetterScale = field(default_factory=LetterScale)
     per_hour: int | None = None
     results: ResultsShown | None = None

@@ -12,7 +12,6 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import ExitStack, contextmanager
-from importlib import resources
 from pathlib import Path
 from queue import SimpleQueue
 from typing import Any, Generic, TypeVar
@@ -31,11 +30,12 @@ MIGRATIONS = tuple(f"ledger_{number:03}.sql" for number in range(1, 20))
 
 
 def migrate(connection: sqlite3.Connection) -> None:
-    """Bring a ledger's schema up to date, each step in its own transaction."""
+    """Bring a ledger's schema up to date, in one transaction."""
     version = connection.execute("PRAGMA user_version").fetchone()[0]
-    for number, name in enumerate(MIGRATIONS[version:], version + 1):
-        script = resources.files(__package__).joinpath(name).read_text()
-        connection.executescript(f"BEGIN IMMEDIATE;\n{script}\nPRAGMA user_version = {number};\nCOMMIT;")
+    if steps := [Path(__file__).with_name(name).read_text() for name in MIGRATIONS[version:]]:
+        connection.executescript(
+            "\n".join(("BEGIN IMMEDIATE;", *steps, f"PRAGMA user_version = {len(MIGRATIONS)};", "COMMIT;"))
+        )
 
 
 class _Entry(Generic[T]):
