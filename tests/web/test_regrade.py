@@ -26,7 +26,7 @@ def seen(page: str, path: str) -> str:
 def test_it_is_said_what_happens_to_marks_that_are_released() -> None:
     assert "stay until you" in render(SAMPLES["regrade-done"])
     at_once = render(SAMPLES["regrade-at-once"])
-    assert ("stay until you" in at_once, "follow, also where they are released" in at_once) == (False, True)
+    assert ("stay until you" in at_once, "change with them, even where they are released" in at_once) == (False, True)
 
 
 def test_what_was_shown_is_applied_or_dropped_and_anything_else_is_shown_again(desk: Course) -> None:

@@ -160,7 +160,9 @@ def test_each_worker_keeps_the_configuration_that_it_last_read(course_folder: Pa
     with running(course_folder, "--workers", "2") as server:
         (course_folder.parent / "mograder.toml").write_text("title = ")
         for number in range(20):
-            with httpx2.Client(base_url=server.url) as client:  # another connection may reach another process
+            with httpx2.Client(
+                base_url=server.url, timeout=PATIENCE
+            ) as client:  # a connection of its own: at any process
                 reply = client.post(
                     "/assignments/hw1/submit?user=alice", content=b"%d" % number, headers=server.bearer("alice")
                 )

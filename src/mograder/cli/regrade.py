@@ -40,7 +40,7 @@ def regrade(
     assignment: str, place: Path | str, sources: Path | None, user: str, twice: bool, applied: bool, jobs: int,
     as_json: bool,
 ) -> None:  # fmt: skip
-    """Grade again what counts of everybody for ASSIGNMENT with the tests as they are now, and show what changes.
+    """Grade everybody's submission that counts for ASSIGNMENT again with the current tests, and show what changes.
 
     Nothing changes before you say yes, or give --apply. Then students see the new results. Earlier results stay in the
     history, and so do marks that were given by hand. Submissions that come in later are graded with the new tests.

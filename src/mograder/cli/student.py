@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import re
-import tomllib
 import webbrowser
 from dataclasses import replace
 from pathlib import Path
@@ -17,7 +16,7 @@ from mograder.cli.output import note, tell
 from mograder.client.connection import normalise_url
 from mograder.client.extract import folder_name
 from mograder.client.files import replacing
-from mograder.client.settings import read_settings
+from mograder.client.settings import parse_foreign, read_settings
 from mograder.client.trust import login_page
 from mograder.domain.errors import Unauthenticated, Usage
 
@@ -29,9 +28,9 @@ from mograder.domain.errors import Unauthenticated, Usage
 def student(place: str, headless: bool, server: Server) -> None:
     """Open your page of a course in the browser, logged in.
 
-    With a URL the course is remembered in the folder mograder-TITLE, in its mograder.toml; with that FOLDER, or in it,
-    the page opens again. You are logged in by the token of mograder https login, through a link that is good once and
-    for a few minutes. Log in first: without a login nothing is made or opened.
+    With a URL, the course is remembered in the mograder.toml of a new folder mograder-TITLE. With that FOLDER, or in
+    it, the page opens again. You are logged in by the token of mograder https login, through a link that works once
+    and for a few minutes. Log in first: without a login nothing is made or opened.
 
     \b
     Examples:
@@ -50,7 +49,7 @@ def student(place: str, headless: bool, server: Server) -> None:
     if headless:
         tell(link)
     elif not webbrowser.open(link):
-        note("no browser could be opened; open this link, which is good once:")
+        note("no browser could be opened; open this link, which works once:")
         tell(link)
 
 
@@ -60,8 +59,8 @@ def _remember(server: Server) -> Path:
     with server.open(address, None) as client:
         text = client.configuration()
     try:
-        title = str(tomllib.loads(text).get("title") or "course")
-    except tomllib.TOMLDecodeError:
+        title = str(parse_foreign(text.encode()).get("title") or "course")
+    except ValueError:
         raise Usage(f"{address} does not look like a mograder server: check the address") from None
     slug = re.sub(r"\W+", "-", title.casefold()).strip("-") or "course"
     folder = Path(folder_name(f"mograder-{slug}"))

@@ -20,6 +20,7 @@ import msgspec
 from msgspec import UnsetType
 
 from mograder.client.connection import CHUNK, Answer, Body, Connection, RetryPolicy, announced_length, read_body
+from mograder.client.files import Room
 from mograder.domain.access import Role
 from mograder.domain.errors import NetworkFailure, NotFound, RequestTimeout, VerificationFailed
 from mograder.domain.grades import GradeEntry
@@ -31,6 +32,11 @@ from mograder.wire.endpoints import BY_NAME, CHECKSUM_HEADER, FILENAME_HEADER, M
 from mograder.wire.paths import build_path
 
 MAX_REPLY = 64 * MIB  # bytes of a JSON or HTML answer
+MAX_VALUES = 2_000_000
+"""Values in a JSON answer, each of which takes up to 150 bytes of memory, however short it is on the wire.
+
+The largest honest answer known has 400,000: the grades of 2,000 people with 60 columns and long remarks.
+"""
 MAX_FILE = 2048 * MIB  # bytes of one downloaded file
 FEEDBACK_BATCH = 16 * MIB  # bytes of feedback pages in one request
 
@@ -94,6 +100,8 @@ class Client:
             verify,
         )  # fmt: skip
         self.url = self._connection.url
+        self.room = Room()
+        """For everything that this client downloads, and what is unpacked of it."""
 
     def __enter__(self) -> Self:
         return self
@@ -358,6 +366,7 @@ class Client:
                 length += len(chunk)
                 if length > limit:
                     raise VerificationFailed(f"{printable(name)!r} is longer than the {limit} bytes it should have")
+                self.room.take(len(chunk), target)
                 digest.update(chunk)
                 target.write(chunk)
                 if progress:
@@ -409,6 +418,9 @@ def known(value: messages.Maybe[Answer]) -> Answer | None:
 
 
 def _document(body: bytes) -> Any:
+    """Raises NetworkFailure for what is not JSON, and before reading it for what may have too many values."""
+    if sum(map(body.count, (b",", b"[", b"{"))) > MAX_VALUES:  # each value follows one of these, or the key of one
+        raise NetworkFailure(f"the server's answer has more than {MAX_VALUES} values")
     try:
         return msgspec.json.decode(body)
     except (msgspec.DecodeError, UnicodeError, RecursionError):

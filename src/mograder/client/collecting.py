@@ -21,10 +21,11 @@ from typing import Any
 
 from mograder.client.client import Client, known
 from mograder.client.extract import ENDINGS, kind_of, unpack
-from mograder.client.files import replacing, sha256_of
+from mograder.client.files import Room, create, replacing, sha256_of
 from mograder.client.trust import inside
 from mograder.domain.errors import MograderError, NetworkFailure, NotFound, Unauthenticated
 from mograder.domain.names import Username, parse_owner
+from mograder.permissions import private_mode
 from mograder.wire import messages
 
 AT_ONCE = 8
@@ -127,7 +128,7 @@ def _outcome(future: Future[Collected], user: str) -> Collected:
 def _collect(
     client: Client, user: Username, entry: messages.SubmissionInfo, memory: _Memory, arriving: Path, force: bool
 ) -> Collected:
-    with arriving.open("w+b") as target:
+    with create(arriving, private_mode(memory.root)) as target:
         client.submitted_file(entry, target)
     sha256 = sha256_of(arriving)
     if not force and memory.has(user, sha256):
@@ -141,7 +142,7 @@ def _collect(
     problem = f"what you changed is kept as {', '.join(kept)}" if kept else ""
     if ending == ".zip" and not doubt:
         try:
-            placed = _place_archive(arriving, root, user)
+            placed = _place_archive(arriving, root, user, client.room)
         except MograderError as error:
             doubt = error.message  # a broken archive is kept as it is, so that it does not stop the others
     if doubt:
@@ -155,17 +156,17 @@ def _collect(
     return Collected(user, True, problem)
 
 
-def _place_archive(archive: Path, root: Path, user: str) -> set[str]:
+def _place_archive(archive: Path, root: Path, user: str, room: Room) -> set[str]:
     """Unpack an archive to the folder `<user>` in `root`, and copy its largest .py to `<user>.py`; returns these names.
 
     Raises VerificationFailed; then nothing has changed.
     """
     unpacked = archive.with_name(f"{archive.name}-unpacked")
-    unpacked.mkdir()
-    notebooks = [unpacked / path for path in unpack(archive, unpacked, f"{user}.zip") if path.suffix == ".py"]
+    unpacked.mkdir(mode=0o770 if private_mode(root) & 0o040 else 0o700)
+    notebooks = [unpacked / path for path in unpack(archive, unpacked, f"{user}.zip", room) if path.suffix == ".py"]
     if notebooks:
         largest = max(notebooks, key=lambda path: path.stat().st_size)
-        with largest.open("rb") as source, replacing(root / f"{user}.py") as target:
+        with largest.open("rb") as source, replacing(root / f"{user}.py", private=True) as target:
             shutil.copyfileobj(source, target)
     with contextlib.suppress(FileNotFoundError):
         (root / user).replace(archive.with_name(f"{archive.name}-before"))
@@ -255,7 +256,7 @@ class _Memory:
         self._known[user] |= {name: known(value) for name, value in said.items() if known(value) is not None}
 
     def close(self) -> None:
-        with replacing(self._path) as file:
+        with replacing(self._path, private=True) as file:
             file.write(json.dumps(self._known, indent=2, sort_keys=True).encode())
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from mograder.client.extract import folder_name
 from mograder.client.trust import CONFIG_NAME, named_folder
@@ -13,6 +14,9 @@ from mograder.text import person_text
 
 MAX_SIZE = 1024 * 1024
 """Bytes of a mograder.toml."""
+
+MAX_COST = 100_000_000
+"""Bytes times the most dots in a line: what reading it costs, since the parser compares all parts of a dotted key."""
 
 
 @dataclass(frozen=True)
@@ -32,13 +36,10 @@ def read_settings(folder: Path) -> Settings:
         if path.exists() and not path.is_file():
             raise Usage(f"{path} is not a file")
         with path.open("rb") as file:
-            content = file.read(MAX_SIZE + 1)
-        if len(content) > MAX_SIZE:
-            raise Usage(f"{path} has more than {MAX_SIZE} bytes")
-        document = tomllib.loads(person_text(content))
+            document = parse_foreign(file.read(MAX_SIZE + 1))
     except FileNotFoundError:
         return Settings()
-    except (OSError, ValueError, RecursionError) as error:
+    except (OSError, ValueError) as error:
         raise Usage(f"{path} cannot be read: {error}") from None
     found = {}
     for table, keys in {"https": ("url", "token"), "dirs": ("submitted", "feedback")}.items():
@@ -49,6 +50,19 @@ def read_settings(folder: Path) -> Settings:
                     raise Usage(f"{path}: {table}.{key} must be a text")
                 found[key] = values[key]
     return Settings(**found)
+
+
+def parse_foreign(content: bytes) -> dict[str, Any]:
+    """A mograder.toml that may come from anybody. Raises ValueError for what is none, or takes too long to read."""
+    if len(content) > MAX_SIZE:
+        raise ValueError(f"it has more than {MAX_SIZE} bytes")
+    text = person_text(content)
+    if len(text) * max(line.count(".") for line in text.split("\n")) > MAX_COST:
+        raise ValueError("a line has too many dots")
+    try:
+        return tomllib.loads(text)
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
 
 
 def submissions_folder(folder: Path, assignment: str) -> Path:

@@ -93,7 +93,7 @@ class Course:
 
     @cached_property
     def release(self) -> Release:
-        return Release(self.store.release, self.extensions, self.clock)
+        return Release(self.store.release, self.extensions, self.store.config, self.clock)
 
     @cached_property
     def rules(self) -> RuleEditor:

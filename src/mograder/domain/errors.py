@@ -102,6 +102,12 @@ class NotFound(MograderError):
     code, status, exit_code = "not_found", 404, 4
 
 
+class NotOpen(NotFound):
+    """The assignment has not opened yet; the message says when it does. A hidden one is not found."""
+
+    code, exit_code = "not_open", 5
+
+
 class MethodNotAllowed(MograderError):
     """The address exists, but not for this method."""
 

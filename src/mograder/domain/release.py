@@ -6,13 +6,15 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from mograder.domain import deadlines
 from mograder.domain.access import Actor
 from mograder.domain.assignments import Assignment
 from mograder.domain.audit import Event
-from mograder.domain.errors import NotFound
+from mograder.domain.errors import NotFound, NotOpen
 from mograder.domain.extensions import Extension, Extensions
 from mograder.domain.files import StoredFile
 from mograder.domain.names import AssignmentName, FileName, Username, printable
+from mograder.domain.rules import ConfigStore
 
 
 @dataclass(frozen=True)
@@ -93,6 +95,7 @@ class Release:
 
     store: ReleaseStore
     extensions: Extensions
+    config: ConfigStore
     clock: Callable[[], int]
 
     def assignments(
@@ -129,11 +132,19 @@ class Release:
         return tuple(sorted(found, key=lambda each: (each.opens, each.name)))
 
     def assignment(self, actor: Actor, text: str) -> Assignment:
-        """The assignment of this name or id. Raises NotFound, also if the actor may not see it yet."""
+        """The assignment of this name or id.
+
+        Raises NotFound: NotOpen for one that the actor may not see yet, unless it is hidden.
+        """
         found = self.store.find(text)
-        if found is None or not (actor.is_instructor or found.rules.schedule.is_open(self.clock())):
-            raise NotFound(f"there is no assignment {printable(text)!r}")
-        return found
+        if found is not None:
+            schedule = found.rules.schedule
+            if actor.is_instructor or schedule.is_open(self.clock()):
+                return found
+            if not found.rules.hidden:
+                opens = deadlines.readable(schedule.opens or 0, self.config.plan().zone)
+                raise NotOpen(f"{found.name!r} opens at {opens}")
+        raise NotFound(f"there is no assignment {printable(text)!r}")
 
     def file(self, actor: Actor, assignment: str, file: str) -> StoredFile:
         """A released file. Raises NotFound."""

@@ -107,7 +107,9 @@ class Roster:
             def change(held: Account | None) -> Account:
                 _check_same_name(held, username)
                 if held is not None and held.removed:
-                    raise NameTaken(f"{username!r} was removed from the course: 'mograder roster reset' brings back")
+                    raise NameTaken(
+                        f"{username!r} was removed from the course: 'mograder roster reset' brings the person back"
+                    )
                 return replace(held or Account(username, created=now), bound=True)
 
             return change

@@ -23,6 +23,7 @@ from mograder.domain.errors import BadName, NameTaken, Usage, VerificationFailed
 from mograder.domain.names import INSTRUCTOR, AssignmentName, CourseName, Username, counted, printable
 from mograder.domain.receipts import Head, Receipt, latest_filename, version_owner
 from mograder.domain.tokens import SECRET_NAME
+from mograder.permissions import private_mode
 from mograder.signing import new_private_key as new_key
 from mograder.store.folder.keys import PREVIOUS_NAME, secrets_of
 from mograder.store.folder.layout import FEEDBACK, GRADES, SIGNING_KEY, Folders, grading_folders, served_folders
@@ -242,12 +243,12 @@ class FolderPlace:
             files.write_file(
                 path,
                 json.dumps(entries, ensure_ascii=False, indent=2).encode() + b"\n",
-                files.private_mode(path.parent),
+                private_mode(path.parent),
             )
         for name, user, page, moment in source.pages():
             path = self.store.folders.grades / name / FEEDBACK / f"{user}.html"
             files.make_folder(path.parent)
-            files.write_file(path, page, files.private_mode(path.parent))
+            files.write_file(path, page, private_mode(path.parent))
             os.utime(path, (moment / SECOND, moment / SECOND))
 
 

@@ -62,6 +62,7 @@ MENDS = {
     "can be read by other users": "chmod 600 {where}",
     "grades that other users": "chmod 600 {where}",
     "1 feedback page that other users": "chmod 600 {where}/*.html",
+    "1 submission that other users": "chmod 600 {where}/*",
     "released files are served from": "if that is not meant, take [dirs] release out of mograder.toml",
     "can be opened by other users": "chmod 600 {where}",
     r"\.mograder-secret is missing": f"{FROM_BACKUP}; {ANEW}, and tokens of the old one are no longer accepted",
@@ -254,6 +255,8 @@ DAMAGE = {
                                       GRADES, True),
     "feedback that others read": Damage(lambda c: feedback(c, 0o644), "1 feedback page that other users", "warning",
                                         "release/hw1/feedback", True),
+    "a submission that others read": Damage(lambda c: versions(c)[0].chmod(0o644), "1 submission that other users",
+                                            "warning", "submitted/hw1", True),
     "an empty secret": Damage(lambda c: (c / SECRET).write_text(""), "empty", "error", SECRET),
     "earlier secrets that others read": Damage(lambda c: (c / EARLIER).write_text("9 x"), "read by other users",
                                                "error", EARLIER, True),
@@ -339,11 +342,13 @@ DAMAGE = {
 damaged = pytest.mark.parametrize("damage", DAMAGE.values(), ids=DAMAGE)
 
 
-def test_a_folder_of_a_group_lets_the_group_read_grades(course: Path) -> None:
+def test_a_folder_of_a_group_lets_the_group_read_what_is_in_it(course: Path) -> None:
     feedback(course, 0o660)
     for folder in ("release/hw1", "release/hw1/feedback"):
         (course / folder).chmod(0o2770)
     (course / GRADES).chmod(0o640)
+    (course / "submitted/hw1").chmod(0o2750)
+    versions(course)[0].chmod(0o640)
     assert checked(course) == []
 
 
@@ -417,6 +422,7 @@ def test_what_people_may_do_by_hand_is_a_note_and_nothing_wrong(course: Path) ->
     (folder / "carol.py").write_text("by hand")
     (folder / "dora.py").symlink_to("carol.py")
     (folder / "dora_20260310T200800.py").write_text("by hand")
+    (folder / "dora_20260310T200800.py").chmod(0o600)
     (folder / "alice.py").unlink()
     (folder / "alice.py").write_text("corrected by the instructor")
     (folder / ".incoming-young").write_text("on its way")

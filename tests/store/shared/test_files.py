@@ -51,7 +51,7 @@ def test_a_file_is_replaced_whole_with_the_mode_asked_for(tmp_path: Path) -> Non
 def test_what_is_written_is_no_program(tmp_path: Path) -> None:
     files.write_file(tmp_path / "file", b"x")
     files.write_beside(tmp_path / "file", b"x")
-    files.write_spool(str(tmp_path / "spool"), b"x")
+    files.write_spool(str(tmp_path / "spool"), b"x", 0o666)
     assert [path.stat().st_mode & 0o111 for path in tmp_path.iterdir()] == [0, 0, 0]
 
 

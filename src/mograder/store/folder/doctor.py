@@ -26,6 +26,7 @@ from mograder.domain.errors import MograderError, Unreadable
 from mograder.domain.names import counted
 from mograder.domain.receipts import Receipt
 from mograder.domain.tokens import SECRET_NAME
+from mograder.permissions import private_mode
 from mograder.signing import Ed25519Signer
 from mograder.store.folder.authority import AUTHORITY, CERTIFICATE, Pair
 from mograder.store.folder.courses import same_secret
@@ -114,7 +115,7 @@ class _Look:
         if (self.folders.root / PREVIOUS_NAME).exists():
             yield from self._private_file(PREVIOUS_NAME, read_previous)
         yield from self._shared_secret()
-        yield from self._open_results()
+        yield from self._open_work()
         if outside := self.folders.outside:
             yield note(
                 "released files are served from a folder outside the course: students can download all that is in it",
@@ -165,12 +166,14 @@ class _Look:
     def _shared_secret(self) -> Findings:
         for other in () if self.is_copy else same_secret(self.folders.root):
             yield warning(
-                f"it has the same secret as {other}: each course accepts the tokens of the other",
+                f"it has the same secret as {other}: a token of one is valid in the other",
                 self.folders.root / SECRET_NAME, "make a new secret for one of them: mograder secret rotate --grace 0",
             )  # fmt: skip
 
-    def _open_results(self) -> Findings:
-        """Grades and feedback that other users of this machine can open, and the folder does not allow (chmod g+s)."""
+    def _open_work(self) -> Findings:
+        """Submissions, grades and feedback that other users of this machine can open, and the folder does not allow
+        (chmod g+s).
+        """
         if sys.platform == "win32":
             return
         for path in sorted(self.folders.grades.glob(f"*/{GRADES}")):
@@ -181,13 +184,17 @@ class _Look:
                     f"chmod 600 {path}",
                     partial(_hide, [path]),
                 )
-        for folder in sorted(self.folders.grades.glob(f"*/{FEEDBACK}")):
-            pages = [path for path in sorted(folder.glob("*.html")) if _is_open(path)]
-            if pages:
-                yield warning(
-                    f"{counted(len(pages), 'feedback page')} that other users of this machine can open", folder,
-                    f"chmod 600 {folder}/*.html", partial(_hide, pages),
-                )  # fmt: skip
+        for what, names, pattern, folders in (
+            ("feedback page", "*.html", "*.html", self.folders.grades.glob(f"*/{FEEDBACK}")),
+            ("submission", "*", "*_????????T??????*", self.folders.submitted.glob("[!.]*/")),
+        ):
+            for folder in sorted(folders):
+                found = [path for path in sorted(folder.glob(pattern)) if _is_open(path)]
+                if found:
+                    yield warning(
+                        f"{counted(len(found), what)} that other users of this machine can open", folder,
+                        f"chmod 600 {folder}/{names}", partial(_hide, found),
+                    )  # fmt: skip
 
     def _grading(self) -> Findings:
         """Assignments that cannot be graded, and submissions that wait or were given up."""
@@ -374,12 +381,12 @@ class _Look:
 
 def _is_open(path: Path) -> bool:
     found = path.lstat()
-    return stat.S_ISREG(found.st_mode) and bool(found.st_mode & 0o077 & ~files.private_mode(path.parent))
+    return stat.S_ISREG(found.st_mode) and bool(found.st_mode & 0o077 & ~private_mode(path.parent))
 
 
 def _hide(paths: list[Path]) -> str:
     for path in filter(_is_open, paths):
-        path.chmod(stat.S_IMODE(path.stat().st_mode) & files.private_mode(path.parent))
+        path.chmod(stat.S_IMODE(path.stat().st_mode) & private_mode(path.parent))
     return f"chmod 600 {paths[0]}" + (f" and {len(paths) - 1} more" if len(paths) > 1 else "")
 
 

@@ -12,6 +12,7 @@ from mograder.domain.audit import ERASED_NAME
 from mograder.domain.chain import Tombstone
 from mograder.domain.names import Username
 from mograder.domain.receipts import latest_filename, owner, version_owner
+from mograder.permissions import private_mode
 from mograder.store.folder.layout import FEEDBACK, Folders, grading_folders
 from mograder.store.shared import files
 from mograder.store.shared.erased import name_digest, naming, new_salt, without_name
@@ -100,7 +101,7 @@ def _remove_rows(table: Path, username: Username) -> None:
     if len(kept) < len(rows):
         written = io.StringIO(newline="")
         csv.writer(written, delimiter=delimiter, lineterminator="\n").writerows(kept)
-        files.write_file(table, written.getvalue().encode(), files.private_mode(table.parent))
+        files.write_file(table, written.getvalue().encode(), private_mode(table.parent))
 
 
 def _folders(folder: Path) -> list[Path]:

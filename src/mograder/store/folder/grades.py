@@ -16,6 +16,7 @@ from mograder.domain.errors import Unreadable
 from mograder.domain.files import StoredFile
 from mograder.domain.grades import GradeEntry
 from mograder.domain.names import AssignmentName, Username
+from mograder.permissions import private_mode
 from mograder.store.folder.in_use import FoldersInUse
 from mograder.store.folder.layout import FEEDBACK, GRADES, Folders, Place, real_place, stored
 from mograder.store.folder.ledger import Ledger
@@ -111,7 +112,7 @@ class FolderGrades:
             # Before the transaction: submissions must not wait while a thousand pages are synced.
             with storage_errors("keep the feedback"):
                 folder = self._in_use.make(self._folder, assignment, FEEDBACK)
-                mode = files.private_mode(folder)
+                mode = private_mode(folder)
                 for username, page in pages.items():
                     path = folder / f"{username}.html"
                     ready[path] = files.write_beside(path, page, mode)
@@ -165,7 +166,7 @@ def _has_links(folder: Path) -> bool:
 
 def write_grades(path: Path, entries: Sequence[GradeEntry]) -> None:
     document = json.dumps([dict(entry.fields) for entry in entries], ensure_ascii=False, indent=2)
-    files.write_file(path, document.encode() + b"\n", files.private_mode(path.parent))
+    files.write_file(path, document.encode() + b"\n", private_mode(path.parent))
 
 
 def load_grades(path: Path) -> tuple[GradeEntry, ...]:

@@ -18,6 +18,7 @@ from pathlib import Path
 
 from mograder.domain.errors import MograderError
 from mograder.domain.receipts import Submission
+from mograder.permissions import private_mode
 from mograder.store.folder.in_use import FoldersInUse
 from mograder.store.folder.layout import Folders
 from mograder.store.folder.ledger import Ledger
@@ -104,7 +105,7 @@ class Settler:
             folder = self._in_use.make(self._folders.submitted, submission.assignment)
             source = str(self._folders.submitted / spool if spool else folder / spool_name())
             if not spool:
-                write_spool(source, body)
+                write_spool(source, body, private_mode(folder))
             try:
                 files.put(source, version)
             except FileNotFoundError:

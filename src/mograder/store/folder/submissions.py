@@ -34,6 +34,7 @@ from mograder.domain.receipts import (
     version_owner,
 )
 from mograder.domain.submissions import Accepted, Upload
+from mograder.permissions import make_private, private_mode
 from mograder.store.folder.batch import LedgerEnd, PendingSubmission
 from mograder.store.folder.in_use import FoldersInUse
 from mograder.store.folder.layout import Folders, Place, is_version_of, named_version, stored
@@ -99,15 +100,15 @@ class FolderSubmissions:
 
         self._close(batch)
         chain = ChainAppender(LedgerEnd(connection, self._submitted, [each.submission for each in batch]))
-        present: set[str] = set()
+        modes: dict[str, int] = {}
         for each in batch:
             try:
                 with storage_errors("keep the submission"):
                     assignment = each.submission.assignment
-                    if assignment not in present:
-                        self._in_use.make(self._folders.submitted, assignment)
-                        present.add(assignment)
-                    each.accepted = chain.append(each.submission, each.issue, partial(self._keep_bytes, each))
+                    if assignment not in modes:
+                        modes[assignment] = private_mode(self._in_use.make(self._folders.submitted, assignment))
+                    keep = partial(self._keep_bytes, each, modes[assignment])
+                    each.accepted = chain.append(each.submission, each.issue, keep)
             except sqlite3.Error:
                 raise  # the database has failed: nothing of this batch is kept
             except Exception as error:  # noqa: BLE001 (raised again by the caller that waits for the future)
@@ -124,8 +125,11 @@ class FolderSubmissions:
         )
         return batch
 
-    def _keep_bytes(self, pending: PendingSubmission, accepted: Accepted) -> None:
-        """Write the bytes to a file from which a rename puts them in place: the submission's `source`."""
+    def _keep_bytes(self, pending: PendingSubmission, mode: int, accepted: Accepted) -> None:
+        """Write the bytes to a file from which a rename puts them in place: the submission's `source`.
+
+        `mode` is that of a new file.
+        """
         submission, body = pending.submission, pending.body
         # Repeated bytes are needed only if the version was removed by hand: they restore it.
         if accepted.repeated and os.path.exists(self._placement.version(accepted.receipt.submission)):
@@ -133,9 +137,10 @@ class FolderSubmissions:
         folder = f"{self._submitted}{os.sep}{submission.assignment}"
         if body.path is None:
             scratch = f"{folder}{os.sep}{spool_name()}"
-            write_spool(scratch, body.data)
+            write_spool(scratch, body.data, mode)
             pending.source = scratch
         elif os.access(folder, os.W_OK):  # the file moves there after the commit, too late to refuse it
+            make_private(body.path, Path(folder))
             pending.source = str(body.path)
         else:
             raise PermissionError(errno.EACCES, "not writable")

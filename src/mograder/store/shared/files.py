@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from mograder.domain.errors import MograderError, StorageFull, Temporary
+from mograder.permissions import private_mode
 
 SPOOL_PREFIX = ".incoming-"
 """The names of uploads under way begin so. They are hidden, so they are never listed or served."""
@@ -94,15 +95,6 @@ def remove_scratch(path: Path | str) -> None:
     """Remove a scratch file if it is there. One that cannot be removed now is removed at a later start."""
     with contextlib.suppress(OSError):
         os.unlink(path)
-
-
-def private_mode(folder: Path) -> int:
-    """The mode of a new private file in `folder`: its owner has access, and so has the folder's group if allowed.
-
-    The folder's set-group-ID bit (`chmod g+s`) allows it: new files belong to the folder's group then.
-    """
-    mode = folder.stat().st_mode
-    return 0o600 | (mode & 0o060 if mode & stat.S_ISGID else 0)
 
 
 def write_beside(path: Path, content: bytes, mode: int = 0o644) -> Path:
@@ -185,7 +177,7 @@ def point_latest(link: Path | str, target: Path | str) -> None:
             # Windows without the privilege, FAT, some network shares: everything but a full disk means "no links".
             if isinstance(error, OSError) and error.errno in _FULL:
                 raise
-            Path(scratch).write_bytes(Path(target).read_bytes())
+            write_spool(scratch, Path(target).read_bytes(), stat.S_IMODE(os.stat(target).st_mode))
         os.replace(scratch, link)
     except BaseException:
         remove_scratch(scratch)
@@ -199,7 +191,7 @@ def put(source: str, target: str) -> None:
     except OSError as error:
         if error.errno != errno.EXDEV:
             raise
-        write_file(Path(target), Path(source).read_bytes())
+        write_file(Path(target), Path(source).read_bytes(), stat.S_IMODE(os.stat(source).st_mode))
         os.unlink(source)
 
 
@@ -303,7 +295,7 @@ class Spool:
 
     def _spill(self) -> None:
         path = self._folder / spool_name()
-        self._descriptor = os.open(path, _NEW_FILE, 0o644)
+        self._descriptor = os.open(path, _NEW_FILE, private_mode(self._folder))
         self.path = path
         _write_all(self._descriptor, b"".join(self._chunks))
         self._forget()
@@ -343,9 +335,9 @@ def spool_name() -> str:
     return f"{SPOOL_PREFIX}{secrets.token_hex(12)}"
 
 
-def write_spool(path: str, content: bytes) -> None:
+def write_spool(path: str, content: bytes, mode: int) -> None:
     """Write `content` to a new file without a sync: the ledger keeps the bytes until the file is synced."""
-    descriptor = os.open(path, _NEW_FILE, 0o666)
+    descriptor = os.open(path, _NEW_FILE, mode)
     try:
         try:
             _write_all(descriptor, content)

@@ -26,12 +26,16 @@ from mograder.domain.errors import Unreadable
 from mograder.domain.marks import in_words
 from mograder.domain.names import Username, counted
 
+SECTIONS = {"/my": "/", "/new-assignment": "/board", "/new-codes": "/people"}
+"""The sections of pages that do not stand below theirs; paths begin with the first name here."""
+
 
 @dataclass(frozen=True)
 class Frame:
     """The header and footer of every page. `root` is the path at which the course is mounted, "" for the root.
 
-    `user` is the person who is logged in, or None; `now` is the server's clock in Unix microseconds.
+    `user` is the person who is logged in, or None; `now` is the server's clock in Unix microseconds. `path` is where
+    the page is, below the mount.
     """
 
     course: str
@@ -47,7 +51,18 @@ class Frame:
     waiting: int = 0
     """How many requests for more time are undecided; every page tells instructors."""
     viewing: bool = False
-    """Whether an instructor looks at the page as a student does."""
+    """Whether an instructor views the page as a student."""
+    path: str = ""
+
+    def current(self, section: str) -> str:
+        """The aria-current of the link to a section: "page" on its own page, "true" on those below it, else ""."""
+        path = self.path
+        if path == "/":
+            path = "/board" if self.is_instructor else "/marking" if self.is_grader else "/"
+        if path == section:
+            return "page"
+        first = "/".join(path.split("/")[:2])
+        return "true" if SECTIONS.get(first, first) == section else ""
 
     def at(self, path: str, *segments: str) -> str:
         """The link to a page: `path` below the mount, then each of `segments`, percent-encoded."""
@@ -122,7 +137,7 @@ class Login(Page):
 
 @dataclass(frozen=True)
 class SessionEnded(Page):
-    """The answer to a form that came without a session. `login` is where to log in and come back from."""
+    """The answer to a form that was sent without a session. `login` leads to the login page, and back after it."""
 
     template = "session_ended.html"
     heading = "You are not logged in"
@@ -131,7 +146,7 @@ class SessionEnded(Page):
 
 @dataclass(frozen=True)
 class ConfirmSwitch(Page):
-    """Asks before a login link makes a person who is logged in somebody else, `user`."""
+    """Asks for confirmation before a login link logs a person in as somebody else, `user`."""
 
     template = "confirm_switch.html"
     heading = "Log in as somebody else?"

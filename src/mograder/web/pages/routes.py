@@ -60,7 +60,11 @@ def join_form(request: PageRequest) -> Join:
     course = request.course
     ways = course.accounts.ways_to_join
     return Join(
-        request.frame, course.accounts.registration_open, course.keys.public()[0]["kid"], random_secret(), *ways
+        replace(request.frame, path="/join"),
+        course.accounts.registration_open,
+        course.keys.public()[0]["kid"],
+        random_secret(),
+        *ways,
     )
 
 
@@ -78,12 +82,14 @@ def join(request: PageRequest) -> Answer:
 
 def login_form(request: PageRequest) -> Answer:
     return Login(
-        request.frame, request.course.accounts.registration_open, way_back(request, request.query.get("next", ""))
+        replace(request.frame, path="/login"),
+        request.course.accounts.registration_open,
+        way_back(request, request.query.get("next", "")),
     )
 
 
 def way_back(request: PageRequest, path: str) -> str:
-    """`path` where it is a page of this course, else ""."""
+    """`path` if it is a page of this course, else ""."""
     inside = path.startswith(f"{request.root}/") and not path.startswith("//") and path.isprintable()
     return path if inside and "\\" not in path and len(path) <= LONGEST_WAY_BACK else ""
 
@@ -107,7 +113,7 @@ def log_in(request: PageRequest) -> Answer:
 
 
 def _prove(course: Course, user: str, text: str) -> Actor:
-    """Who logs in with a token or a login code. Raises Unauthenticated."""
+    """The actor who logs in with a token or a login code. Raises Unauthenticated."""
     if ":" in text or not user:
         return course.accounts.authenticate(Token.parse(text))
     if len(text.strip()) == TOKEN_DIGITS:  # a token without the name before it
