@@ -20,7 +20,7 @@ import msgspec
 from msgspec import UnsetType
 
 from mograder.client.connection import CHUNK, Answer, Body, Connection, RetryPolicy, announced_length, read_body
-from mograder.client.files import Room
+from mograder.client.files import DiskBudget
 from mograder.domain.access import Role
 from mograder.domain.errors import NetworkFailure, NotFound, RequestTimeout, VerificationFailed
 from mograder.domain.grades import GradeEntry
@@ -33,9 +33,9 @@ from mograder.wire.paths import build_path
 
 MAX_REPLY = 64 * MIB  # bytes of a JSON or HTML answer
 MAX_VALUES = 2_000_000
-"""Values in a JSON answer, each of which takes up to 150 bytes of memory, however short it is on the wire.
+"""Values in a JSON answer at most. Each takes up to 150 bytes of memory, however short its text is.
 
-The largest honest answer known has 400,000: the grades of 2,000 people with 60 columns and long remarks.
+The largest known answer of a real course has 400,000: the grades of 2,000 people in 60 columns.
 """
 MAX_FILE = 2048 * MIB  # bytes of one downloaded file
 FEEDBACK_BATCH = 16 * MIB  # bytes of feedback pages in one request
@@ -100,8 +100,8 @@ class Client:
             verify,
         )  # fmt: skip
         self.url = self._connection.url
-        self.room = Room()
-        """For everything that this client downloads, and what is unpacked of it."""
+        self.disk_budget = DiskBudget()
+        """For everything that this client downloads, and unpacks of it."""
 
     def __enter__(self) -> Self:
         return self
@@ -366,7 +366,7 @@ class Client:
                 length += len(chunk)
                 if length > limit:
                     raise VerificationFailed(f"{printable(name)!r} is longer than the {limit} bytes it should have")
-                self.room.take(len(chunk), target)
+                self.disk_budget.take(len(chunk), target)
                 digest.update(chunk)
                 target.write(chunk)
                 if progress:
@@ -418,8 +418,8 @@ def known(value: messages.Maybe[Answer]) -> Answer | None:
 
 
 def _document(body: bytes) -> Any:
-    """Raises NetworkFailure for what is not JSON, and before reading it for what may have too many values."""
-    if sum(map(body.count, (b",", b"[", b"{"))) > MAX_VALUES:  # each value follows one of these, or the key of one
+    """The value of a JSON body. Raises NetworkFailure if it is not JSON, or (unparsed) may have too many values."""
+    if sum(map(body.count, (b",", b"[", b"{"))) > MAX_VALUES:  # one of these comes before each value, or before its key
         raise NetworkFailure(f"the server's answer has more than {MAX_VALUES} values")
     try:
         return msgspec.json.decode(body)
