@@ -1,4 +1,4 @@
-"""The permissions of files about one person: who else on this machine may read them."""
+"""The permissions of private files, such as submissions, grades and feedback."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def make_private(path: Path, folder: Path) -> None:
     if sys.platform == "win32" or path.stat().st_gid == group:
         path.chmod(mode)
         return
-    path.chmod(0o600)  # never readable by a group that is not the folder's
+    path.chmod(0o600)  # before the change of the group, so that no other group can read it
     if mode & 0o060:
         with contextlib.suppress(PermissionError):
             os.chown(path, -1, group)

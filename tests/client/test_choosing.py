@@ -12,7 +12,7 @@ import pytest
 from mograder.bundle import pack
 from mograder.client.choosing import Chosen, choose_files, names_in_zip
 from mograder.client.extract import unpack
-from mograder.client.files import Room
+from mograder.client.files import DiskBudget
 from mograder.domain.errors import Usage
 from tests.parts import sha256
 
@@ -40,7 +40,7 @@ def test_a_folder_is_packed_with_its_paths_and_without_hidden_files_and_caches(p
     assert [name for name, _ in bundle.files] == ["data/tea.csv", "main.py", "übung.py"]
     assert {path.name for path in bundle.left_out} == {".git", "__pycache__", ".hidden"}
     packed(bundle, tmp_path / "made.zip")
-    paths = unpack(tmp_path / "made.zip", tmp_path / "out", "hw.zip", Room())
+    paths = unpack(tmp_path / "made.zip", tmp_path / "out", "hw.zip", DiskBudget())
     assert sorted(map(str, paths)) == ["data/tea.csv", "main.py", "submission.json", "übung.py"]
     manifest = json.loads((tmp_path / "out/submission.json").read_text())
     assert manifest["assignment"] == "hw1"

@@ -20,7 +20,7 @@ import msgspec
 from msgspec import UnsetType
 
 from mograder.client.connection import CHUNK, Answer, Body, Connection, RetryPolicy, announced_length, read_body
-from mograder.client.files import Room
+from mograder.client.files import DiskBudget
 from mograder.domain.access import Role
 from mograder.domain.errors import BadRequest, NetworkFailure, NotFound, RequestTimeout, TooLarge, VerificationFailed
 from mograder.domain.grades import GradeEntry
@@ -95,8 +95,8 @@ class Client:
             verify,
         )  # fmt: skip
         self.url = self._connection.url
-        self.room = Room()
-        """For everything that this client downloads, and what is unpacked of it."""
+        self.disk_budget = DiskBudget()
+        """For everything that this client downloads, and unpacks of it."""
 
     def __enter__(self) -> Self:
         return self
@@ -361,7 +361,7 @@ class Client:
                 length += len(chunk)
                 if length > limit:
                     raise VerificationFailed(f"{printable(name)!r} is longer than the {limit} bytes it should have")
-                self.room.take(len(chunk), target)
+                self.disk_budget.take(len(chunk), target)
                 digest.update(chunk)
                 target.write(chunk)
                 if progress:
@@ -413,6 +413,7 @@ def known(value: messages.Maybe[Answer]) -> Answer | None:
 
 
 def _document(body: bytes) -> Any:
+    """The value of a JSON body. Raises NetworkFailure if it is not JSON, or (unparsed) may have too many values."""
     try:
         return decode_json(body, max_values=MAX_VALUES)
     except TooLarge as error:

@@ -21,7 +21,7 @@ from typing import Any
 
 from mograder.client.client import Client, known
 from mograder.client.extract import ENDINGS, kind_of, unpack
-from mograder.client.files import Room, create, read_foreign_json, replacing, sha256_of
+from mograder.client.files import DiskBudget, create, read_foreign_json, replacing, sha256_of
 from mograder.client.trust import inside
 from mograder.domain.errors import MograderError, NetworkFailure, NotFound, Unauthenticated
 from mograder.domain.names import Username, parse_owner
@@ -142,7 +142,7 @@ def _collect(
     problem = f"what you changed is kept as {', '.join(kept)}" if kept else ""
     if ending == ".zip" and not doubt:
         try:
-            placed = _place_archive(arriving, root, user, client.room)
+            placed = _place_archive(arriving, root, user, client.disk_budget)
         except MograderError as error:
             doubt = error.message  # a broken archive is kept as it is, so that it does not stop the others
     if doubt:
@@ -156,14 +156,14 @@ def _collect(
     return Collected(user, True, problem)
 
 
-def _place_archive(archive: Path, root: Path, user: str, room: Room) -> set[str]:
+def _place_archive(archive: Path, root: Path, user: str, budget: DiskBudget) -> set[str]:
     """Unpack an archive to the folder `<user>` in `root`, and copy its largest .py to `<user>.py`; returns these names.
 
     Raises VerificationFailed; then nothing has changed.
     """
     unpacked = archive.with_name(f"{archive.name}-unpacked")
     unpacked.mkdir(mode=0o770 if private_mode(root) & 0o040 else 0o700)
-    notebooks = [unpacked / path for path in unpack(archive, unpacked, f"{user}.zip", room) if path.suffix == ".py"]
+    notebooks = [unpacked / path for path in unpack(archive, unpacked, f"{user}.zip", budget) if path.suffix == ".py"]
     if notebooks:
         largest = max(notebooks, key=lambda path: path.stat().st_size)
         with largest.open("rb") as source, replacing(root / f"{user}.py", private=True) as target:

@@ -17,7 +17,7 @@ import zlib
 from pathlib import Path, PurePosixPath
 
 from mograder.bundle import open_zip
-from mograder.client.files import Room
+from mograder.client.files import DiskBudget
 from mograder.client.trust import harmless_name
 from mograder.domain.errors import VerificationFailed
 from mograder.domain.names import printable
@@ -130,15 +130,15 @@ def _is_document(path: Path) -> bool:
         return False
 
 
-def unpack(archive: Path, folder: Path, name: str, room: Room) -> list[PurePosixPath]:
+def unpack(archive: Path, folder: Path, name: str, budget: DiskBudget) -> list[PurePosixPath]:
     """Unpack a zip into the new folder `folder`, without hidden files; returns the relative paths of its files.
 
     `name` is the archive's name for messages. Raises VerificationFailed if the archive is damaged, a bomb, or has links
-    or names that lead outside, and OSError if `room` is used up; then the caller must delete `folder`.
+    or names that lead outside, and OSError if the budget is used up; then the caller must delete `folder`.
     """
     try:
         with archive.open("rb") as file, open_zip(file) as opened:
-            return _unpack(opened, archive, folder, printable(name), room)
+            return _unpack(opened, archive, folder, printable(name), budget)
     except _DAMAGED as error:
         raise VerificationFailed(f"{printable(name)!r} is not a sound zip file: {printable(str(error))}") from None
     except OSError as error:
@@ -157,7 +157,7 @@ _NAMES_THAT_CANNOT_BE = {errno.EEXIST, errno.ENOTDIR, errno.EISDIR, errno.ENAMET
 """Errors for names that are a file and a folder at once, or too long for the disk: the archive is at fault."""
 
 
-def _unpack(opened: zipfile.ZipFile, archive: Path, folder: Path, name: str, room: Room) -> list[PurePosixPath]:
+def _unpack(opened: zipfile.ZipFile, archive: Path, folder: Path, name: str, budget: DiskBudget) -> list[PurePosixPath]:
     places = Places()
     members = [info for info in opened.infolist() if not info.is_dir() and not _is_clutter(info.filename)]
     if len(members) > MAX_MEMBERS:
@@ -178,7 +178,7 @@ def _unpack(opened: zipfile.ZipFile, archive: Path, folder: Path, name: str, roo
                 size += len(chunk)
                 if size > min(left, MAX_MEMBER):
                     raise _bomb(name, "files that are too large")
-                room.take(len(chunk), out)
+                budget.take(len(chunk), out)
                 out.write(chunk)
         left -= size
         paths.append(path)

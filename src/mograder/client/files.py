@@ -1,4 +1,4 @@
-"""Checksums and atomic writes of this person's files, and the room that is left for them on the disk."""
+"""Checksums and atomic writes of this person's files, and a limit of the disk space that downloads take."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from mograder.permissions import private_mode
 
 MIB = 1024 * 1024
 LEFT_FREE = 1024 * MIB
-"""Bytes of a disk that downloads leave free; of a disk that is smaller than 20 times that, a twentieth."""
+"""Bytes that downloads leave free on a disk, or a twentieth of a smaller disk."""
 ALWAYS_TAKEN = 64 * MIB
-"""Bytes that are downloaded however little is free: a notebook has room on a disk that is nearly full."""
+"""Bytes that are always allowed, so that a notebook can be downloaded to a nearly full disk."""
 
 
 MAX_FOREIGN = 64 * MIB
@@ -65,7 +65,7 @@ def sha256_of(path: Path) -> str:
 
 
 def create(path: Path, mode: int = 0o666) -> BinaryIO:
-    """A new file to be written and read, with at most the permissions `mode` from its first moment."""
+    """A new file, opened for writing and reading, which never has more permissions than `mode`."""
     return open(path, "w+b", opener=lambda name, flags: os.open(name, flags | os.O_EXCL, mode))
 
 
@@ -85,15 +85,15 @@ def replacing(path: Path, mode: int = 0o666, private: bool = False) -> Iterator[
         part.unlink(missing_ok=True)
 
 
-class Room:
-    """The room for what one command downloads, so that no server can fill a disk. May be used from many threads."""
+class DiskBudget:
+    """The disk space for the downloads of one command, so that no server can fill a disk. Thread-safe."""
 
     def __init__(self) -> None:
         self._taken = 0
         self._turn = threading.Lock()
 
     def take(self, size: int, file: BinaryIO) -> None:
-        """`size` bytes more are written to `file`. Raises OSError (ENOSPC) when too little would be left free."""
+        """Take `size` bytes, to be written to `file`. Raises OSError (ENOSPC) if too little would be left free."""
         with self._turn:
             self._taken += size
         name = getattr(file, "name", None)

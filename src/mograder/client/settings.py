@@ -14,10 +14,11 @@ from mograder.domain.errors import Usage
 from mograder.text import person_text
 
 MAX_SIZE = 1024 * 1024
-"""Bytes of a mograder.toml."""
+"""Bytes of a mograder.toml at most."""
 
 MAX_COST = 100_000_000
-"""Bytes times the most dots in a line: what reading it costs, since the parser compares all parts of a dotted key."""
+"""The highest cost of parsing: bytes times the most dots in a line, as the parser compares all parts of a dotted key.
+"""
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,7 @@ def read_settings(folder: Path) -> Settings:
 
 
 def parse_foreign(content: bytes) -> dict[str, Any]:
-    """A mograder.toml that may come from anybody. Raises ValueError for what is none, or takes too long to read."""
+    """The content of a mograder.toml from anybody. Raises ValueError if it is invalid or would take long to parse."""
     if len(content) > MAX_SIZE:
         raise ValueError(f"it has more than {MAX_SIZE} bytes")
     text = person_text(content)

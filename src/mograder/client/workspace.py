@@ -199,7 +199,9 @@ def _archive(
     with arriving.open("w+b") as target:
         client.release_file(file, target, progress)
     unpacked = arriving.with_name(f"{arriving.name}-unpacked")
-    members = [(member, places.take(str(member))) for member in unpack(arriving, unpacked, file.filename, client.room)]
+    members = [
+        (member, places.take(str(member))) for member in unpack(arriving, unpacked, file.filename, client.disk_budget)
+    ]
     for member, path in members:
         yield release.place(path, unpacked / member, file.filename)
     release.remember_archive(file, sha256_of(arriving), [path for _, path in members])

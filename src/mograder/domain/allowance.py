@@ -14,7 +14,7 @@ HOUR = 60 * deadlines.MINUTE
 MIB = 1024 * 1024
 
 MAX_PER_HOUR, MAX_ATTEMPTS, MAX_PERSON_BYTES = 240, 2000, 2048 * MIB
-"""The bounds of a course whose mograder.toml sets none."""
+"""The default limits of one person: submissions an hour, attempts at one assignment, bytes in the course."""
 
 
 @dataclass(frozen=True)

@@ -158,7 +158,7 @@ class CountingRule(StrEnum):
 
 
 REGRADE_DAYS: float = 7
-"""How long a released mark can be disputed, unless mograder.toml says otherwise."""
+"""Days in which a released mark can be disputed, by default."""
 
 EDIT_PLACEHOLDERS = ("content_lz", "url", "filename", "assignment")
 """The placeholders (in braces) of a template: the file's text, LZ-String compressed for a URL; percent-encoded, the

@@ -103,7 +103,7 @@ class NotFound(MograderError):
 
 
 class NotOpen(NotFound):
-    """The assignment has not opened yet; the message says when it does. A hidden one is not found."""
+    """The assignment has not opened yet; the message says when it opens. A hidden assignment is `not_found`."""
 
     code, exit_code = "not_open", 5
 

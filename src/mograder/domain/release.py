@@ -134,7 +134,7 @@ class Release:
     def assignment(self, actor: Actor, text: str) -> Assignment:
         """The assignment of this name or id.
 
-        Raises NotFound: NotOpen for one that the actor may not see yet, unless it is hidden.
+        Raises NotFound, or NotOpen if the actor may not see it yet and it is not hidden.
         """
         found = self.store.find(text)
         if found is not None:
