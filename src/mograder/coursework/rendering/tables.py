@@ -13,7 +13,7 @@ from mograder.domain.errors import BadRequest
 from mograder.domain.grading_record import GradingRecord
 from mograder.domain.marks import WHOLE, Given, Marks, Question, in_words
 from mograder.domain.results import CheckStatus, Outcome
-from mograder.tables.cells import neutralise
+from mograder.tables.cells import neutralise, restore
 from mograder.tables.sheet import read_sheet
 
 _PUBLISHED = {CheckStatus.SUCCESS: "PASS", CheckStatus.PARTIAL: "PARTIAL", CheckStatus.DANGER: "FAIL"}
@@ -112,7 +112,7 @@ def read_marks(text: str, questions: Sequence[Question]) -> dict[str, Given]:
     """What `marks_table` wrote and people filled in, by student. Raises BadRequest naming line and column at fault."""
     sheet = read_sheet(text.encode(), "marks.csv")
     sheet.refuse_twins()
-    columns = [each.strip() for each in sheet.columns]
+    columns = [restore(each.strip()) for each in sheet.columns]
     by_lower = {each.lower(): each for each in columns}
     known = {each.key: each.key for each in questions if each.key != WHOLE} | {TOTAL: WHOLE}
     columns_of = {name: by_lower.get(name, "") for name in (STUDENT, COMMENT, MANUAL, TOTAL)}
@@ -123,7 +123,7 @@ def read_marks(text: str, questions: Sequence[Question]) -> dict[str, Given]:
             raise BadRequest(f"the table of marks has a column {column!r}: no question is called so")
     found: dict[str, Given] = {}
     for place, row in ((each.place, dict(zip(columns, each.cells, strict=True))) for each in sheet.rows):
-        user = row[columns_of[STUDENT]].strip()
+        user = restore(row[columns_of[STUDENT]].strip())
         if user in found:
             raise BadRequest(f"{place}: {user!r} is there twice: which one counts?")
         points = {}
@@ -133,7 +133,7 @@ def read_marks(text: str, questions: Sequence[Question]) -> dict[str, Given]:
                 points[key] = _number(row[column], place, column)
         together = row.get(columns_of[MANUAL], "")
         manual = _number(together, place, MANUAL) if together.strip() else None
-        found[user] = Given(points, row.get(columns_of[COMMENT], "").strip(), manual)
+        found[user] = Given(points, restore(row.get(columns_of[COMMENT], "").strip()), manual)
     return found
 
 
