@@ -13,7 +13,7 @@ import pytest
 from mograder.bundle import MAX_DIRECTORY, LongDirectory, open_zip
 from mograder.client.choosing import names_in_zip
 from mograder.client.extract import kind_of, unpack
-from mograder.client.files import Room
+from mograder.client.files import DiskBudget
 from mograder.coursework.opening import NoNotebook, notebook_in
 from mograder.domain.errors import BadRequest, Usage, VerificationFailed
 from mograder.tables.sheet import read_sheet
@@ -55,7 +55,7 @@ hostile = pytest.mark.parametrize("content", HOSTILE.values(), ids=HOSTILE)
 def _collected(content: bytes, folder: Path) -> object:
     (folder / "a.zip").write_bytes(content)
     assert kind_of(folder / "a.zip", ".py") == (".zip", "")
-    return unpack(folder / "a.zip", folder / "out", "a.zip", Room())
+    return unpack(folder / "a.zip", folder / "out", "a.zip", DiskBudget())
 
 
 def _submitted(content: bytes, folder: Path) -> object:

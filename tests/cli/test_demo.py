@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 from mograder.cli.demo_students import STUDENTS
+from tests.parts import free_port
 
 
 def run(*words: str, cwd: Path, **more: str) -> subprocess.CompletedProcess[str]:
@@ -18,7 +19,7 @@ def run(*words: str, cwd: Path, **more: str) -> subprocess.CompletedProcess[str]
 
 
 def test_check_walks_the_whole_loop_through_the_real_command_line(tmp_path: Path) -> None:
-    ran = run("demo", "--check", cwd=tmp_path)
+    ran = run("demo", "--check", "-p", str(free_port()), cwd=tmp_path)
     assert ran.returncode == 0, ran.stdout + ran.stderr
     assert "FAILED" not in ran.stdout
     assert "28 of 28 steps held" in ran.stdout
@@ -31,7 +32,7 @@ def test_without_the_packages_for_grading_it_runs_all_the_same_and_says_how_to_g
     absent = tmp_path / "absent" / "packaging"
     absent.mkdir(parents=True)
     (absent / "__init__.py").write_text("raise ImportError('not installed')\n")
-    ran = run("demo", "--check", cwd=tmp_path, PYTHONPATH=str(absent.parent))
+    ran = run("demo", "--check", "-p", str(free_port()), cwd=tmp_path, PYTHONPATH=str(absent.parent))
     assert ran.returncode == 0, ran.stdout + ran.stderr
     assert "15 of 15 steps held" in ran.stdout
     assert "nothing was graded: grading needs more packages: pip install '.[grading]' in a checkout" in ran.stdout

@@ -16,7 +16,7 @@ from mograder.rehearsal.load import Answer, Ask
 from mograder.rehearsal.rehearsal import Outcome, Phase, Rehearsal, Server
 from mograder.rehearsal.results import ResultsTimed
 from tests.graded_course import SOURCE, submission
-from tests.parts import make_course_folder, open_store, running
+from tests.parts import free_port, make_course_folder, open_store, running
 
 PLAN = """
 [dirs]
@@ -28,6 +28,12 @@ closes = 2020-01-01
 name = "exam"
 opens = 2090-01-01
 """
+
+
+@pytest.fixture(autouse=True)
+def held_port(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody else on a busy machine is given the port before the rehearsal's server has begun."""
+    monkeypatch.setattr("mograder.cli.demo.free_port", lambda wanted: free_port())
 
 
 def everything(folder: Path) -> dict[str, tuple[int, bytes]]:

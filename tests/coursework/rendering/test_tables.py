@@ -103,7 +103,7 @@ def test_penalties_have_columns_of_their_own_and_leave_the_mark_as_it_is() -> No
 POINTS = st.floats(-1e6, 1e6).map(lambda points: round(points, 4))
 
 
-@example(given={"alice": Given({}, "=1+1", None), "bob": Given({}, "'-x", None)})
+@example(given={"alice": Given({}, "=1+1", None), "bob": Given({}, "'- no", None)})
 @given(
     given=st.dictionaries(
         st.sampled_from(["alice", "bob", "carol"]),

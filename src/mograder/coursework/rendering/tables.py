@@ -115,7 +115,7 @@ def read_marks(text: str, questions: Sequence[Question]) -> dict[str, Given]:
     """
     sheet = read_sheet(text.encode(), "marks.csv")
     sheet.refuse_duplicate_columns()
-    columns = [each.strip() for each in sheet.columns]
+    columns = [restore(each.strip()) for each in sheet.columns]
     by_lower = {each.lower(): each for each in columns}
     known = {each.key: each.key for each in questions if each.key != WHOLE} | {TOTAL: WHOLE}
     columns_of = {name: by_lower.get(name, "") for name in (STUDENT, COMMENT, MANUAL, TOTAL)}
@@ -126,7 +126,7 @@ def read_marks(text: str, questions: Sequence[Question]) -> dict[str, Given]:
             raise BadRequest(f"the table of marks has a column {column!r}: no question has this name")
     found: dict[str, Given] = {}
     for place, row in ((each.place, dict(zip(columns, each.cells, strict=True))) for each in sheet.rows):
-        user = row[columns_of[STUDENT]].strip()
+        user = restore(row[columns_of[STUDENT]].strip())
         if user in found:
             raise BadRequest(f"{place}: {user!r} is in the table twice: delete one of the rows")
         points = {}
