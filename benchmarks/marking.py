@@ -14,10 +14,10 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import httpx2
+from msgspec.structs import replace
 
 from mograder.config import utc_now
 from mograder.domain.access import COURSE_INSTRUCTOR, Role

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
+
+from msgspec.structs import replace
 
 from mograder.domain.grading_jobs import Job, Result
 from mograder.domain.grading_record import Graded, GradingRecord, Tested

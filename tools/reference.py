@@ -12,7 +12,6 @@ few texts below are compared with the code: a setting, an exit code or an error 
 from __future__ import annotations
 
 import ast
-import dataclasses
 import functools
 import json
 import sys
@@ -150,7 +149,7 @@ KEYS = {
     "penalties.max": "The most that late work costs, in percentage points.",
     **{f"{place}.{key}": text for place in ("grading", "assignments.grading") for key, text in GRADING_KEYS.items()},
 }
-"""What each key of mograder.toml means; `settings` fails unless these are the keys of the dataclasses, all of them."""
+"""What each key of mograder.toml means; `settings` fails unless these are all keys of its classes."""
 
 
 @functools.cache
@@ -186,9 +185,8 @@ def first_sentence(text: str) -> str:
 
 
 def doc(kind: type) -> str:
-    """A class's own docstring as one paragraph; "" when it has none (a dataclass writes itself one)."""
-    text = kind.__dict__.get("__doc__") or ""
-    return "" if text.startswith(f"{kind.__name__}(") else " ".join(text.split())
+    """A class's own docstring as one paragraph; "" when it has none."""
+    return " ".join((kind.__dict__.get("__doc__") or "").split())
 
 
 # the protocol
@@ -273,7 +271,7 @@ def objects() -> list[type]:
             add(inner)
         if not isinstance(kind, type) or kind in found:
             return
-        if dataclasses.is_dataclass(kind) or issubclass(kind, msgspec.Struct):
+        if issubclass(kind, msgspec.Struct):
             found.append(kind)
             for hint in get_type_hints(kind).values():
                 add(hint)
@@ -447,14 +445,14 @@ def toml_tables() -> list[str]:
     """One part a table of mograder.toml, with its keys. Raises SystemExit when KEYS and the code differ."""
     parts, seen = [], set()
 
-    def describe(kind: type, place: str, heading: str) -> None:
+    def describe(kind: type[msgspec.Struct], place: str, heading: str) -> None:
         hints, rows = get_type_hints(kind), []
         inner = []
-        for field in dataclasses.fields(kind):
+        for field in msgspec.structs.fields(kind):
             hint, key = hints[field.name], f"{place}.{field.name}".lstrip(".")
             inside = [part for each in get_args(hint) for part in (each, *get_args(each))]  # of a list of a union, too
             candidates = (each for each in (hint, *inside) if isinstance(each, type))
-            held = next((each for each in candidates if dataclasses.is_dataclass(each)), None)
+            held = next((each for each in candidates if issubclass(each, msgspec.Struct)), None)
             if held is not None:
                 many = held is not hint
                 title = f"`[[{key}]]`, one each" if many else f"`[{key}]`"
@@ -462,7 +460,7 @@ def toml_tables() -> list[str]:
             if held is None or place:
                 seen.add(key)
                 default = field.default
-                is_given = default is not None and default is not dataclasses.MISSING and default != ""
+                is_given = default is not None and default is not msgspec.NODEFAULT and default != ""
                 value = f"`{json.dumps(default)}`" if is_given else ""
                 rows.append((f"`{field.name}`", type_name(hint).replace(" or null", ""), value, KEYS.get(key, "")))
         parts.append(document(f"### {heading}", table(("key", "type", "default", ""), rows)))

@@ -12,8 +12,9 @@ import struct
 import unicodedata
 import zipfile
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from typing import BinaryIO
+
+from msgspec import Struct
 
 from mograder.domain.errors import BadName, BadRequest
 from mograder.domain.names import FileName, printable
@@ -52,8 +53,7 @@ def _directory_size(file: BinaryIO) -> int:
         raise zipfile.BadZipFile("its end is cut off") from None
 
 
-@dataclass(frozen=True)
-class Member:
+class Member(Struct, frozen=True):
     """One of several files of a submission: its name in the zip, and a function that opens it. The caller closes it."""
 
     name: str

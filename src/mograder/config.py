@@ -8,14 +8,15 @@ from pathlib import Path
 from time import time_ns
 from typing import Any, get_args, get_type_hints
 
+from msgspec import Struct
+
 from mograder.course_file import CONFIG_NAME, CourseFile, read_course_file
 from mograder.domain.errors import Unreadable
 
 MAX_UPLOAD = 100  # MiB
 
 
-@dataclass(frozen=True)
-class Setting:
+class Setting(Struct, frozen=True):
     """One setting of `mograder serve`. `toml` is its key in mograder.toml ("table.key"), if it has one.
 
     `kind` is int, str, bool or Path; a bool is a flag without a value.

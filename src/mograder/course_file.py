@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, replace
+from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime, time, tzinfo
 from pathlib import Path
 from types import MappingProxyType
@@ -13,6 +12,8 @@ from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import msgspec
+from msgspec import Struct, field
+from msgspec.structs import asdict, replace
 
 from mograder.domain import deadlines
 from mograder.domain.allowance import MAX_ATTEMPTS, MAX_PER_HOUR, MAX_PERSON_BYTES, MIB, Allowance
@@ -37,8 +38,7 @@ from mograder.text import DecodedText, decode, decode_certain
 CONFIG_NAME = "mograder.toml"
 
 
-@dataclass(frozen=True)
-class _Grading:
+class _Grading(Struct, frozen=True):
     hidden: Hidden | None = None
     isolate: bool | None = None
     cell_seconds: float | None = None
@@ -53,7 +53,7 @@ class _Grading:
 
     def over(self, other: _Grading) -> _Grading:
         """This table, with the values of `other` where this one has none."""
-        said = {each.name: getattr(self, each.name) for each in fields(self)}
+        said = asdict(self)
         return replace(other, **{name: value for name, value in said.items() if value is not None})
 
     def rules(self) -> GradingRules:
@@ -67,20 +67,17 @@ class _Grading:
         return GradingRules(self.hidden or Hidden.NEVER, self.isolate is not False, limits)
 
 
-@dataclass(frozen=True)
-class _File:
+class _File(Struct, frozen=True):
     name: str
     url: str | None = None
 
 
-@dataclass(frozen=True)
-class _Question:
+class _Question(Struct, frozen=True):
     key: str
     points: float
 
 
-@dataclass(frozen=True)
-class _OwnPenalties:
+class _OwnPenalties(Struct, frozen=True):
     """[assignments.penalties]. Keys that are left out are as in [penalties]."""
 
     enabled: bool | None = None
@@ -90,8 +87,7 @@ class _OwnPenalties:
     apply: bool | None = None
 
 
-@dataclass(frozen=True)
-class _Assignment:
+class _Assignment(Struct, frozen=True):
     """Times are TOML date-times, dates, or Unix seconds: a union that msgspec cannot check, so `_moment` does."""
 
     name: str
@@ -113,14 +109,12 @@ class _Assignment:
     questions: list[_Question] = field(default_factory=list)
 
 
-@dataclass(frozen=True)
-class _Https:
+class _Https(Struct, frozen=True):
     url: str | None = None
     token: str | None = None
 
 
-@dataclass(frozen=True)
-class _Dirs:
+class _Dirs(Struct, frozen=True):
     source: str | None = None
     release: str | None = None
     submitted: str | None = None
@@ -129,8 +123,7 @@ class _Dirs:
     marks: str | None = None
 
 
-@dataclass(frozen=True)
-class _Server:
+class _Server(Struct, frozen=True):
     host: str | None = None
     port: int | None = None
     max_upload: int | None = None
@@ -150,8 +143,7 @@ class _Server:
     store: str | None = None
 
 
-@dataclass(frozen=True)
-class _Penalties:
+class _Penalties(Struct, frozen=True):
     enabled: bool = False
     grace_minutes: float = 5
     per_day: float = 5
@@ -159,14 +151,12 @@ class _Penalties:
     apply: bool = False
 
 
-@dataclass(frozen=True)
-class _Marking:
+class _Marking(Struct, frozen=True):
     regrade_days: float = REGRADE_DAYS
     letters: dict[str, float] = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
-class CourseFile:
+class CourseFile(Struct, frozen=True):
     """The content of a mograder.toml. Tables of other programs are ignored."""
 
     title: str = ""
@@ -426,11 +416,11 @@ def _without_seconds(text: str) -> str:
 
 
 def _known(document: dict[str, Any]) -> dict[str, Any]:
-    names = {each.name for each in fields(CourseFile)}
+    names = CourseFile.__struct_fields__
     return {key: value for key, value in document.items() if key in names}
 
 
-def _similar(key: str, names: list[str], cutoff: float = 0.6) -> list[str]:
+def _similar(key: str, names: Sequence[str], cutoff: float = 0.6) -> list[str]:
     """The one of `names` that is most similar to `key`, as a list; empty if none is similar enough."""
     import difflib  # here, as it is rarely needed
 
@@ -439,17 +429,17 @@ def _similar(key: str, names: list[str], cutoff: float = 0.6) -> list[str]:
 
 def _refuse_near_misses(document: dict[str, Any]) -> None:
     """Raises ValueError for a table or key that is probably a misspelt one of ours; others are ignored."""
-    names = [each.name for each in fields(CourseFile)]
+    names = CourseFile.__struct_fields__
     for key in document:
         near = [] if key in names else _similar(key, names, 0.8)
         if near:
             raise ValueError(f"unknown key or table {key!r}: did you mean {near[0]!r}?")
-        if key in {each.name for each in fields(_Server)}:
+        if key in _Server.__struct_fields__:
             raise ValueError(f"{key!r} stands at the top and is not in force: move it below [server]")
 
 
-def _refuse_unknown(table: dict[str, Any], kind: type, place: str) -> None:
-    names = [each.name for each in fields(kind)]
+def _refuse_unknown(table: dict[str, Any], kind: type[Struct], place: str) -> None:
+    names = kind.__struct_fields__
     for key in table:
         if key not in names:
             near = _similar(key, names)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeGuard
+
+from msgspec.structs import replace
 
 from mograder import config, course_file
 from mograder.domain.access import COURSE_INSTRUCTOR

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import codecs
 import re
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from mograder.domain.errors import BadRequest
 
@@ -25,8 +26,7 @@ _DECLARED = 1024  # bytes at the beginning of an HTML page in which browsers loo
 _ENCODINGS = ("utf-8", "utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be", FALLBACK, "latin-1")
 
 
-@dataclass(frozen=True)
-class DecodedText:
+class DecodedText(Struct, frozen=True):
     """A decoded text that can be written back. `raw` has the original line ends and no byte-order mark.
 
     `assumed`: nothing in the bytes confirms `encoding`, so letters may be wrong; ask the person before relying on it.

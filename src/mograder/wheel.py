@@ -11,11 +11,12 @@ import hashlib
 import io
 import zipfile
 from collections.abc import Iterator
-from dataclasses import dataclass
 from email.message import Message
 from functools import cache
 from importlib import metadata
 from pathlib import Path
+
+from msgspec import Struct
 
 from mograder import DISTRIBUTION, __version__
 from mograder.domain.files import is_left_behind
@@ -28,8 +29,7 @@ _LEFT_OUT = frozenset({"description", "description-content-type", "license-file"
 """Fields of the metadata that are written anew, or that belong to the description, which is not needed."""
 
 
-@dataclass(frozen=True)
-class Wheel:
+class Wheel(Struct, frozen=True):
     """A wheel and its file name. `sha256` is lower-case hex."""
 
     name: str

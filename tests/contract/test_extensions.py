@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
+from msgspec.structs import replace
 
 from mograder.domain.errors import NameTaken
 from mograder.domain.extensions import Extension

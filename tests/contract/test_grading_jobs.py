@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from mograder.domain.chain import make_tombstone
 from mograder.domain.grading_jobs import LEASE, RECENT, TRIES, Announced, Job, Readiness, ReadyState, Result

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
+from msgspec.structs import replace
 
 from mograder.domain.grading_jobs import LEASE, Announced, Result
 from mograder.domain.names import Username

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from msgspec.structs import replace
 
 from mograder.domain.access import Account
 from mograder.domain.chain import make_tombstone

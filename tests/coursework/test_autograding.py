@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from mograder.coursework.autograding import Done, Exam, current, grade_all, hardest, storable
 from mograder.coursework.folders import ToGrade

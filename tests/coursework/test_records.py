@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from mograder.coursework.records import holds_record, read_record, write_record
 from mograder.domain.errors import BadRequest, Usage, VerificationFailed

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
-
 import pytest
 from hypothesis import given
 
@@ -20,7 +18,7 @@ def test_what_one_place_does_not_say_the_other_does_key_by_key(mine: Rules, thei
         (mine.penalties, theirs.penalties, both.penalties),
     )  # fmt: skip
     for values in parts:
-        for key in [each.name for each in fields(values[0]) if each.name not in ("schedule", "penalties")]:
+        for key in [name for name in values[0].__struct_fields__ if name not in ("schedule", "penalties")]:
             said, otherwise, found = (getattr(each, key) for each in values)
             unsaid = said in (None, "", ()) or (key == "hidden" and not said)
             assert found == (otherwise if unsaid else said), key

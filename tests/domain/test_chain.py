@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable
-from dataclasses import replace
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from mograder.domain.chain import Break, Link, Tombstone, find_breaks, head_of, make_tombstone, parse_head
 from mograder.domain.errors import BadRequest, VerificationFailed

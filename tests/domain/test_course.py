@@ -6,13 +6,13 @@ import json
 import re
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from pathlib import Path
 from threading import Barrier
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from mograder.config import utc_now
 from mograder.domain.access import COURSE_INSTRUCTOR, Account, Actor, Role

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
+from msgspec.structs import replace
 
 from mograder.domain.access import COURSE_INSTRUCTOR, Actor, Role
 from mograder.domain.audit import ERASED_NAME, Event

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import UTC
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
+from msgspec.structs import replace
 
 from mograder.domain.access import COURSE_INSTRUCTOR, Actor, Role
 from mograder.domain.assignments import Assignment

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from mograder.domain.access import COURSE_INSTRUCTOR, ExternalId, Role
 from mograder.domain.course import Course

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 import random
-from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from mograder.domain.errors import BadRequest
 from mograder.domain.marks import WHOLE, Given, Question, in_words, mark, penalised, whole

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from mograder.domain.access import COURSE_INSTRUCTOR, Actor, Role
 from mograder.domain.course import Course

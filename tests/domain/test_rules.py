@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 from datetime import UTC, date, datetime
 from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from mograder.domain.assignments import CountingRule, Rules
 from mograder.domain.deadlines import SECOND, OwnPenalties, Schedule, moment_of

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 from markupsafe import Markup
+from msgspec.structs import replace
 
 from mograder.domain.assignments import Assignment, CountingRule
 from mograder.domain.board import Board, BoardFilter, Cell, Order, Row, Show, find, missing

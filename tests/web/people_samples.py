@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from markupsafe import Markup
+from msgspec.structs import replace
 
 from mograder.domain.access import Account, ExternalId, Role
 from mograder.domain.audit import AuditLine, Event

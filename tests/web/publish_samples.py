@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from msgspec.structs import replace
 
 from mograder.domain.publishing import tag_of
 from mograder.domain.rules import RuleTexts

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from msgspec.structs import replace
 
 from mograder.domain.names import Username
 from mograder.domain.regrading import Regraded, RegradePreview

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, replace
+from msgspec.structs import asdict, replace
 
 from mograder.domain import deadlines
 from mograder.domain.allowance import AttemptsLeft

@@ -7,10 +7,10 @@ import json
 import threading
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 
 import httpx2
 import pytest
+from msgspec.structs import replace
 
 from mograder.domain.access import COURSE_INSTRUCTOR
 from mograder.domain.course import Course

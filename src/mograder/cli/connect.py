@@ -7,12 +7,13 @@ import functools
 import sys
 import unicodedata
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 from click.core import ParameterSource
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from mograder.cli.arguments import PLACE, as_typed
 from mograder.cli.newer import tell_if_newer
@@ -34,8 +35,7 @@ if TYPE_CHECKING:
     from mograder.cli.local import LocalCourse
 
 
-@dataclass(frozen=True)
-class Server:
+class Server(Struct, frozen=True):
     """The server and token that a person gave; what is missing is looked up in the documented order.
 
     `token_typed` is whether the token was given on the command line, and not in the environment.
@@ -45,7 +45,7 @@ class Server:
     token: str | None
     patience: float
     token_typed: bool = False
-    _noted: set[str] = field(default_factory=set, compare=False, repr=False)
+    _noted: set[str] = field(default_factory=set)
 
     def address(self) -> str | None:
         """The normalised URL: the one given, else that of mograder.toml, else that of the last login."""

@@ -12,11 +12,11 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
-from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 
 import click
+from msgspec import Struct
 
 from mograder.cli.demo_students import STUDENTS, write_submissions
 from mograder.cli.serve import serve
@@ -145,8 +145,7 @@ def serving(root: Path, port: int, code: str, *more: str) -> Iterator[int]:
         process.communicate(timeout=20)
 
 
-@dataclass(frozen=True)
-class Step:
+class Step(Struct, frozen=True):
     """One command: its purpose, the words after `mograder`, and the text that its output must contain.
 
     `at` is the person who runs it, with logins of their own.

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 ALWAYS = """\
     import builtins, math
@@ -14,8 +15,7 @@ ALWAYS = """\
 """
 
 
-@dataclass(frozen=True)
-class Student:
+class Student(Struct, frozen=True):
     """A student: what they submit, how it differs from the model solution, and the expected result."""
 
     name: str

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 import msgspec
+from msgspec import Struct
 
 from mograder.cli.arguments import read_table
 from mograder.cli.completion import assignment_names
@@ -41,8 +41,7 @@ _encoding = click.option("--encoding", default="", metavar="NAME", help="The enc
 _column = click.option("--column", default="", metavar="TITLE", help="The column of the grades, if it is not found.")
 
 
-@dataclass(frozen=True)
-class Upload:
+class Upload(Struct, frozen=True):
     """How a person wants a table to be read and checked."""
 
     column: str = ""

@@ -11,8 +11,9 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
+
+from msgspec import Struct, field
 
 from mograder.cli.output import note
 from mograder.client.files import sha256_of
@@ -45,8 +46,7 @@ def _has_secrets(path: Path) -> bool:
     return "BEGIN SOLUTION" in text or "BEGIN HIDDEN TESTS" in text
 
 
-@dataclass(frozen=True)
-class ToGrade:
+class ToGrade(Struct, frozen=True):
     """What the workers of a server grade: the words for `mograder worker`, and whether there are tests now.
 
     `variables` go into its environment. A URL goes there, because it may hold a password, and others on the machine can

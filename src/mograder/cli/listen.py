@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
 
 from mograder.cli import certificate
 from mograder.cli.output import tell
@@ -32,8 +33,7 @@ def check_numbers(settings: ServeSettings) -> None:
         raise Usage(f"--workers is {settings.workers}: give 1 to {MOST_WORKERS}")
 
 
-@dataclass(frozen=True)
-class Listener:
+class Listener(Struct, frozen=True):
     """Where the server listens, and which proxies it trusts. `authority` is that of a self-signed server."""
 
     host: str

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 import sys
-from dataclasses import replace
 from urllib.parse import urlsplit
 
 import click
+from msgspec.structs import replace
 
 from mograder.cli.connect import Server, is_typed, owner_of, reads_from_a_server, username
 from mograder.cli.output import ask, is_sure, json_option, note, result, table, tell, tell_json

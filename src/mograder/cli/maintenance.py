@@ -5,11 +5,11 @@ from __future__ import annotations
 import contextlib
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+from msgspec import Struct
 
 from mograder import config, course_file
 from mograder.cli.arguments import FOLDER, PLACE, PLACE_OR_FILE, Folder, as_typed
@@ -137,8 +137,7 @@ def _checked_database(place: str) -> list[Finding]:
         return [finding for each in stores for finding in check(each, config.utc_now())]
 
 
-@dataclass(frozen=True)
-class _Several:
+class _Several(Struct, frozen=True):
     """The folders of many courses, and findings about what beside them is not served."""
 
     courses: tuple[Path, ...]

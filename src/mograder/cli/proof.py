@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import click
+from msgspec import Struct
 
 from mograder.cli.completion import assignment_names
 from mograder.cli.connect import Server, find, named, reads_from_a_server
@@ -134,8 +134,7 @@ def keep_if_ours(home: Path, url: str, assignment: str, statement: str, signer: 
 # verify
 
 
-@dataclass(frozen=True)
-class Checked:
+class Checked(Struct, frozen=True):
     """The check of one receipt, result or file; `problem` says what is wrong with it, "" for nothing."""
 
     what: str

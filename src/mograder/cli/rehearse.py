@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+from msgspec.structs import asdict
 
 from mograder.cli.output import note, table, tell, tell_json
 from mograder.domain.errors import MograderError, Usage, VerificationFailed
@@ -158,7 +159,7 @@ def tell_outcome(
 ) -> None:
     """Print the outcome of a rehearsal in words or as JSON; parts that are None are left out."""
     if as_json:
-        held = {} if outcome is None else {**vars(outcome), "holds": outcome.holds}
+        held = {} if outcome is None else {**asdict(outcome), "holds": outcome.holds}
         tell_json({**held, "results": results, "mistakes": tried})
         return
     if outcome is not None:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import contextlib
 import re
 import webbrowser
-from dataclasses import replace
 from pathlib import Path
 
 import click
+from msgspec.structs import replace
 
 from mograder import course_file
 from mograder.cli.connect import Server, reads_from_a_server

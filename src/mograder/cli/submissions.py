@@ -9,11 +9,11 @@ import tempfile
 import time
 import zipfile
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import click
 import msgspec
+from msgspec import Struct
 
 from mograder.bundle import pack
 from mograder.cli.completion import assignment_names
@@ -99,8 +99,7 @@ def submit(
     _submit(_Work(files[0], files[0].parent, assignment), _Wishes(user, dry_run, yes), server, as_json)
 
 
-@dataclass(frozen=True)
-class _Work:
+class _Work(Struct, frozen=True):
     """What is submitted: one file, which may be a zip made of those `chosen`; its receipt is kept in `keep_in`."""
 
     file: Path
@@ -122,8 +121,7 @@ class _Work:
         return names_in_zip(self.file)
 
 
-@dataclass(frozen=True)
-class _Wishes:
+class _Wishes(Struct, frozen=True):
     """How to submit: for the student `user` (as an instructor), only as a trial (`dry_run`), or without questions."""
 
     user: str | None

@@ -6,8 +6,9 @@ import os
 import shutil
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from mograder.config import SERVE_SETTINGS
 from mograder.domain.errors import Usage
@@ -52,8 +53,7 @@ CacheDirectory=mograder
 Environment=XDG_CACHE_HOME=%C/mograder"""
 
 
-@dataclass(frozen=True)
-class Service:
+class Service(Struct, frozen=True):
     """What runs: `words` of the command, as `user` and `group`, with the folders that it reads and writes."""
 
     words: Sequence[str]

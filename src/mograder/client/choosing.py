@@ -9,18 +9,18 @@ import os
 import unicodedata
 import zipfile
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import BinaryIO
+
+from msgspec import Struct
 
 from mograder.bundle import MANIFEST, Member, check_names, member_name, open_zip
 from mograder.domain.errors import BadRequest, Usage
 from mograder.domain.files import is_left_behind
 
 
-@dataclass(frozen=True)
-class Chosen:
+class Chosen(Struct, frozen=True):
     """`files` are pairs of a name in the zip and a path, sorted; `left_out` are paths that are not packed."""
 
     files: tuple[tuple[str, Path], ...]

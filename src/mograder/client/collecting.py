@@ -14,10 +14,12 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass, replace
 from itertools import count
 from pathlib import Path, PurePath
 from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from mograder.client.client import Client, known
 from mograder.client.extract import ENDINGS, kind_of, unpack
@@ -32,8 +34,7 @@ AT_ONCE = 8
 """Parallel downloads."""
 
 
-@dataclass(frozen=True)
-class Collected:
+class Collected(Struct, frozen=True):
     """The outcome for one person's submission. `new`: it was fetched now. `problem` is a message for the instructor.
 
     `failed` says that it could not be fetched. `late` says how late it is and what that costs, "" if on time.

@@ -13,7 +13,6 @@ import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from functools import cache
 from itertools import count
 from typing import Any, TypeVar
@@ -22,6 +21,7 @@ from urllib.parse import quote, unquote
 import httpx2
 import msgspec
 import stamina
+from msgspec import Struct
 
 from mograder import __version__
 from mograder.client.pace import Pace
@@ -52,8 +52,7 @@ Answer = TypeVar("Answer")
 Cause = TypeVar("Cause", bound=BaseException)
 
 
-@dataclass(frozen=True)
-class RetryPolicy:
+class RetryPolicy(Struct, frozen=True):
     """How often and how long a failing request is repeated. All times are in seconds.
 
     `total` is the time for all attempts of one request: 0 means one attempt. If the server asks for a longer wait, the

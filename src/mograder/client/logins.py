@@ -8,10 +8,11 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import click
+from msgspec import Struct
+from msgspec.structs import asdict
 
 from mograder.client.connection import normalise_url
 from mograder.client.files import replacing
@@ -19,8 +20,7 @@ from mograder.domain.errors import MograderError, Usage
 from mograder.domain.tokens import random_secret
 
 
-@dataclass(frozen=True)
-class Login:
+class Login(Struct, frozen=True):
     """The login of one server. `authority` is the certificate (PEM) of the only authority trusted for it ("": those of
     this computer).
     """

@@ -13,11 +13,12 @@ import secrets
 import shutil
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import click
+from msgspec import Struct
+from msgspec.structs import asdict, replace
 
 from mograder.client.client import Client, Progress, known
 from mograder.client.extract import safe_name
@@ -34,8 +35,7 @@ SLOW = 2.0  # seconds for a listing on a slow connection
 LARGE = 1024 * 1024  # bytes of a large file
 
 
-@dataclass(frozen=True)
-class OutboxEntry:
+class OutboxEntry(Struct, frozen=True):
     """One waiting submission. `sender` is the person whose token sends it, `user` the one whose submission it is.
 
     `place` is the path of the file, or of the zip that several files would make. A submission that the server received

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import click
+from msgspec import Struct, field
 
 from mograder.client.client import Client
 from mograder.client.files import MIB, read_foreign, replacing
@@ -96,8 +96,7 @@ def _plain(value: messages.Submitted | messages.ReceiptInfo) -> dict[str, object
     return {name: getattr(value, name) for name in ("user", "assignment", "attempt", "sha256", "size", "received")}
 
 
-@dataclass(frozen=True)
-class KeptReceipt:
+class KeptReceipt(Struct, frozen=True):
     """A receipt in a file. `server` is its server's address, "" if the file is the bare JWS.
 
     `said` are the facts that the file has beside the receipt, for people: they must agree with the receipt.

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from mograder.client.extract import folder_name
 from mograder.client.files import read_foreign, replacing
@@ -26,8 +28,7 @@ RESULTS = ".mograder/results"
 """The folder of results, beside the submission, like that of receipts."""
 
 
-@dataclass(frozen=True)
-class KeptResult:
+class KeptResult(Struct, frozen=True):
     """An unverified result in a file: the statement for students, or a whole grading record.
 
     `server` is its server's address, "" if unknown; `said` is the readable record in a record's file beside the signed

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import tomllib
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct
 
 from mograder.client.extract import folder_name
 from mograder.client.files import read_foreign
@@ -21,8 +22,7 @@ MAX_COST = 100_000_000
 """
 
 
-@dataclass(frozen=True)
-class Settings:
+class Settings(Struct, frozen=True):
     """A client's settings; "" if not given. `submitted` and `feedback` are relative to the file's folder."""
 
     url: str = ""

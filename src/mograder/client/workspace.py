@@ -10,13 +10,13 @@ import json
 import shutil
 import tempfile
 from collections.abc import Iterator
-from dataclasses import dataclass
 from enum import StrEnum
 from itertools import count
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 import msgspec
+from msgspec import Struct
 
 from mograder.client.client import Client, Progress, known
 from mograder.client.extract import Places, folder_name, safe_name, unpack
@@ -43,8 +43,7 @@ class Outcome(StrEnum):
         return self in (Outcome.NEW, Outcome.UPDATED, Outcome.BESIDE)
 
 
-@dataclass(frozen=True)
-class Fetched:
+class Fetched(Struct, frozen=True):
     """`path` is where the file is, `listed` its name in the listing (that of the zip for its files)."""
 
     path: Path

@@ -9,10 +9,12 @@ import hashlib
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from dataclasses import dataclass, fields, is_dataclass, replace
 from enum import Enum
 from pathlib import Path
 from typing import Any, Protocol, TypeVar, cast
+
+from msgspec import Struct
+from msgspec.structs import asdict, replace
 
 from mograder import __version__
 from mograder.client.files import replacing
@@ -55,8 +57,7 @@ class Runs(Protocol):
         ...
 
 
-@dataclass(frozen=True)
-class Exam:
+class Exam(Struct, frozen=True):
     """An assignment that is ready to be graded: its questions, its tests, and the runner of submissions."""
 
     assignment: str
@@ -76,8 +77,7 @@ class Exam:
     """The lock that the environment was built from, as uv writes it; "" for the environment that runs mograder."""
 
 
-@dataclass(frozen=True)
-class Done:
+class Done(Struct, frozen=True):
     """One submission after a run of `autograde`. `new` is False if an earlier record is still valid."""
 
     record: GradingRecord
@@ -204,8 +204,8 @@ def storable(value: _T) -> _T:
         made = value if math.isfinite(value) else 0.0
     elif isinstance(value, tuple):
         made = tuple(map(storable, value[:MOST]))
-    elif is_dataclass(value) and not isinstance(value, type):
-        made = replace(value, **{each.name: storable(getattr(value, each.name)) for each in fields(value)})
+    elif isinstance(value, Struct):
+        made = replace(value, **{name: storable(part) for name, part in asdict(value).items()})
     return cast("_T", made)
 
 
@@ -238,8 +238,7 @@ def details(record: GradingRecord, received: int | None) -> tuple[tuple[str, str
 # statistics
 
 
-@dataclass(frozen=True)
-class Hard:
+class Hard(Struct, frozen=True):
     """How many students have all points of a question, a part of them, and none."""
 
     key: str

@@ -8,9 +8,11 @@ import hashlib
 import json
 import os
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
+from msgspec.structs import asdict, replace
 
 from mograder.client.files import read_foreign, sha256_of
 from mograder.coursework.autograding import Exam, Runs, Show
@@ -30,8 +32,7 @@ if TYPE_CHECKING:
     from mograder.grading.environment import Environment
 
 
-@dataclass(frozen=True)
-class Wishes:
+class Wishes(Struct, frozen=True):
     """A command's options for grading, which come on top of the course's settings.
 
     `limits` override those of the assignment, `jobs` is how many submissions run at once. With `twice`, each submission
@@ -47,8 +48,7 @@ class Wishes:
     environment: Environment | None = None
 
 
-@dataclass(frozen=True)
-class Twice:
+class Twice(Struct, frozen=True):
     """Runs each submission twice (see `better_of`)."""
 
     runs: Runs
@@ -95,7 +95,7 @@ def opened_exam(folders: GradingFolders, assignment: str, source: Path | None, w
     path = source or folders.find_source(assignment)
     text = source_text(path)
     rules = folders.file.grading_rules(assignment)
-    limits = replace(Limits(), **{**rules.limits, **wishes.limits})  # type: ignore[arg-type]
+    limits = replace(Limits(), **{**rules.limits, **wishes.limits})
     tests = Tests(text, assignment, data_files(path.parent, path.name), rules.isolate, limits)
     with _naming(path):
         questions = questions_of(tests.source, folders.rules(assignment).points)

@@ -6,8 +6,9 @@ Invariant: a row that is in the table of marks is never changed; only new rows a
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from mograder.client.files import read_foreign, replacing, sha256_of
 from mograder.coursework.autograding import details
@@ -25,8 +26,7 @@ from mograder.signing import Ed25519Signer
 from mograder.text import person_text
 
 
-@dataclass(frozen=True)
-class Returned:
+class Returned(Struct, frozen=True):
     """What one student gets back. `problem` says why there is no page, or what is wrong with it; "" if nothing is."""
 
     user: str

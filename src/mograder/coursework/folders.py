@@ -5,11 +5,11 @@ from __future__ import annotations
 import contextlib
 import glob
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import click
+from msgspec import Struct
 
 from mograder import course_file
 from mograder.client.files import read_foreign_json, sha256_of
@@ -27,8 +27,7 @@ from mograder.store.folder.layout import LEDGER, SIGNING_KEY, grading_folders
 from mograder.store.shared.files import make_once
 
 
-@dataclass(frozen=True)
-class ToGrade:
+class ToGrade(Struct, frozen=True):
     """A submission to grade. `received` is in Unix microseconds and `receipt` a number; None if unknown."""
 
     user: Username
@@ -38,8 +37,7 @@ class ToGrade:
     lateness: Lateness = IN_TIME
 
 
-@dataclass(frozen=True)
-class GradingFolders:
+class GradingFolders(Struct, frozen=True):
     """The folders of a course; `[dirs]` of its mograder.toml may rename each."""
 
     course: Path
@@ -218,8 +216,7 @@ def course_around(path: Path) -> Path:
     return Path.cwd()
 
 
-@dataclass(frozen=True)
-class Chosen:
+class Chosen(Struct, frozen=True):
     """An assignment and those of its submissions that a command names."""
 
     folders: GradingFolders

@@ -6,8 +6,9 @@ import contextlib
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from mograder.coursework.sources import Sources, sources_of
 from mograder.coursework.worker import Worker
@@ -24,8 +25,7 @@ MakeWorker = Callable[[Course, Sources, str], Worker]
 """Makes the worker of a course with these sources. The text is the course's name, "" if it is the only course."""
 
 
-@dataclass
-class _Held:
+class _Held(Struct):
     course: Course
     worker: Worker
     stack: contextlib.ExitStack

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
+
+from msgspec import Struct
 
 from mograder.coursework.autograding import Runs
 from mograder.coursework.exams import Wishes, opened_exam
@@ -25,8 +26,7 @@ more, the assignment's own limit holds.
 """
 
 
-@dataclass(frozen=True)
-class Unnoticed:
+class Unnoticed(Struct, frozen=True):
     """A mistake with which every check passes. `line` is a line of the source; `after` is "" if `before` is deleted."""
 
     cell: str
@@ -35,8 +35,7 @@ class Unnoticed:
     after: str
 
 
-@dataclass(frozen=True)
-class MistakesTried:
+class MistakesTried(Struct, frozen=True):
     """The result: how many mistakes are `possible`, and how many were `tried`. `failed` says why some could not be run.
 
     `unchecked` are cells with a solution that no check uses. No mistakes are made in them.

@@ -9,7 +9,8 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from mograder.coursework.worker import LOOK_SECONDS, Claimed, Worker
 from mograder.domain.errors import MograderError
@@ -24,8 +25,7 @@ COURSES_IN_A_LOOK = 8
 """With more courses, an idle course is asked for jobs less often than every LOOK_SECONDS."""
 
 
-@dataclass
-class _Line:
+class _Line(Struct):
     """A course in the pool: how many of its jobs are `running`, and its last `turn`.
 
     It is not asked for jobs before `quiet_until` (monotonic seconds). `trouble` is why the last claim failed.

@@ -10,9 +10,11 @@ import contextlib
 import json
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from mograder.domain.errors import Unreadable, Usage
 from mograder.domain.grading_record import GradingRecord
@@ -29,8 +31,7 @@ _STATUS = {
 }  # fmt: skip
 
 
-@dataclass(frozen=True)
-class Row:
+class Row(Struct, frozen=True):
     """A submission's row in the gradebook; None for an empty cell. Marks are in points, the penalty in per cent."""
 
     assignment: str
@@ -44,8 +45,7 @@ class Row:
     penalised: float | None
 
 
-@dataclass(frozen=True)
-class Gradebook:
+class Gradebook(Struct, frozen=True):
     """A gradebook: the questions of each assignment (one question if it is marked as a whole), and all submissions."""
 
     questions: Mapping[str, tuple[Question, ...]]
@@ -54,8 +54,7 @@ class Gradebook:
     """Full names by user name."""
 
 
-@dataclass(frozen=True)
-class Difference:
+class Difference(Struct, frozen=True):
     """A mark that is not what it should be. `ours` is the right one, None if it cannot be computed; `why` says why."""
 
     assignment: str

@@ -6,9 +6,11 @@ Invariant: only the signed text counts, and only after its signature was verifie
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from mograder.client.files import read_foreign, replacing
 from mograder.domain.errors import BadRequest, MograderError, TooLarge, Usage, VerificationFailed
@@ -18,8 +20,7 @@ from mograder.wire.codec import MAX_VALUES, decode_json
 from mograder.wire.records import KIND, claims_of, record_of
 
 
-@dataclass(frozen=True)
-class KeptRecord:
+class KeptRecord(Struct, frozen=True):
     """A record in a file: what the file states, and the signed text. Neither is verified yet."""
 
     path: Path

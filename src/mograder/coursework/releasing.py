@@ -6,9 +6,10 @@ import html
 import os
 import zipfile
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path, PurePosixPath
+
+from msgspec import Struct
 
 from mograder import course_file
 from mograder.client.files import read_foreign, replacing
@@ -35,8 +36,7 @@ class BadSource(BadRequest):
         self.lines = tuple(lines)
 
 
-@dataclass(frozen=True)
-class SourceFolder:
+class SourceFolder(Struct, frozen=True):
     """One assignment's sources. `others` are the other files of its folder, relative to `folder`."""
 
     assignment: str
@@ -45,8 +45,7 @@ class SourceFolder:
     others: tuple[PurePosixPath, ...]
 
 
-@dataclass(frozen=True)
-class ReleasedNotebook:
+class ReleasedNotebook(Struct, frozen=True):
     """A release that is ready to be written."""
 
     path: Path
@@ -56,8 +55,7 @@ class ReleasedNotebook:
     hidden_tests: int
 
 
-@dataclass(frozen=True)
-class Planned:
+class Planned(Struct, frozen=True):
     """A release that is checked and not written yet. `files` has the bytes of each file by its path in `target`."""
 
     assignment: str

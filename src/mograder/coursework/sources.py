@@ -5,8 +5,9 @@ from __future__ import annotations
 import contextlib
 import tempfile
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from mograder.config import course_folder
 from mograder.coursework.folders import GradingFolders
@@ -14,8 +15,7 @@ from mograder.domain.course import Course
 from mograder.factory import is_database, published_sources
 
 
-@dataclass(frozen=True)
-class Sources:
+class Sources(Struct, frozen=True):
     """A folder with source/ and mograder.toml. `refresh` updates it and returns whether there are sources."""
 
     folder: Path

@@ -13,9 +13,10 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct
 
 from mograder.domain.errors import Usage
 from mograder.domain.results import CellFailure, CheckResult, CheckStatus
@@ -29,8 +30,7 @@ _SIDECAR = "MOGRADER_SIDECAR_PATH"
 _SIZE = 4_000_000  # bytes of results that are read
 
 
-@dataclass(frozen=True)
-class Validation:
+class Validation(Struct, frozen=True):
     """The result of a run. `checks` has one result for each label, in file order; one that did not run is NOT_RUN.
 
     `failures` are cells that raised, and cells that marimo would not run: syntax errors, names defined twice, cycles.

@@ -14,10 +14,12 @@ import threading
 import time
 from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import Executor, Future
-from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, TypeVar, runtime_checkable
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from mograder.course_file import CONFIG_NAME, read_course_file
 from mograder.coursework.autograding import Exam, grade_one, read_submitted
@@ -72,8 +74,7 @@ class Rests(Protocol):
 Stamp = tuple[tuple[str, int, int], ...]
 
 
-@dataclass
-class _Open:
+class _Open(Struct):
     """An assignment that is prepared for grading, or could not be: then `exam` is None, and `trouble` says why.
 
     `stamp` tells whether its files have changed. `told`: it was said that the course is graded with other tests now.
@@ -106,16 +107,14 @@ class _Open:
         return pause
 
 
-@dataclass(frozen=True)
-class _Build:
+class _Build(Struct, frozen=True):
     """An environment that is being built for the assignment whose files have this `stamp`."""
 
     stamp: Stamp
     environment: Future[Environment]
 
 
-@dataclass(frozen=True)
-class Claimed:
+class Claimed(Struct, frozen=True):
     """A job that this worker has claimed, the exam that grades it, and the operations of its queue on it.
 
     With `twice`, the submission runs twice, to see what differs between the runs.

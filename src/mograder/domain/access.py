@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
+
+from msgspec import Struct
 
 from mograder.domain.errors import Forbidden
 from mograder.domain.names import INSTRUCTOR, Username
@@ -25,16 +26,14 @@ class Allow(StrEnum):
     INSTRUCTOR = "instructor"
 
 
-@dataclass(frozen=True)
-class ExternalId:
+class ExternalId(Struct, frozen=True):
     """A person's id in another system. `kind` says which id it is, such as "canvas_id" or "student_id"."""
 
     kind: str
     value: str
 
 
-@dataclass(frozen=True)
-class Account:
+class Account(Struct, frozen=True):
     """A person of the course. `generation` counts resets; `bound` says whether somebody has claimed the name.
 
     `code_hash` is the hash of a personal one-time code that is still open, else None. A `removed` person's name stays
@@ -58,8 +57,7 @@ class Account:
     ids: tuple[ExternalId, ...] = ()
 
 
-@dataclass(frozen=True)
-class Actor:
+class Actor(Struct, frozen=True):
     """The person who makes a request. `unchecked` is set by a server run with --no-auth: everything is allowed."""
 
     username: Username

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
 from typing import Protocol
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from mograder.domain import deadlines, tokens
 from mograder.domain.access import COURSE_INSTRUCTOR, Account, Actor, Role
@@ -74,8 +76,7 @@ class AccountsStore(Protocol):
         ...
 
 
-@dataclass(frozen=True)
-class People:
+class People(Struct, frozen=True):
     """The people of a course. A course copied from elsewhere has submissions under names that have no account."""
 
     accounts: AccountsStore
@@ -121,8 +122,7 @@ class People:
         return change_held
 
 
-@dataclass(frozen=True)
-class Accounts:
+class Accounts(Struct, frozen=True):
     """Registration and sign-in of one course. An `enrollment_code` of "" means that it is not used."""
 
     store: AccountsStore

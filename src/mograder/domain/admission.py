@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from mograder.domain import deadlines
 from mograder.domain.assignments import Assignment
@@ -12,8 +12,7 @@ from mograder.domain.names import counted
 from mograder.domain.rules import ConfigStore
 
 
-@dataclass(frozen=True)
-class Admission:
+class Admission(Struct, frozen=True):
     """The limits of one course's submissions. `max_upload` is in bytes."""
 
     config: ConfigStore

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
 from datetime import UTC, tzinfo
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from mograder.domain import deadlines
 from mograder.domain.errors import TooManySubmissions
@@ -17,8 +19,7 @@ MAX_PER_HOUR, MAX_ATTEMPTS, MAX_PERSON_BYTES = 240, 2000, 2048 * MIB
 """The default limits of one person: submissions an hour, attempts at one assignment, bytes in the course."""
 
 
-@dataclass(frozen=True)
-class Usage:
+class Usage(Struct, frozen=True):
     """What a person has submitted in a course: `size` bytes in all, and `recent` submissions within an hour.
 
     `oldest` is the moment of the oldest recent one, in Unix microseconds. Submissions that an instructor made for the
@@ -35,8 +36,7 @@ class Usage:
         return replace(self, recent=self.recent + 1, oldest=oldest, size=self.size + size)
 
 
-@dataclass(frozen=True)
-class HourlyBound:
+class HourlyBound(Struct, frozen=True):
     """The `attempts` at one assignment that a person has within an hour.
 
     `ends` is the moment after which submissions are late or refused, None for never. If the next attempt would be
@@ -78,8 +78,7 @@ def _recent(moments: Sequence[int], now: int) -> list[int]:
     return sorted(each for each in moments if now - HOUR < each < now + HOUR)
 
 
-@dataclass(frozen=True)
-class AttemptsLeft:
+class AttemptsLeft(Struct, frozen=True):
     """How many of the `attempts` an hour a person has left, and the moment of the next possible attempt."""
 
     attempts: int
@@ -87,8 +86,7 @@ class AttemptsLeft:
     free: int
 
 
-@dataclass(frozen=True)
-class Allowance:
+class Allowance(Struct, frozen=True):
     """The limits of one person: submissions within an hour, attempts at one assignment, bytes in the course.
 
     `here` limits the attempts at the assignment within an hour, None for no such limit. `zone` is used in messages.

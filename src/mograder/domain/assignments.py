@@ -5,9 +5,11 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterable, Mapping
-from dataclasses import astuple, dataclass, field, replace
 from datetime import UTC, tzinfo
 from enum import StrEnum
+
+from msgspec import Struct, field
+from msgspec.structs import astuple, replace
 
 from mograder.domain import deadlines
 from mograder.domain.allowance import Allowance
@@ -44,8 +46,7 @@ def ends_in(filename: str, endings: Iterable[str]) -> bool:
     return filename.lower().endswith(tuple(endings))
 
 
-@dataclass(frozen=True)
-class ReleaseFile:
+class ReleaseFile(Struct, frozen=True):
     """One file that students download. `url` is set if it is stored elsewhere (object storage, a CDN)."""
 
     name: FileName
@@ -54,8 +55,7 @@ class ReleaseFile:
     url: str | None = None
 
 
-@dataclass(frozen=True)
-class PlannedQuestion:
+class PlannedQuestion(Struct, frozen=True):
     """A question that people mark, and its points."""
 
     key: str
@@ -70,8 +70,7 @@ class ResultsShown(StrEnum):
     AFTER_RELEASE = "after-release"
 
 
-@dataclass(frozen=True)
-class Rules:
+class Rules(Struct, frozen=True):
     """The rules of one assignment; None or empty where none is given. People mark the `questions`."""
 
     title: str = ""
@@ -130,8 +129,7 @@ class Rules:
         )
 
 
-@dataclass(frozen=True)
-class Assignment:
+class Assignment(Struct, frozen=True):
     """One assignment. `entry` is its entry in a manifest, with all keys, which clients get; None without a manifest."""
 
     name: AssignmentName
@@ -165,8 +163,7 @@ EDIT_PLACEHOLDERS = ("content_lz", "url", "filename", "assignment")
 address and the name of the file, and the name of the assignment."""
 
 
-@dataclass(frozen=True)
-class LatePolicy:
+class LatePolicy(Struct, frozen=True):
     """The rules for late submissions of one assignment: what they cost, and which submission counts.
 
     Days end by the clocks of `zone`.
@@ -192,8 +189,7 @@ class LatePolicy:
         return f"{counts}; {grace}; each day begun costs {late.per_day:g} %, at most {late.most:g} %, {told}"
 
 
-@dataclass(frozen=True)
-class Plan:
+class Plan(Struct, frozen=True):
     """The content of the course's mograder.toml. `url` is the address at which students reach the course, "" for none.
 
     `zone` is the course's time zone. `penalties`, `counts`, `per_hour` and `results` apply to assignments without their

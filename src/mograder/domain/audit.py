@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from typing import Protocol
+
+from msgspec import Struct
 
 from mograder.domain.deadlines import MINUTE
 
@@ -15,8 +16,7 @@ ERASED_NAME = "(erased)"
 """Stands in the audit log for the name of an erased person."""
 
 
-@dataclass(frozen=True)
-class Event:
+class Event(Struct, frozen=True):
     """One line of the audit log: who did what to whom or what, and when (Unix microseconds)."""
 
     moment: int
@@ -26,8 +26,7 @@ class Event:
     detail: str = ""
 
 
-@dataclass(frozen=True)
-class AuditLine:
+class AuditLine(Struct, frozen=True):
     """Repeated events. `event` is the newest, `first` the moment of the oldest (Unix microseconds)."""
 
     event: Event

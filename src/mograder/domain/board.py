@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
 from enum import StrEnum
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from mograder.domain import counting, deadlines, grades
 from mograder.domain.access import Account, Role
@@ -42,8 +44,7 @@ def state(
     return "fetched" if fetched else "new"
 
 
-@dataclass(frozen=True, slots=True)
-class Cell:
+class Cell(Struct, frozen=True):
     """The state of one person in one assignment, as an instructor sees it.
 
     `latest` is the last accepted submission, or None; `by_hand` says that somebody put a file there without submitting
@@ -72,8 +73,7 @@ class Cell:
         )  # fmt: skip
 
 
-@dataclass(frozen=True)
-class Row:
+class Row(Struct, frozen=True):
     """One person of the board; `cells` are in the order of the board's assignments."""
 
     username: Username
@@ -82,8 +82,7 @@ class Row:
     sections: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
-class Board:
+class Board(Struct, frozen=True):
     """A table of all people, sorted by user name, and all assignments, sorted by due time.
 
     `dropped` are people who were removed and have submissions; they are not in `rows`.
@@ -103,8 +102,7 @@ class Board:
         return next((each for each in (*self.rows, *self.dropped) if each.username == username), None)
 
 
-@dataclass(frozen=True)
-class _Sources:
+class _Sources(Struct, frozen=True):
     """All that a board is made of except submissions. Equal to earlier sources only if none of it has changed."""
 
     people: object
@@ -283,8 +281,7 @@ class Order(StrEnum):
     GRADE = "grade"
 
 
-@dataclass(frozen=True)
-class BoardFilter:
+class BoardFilter(Struct, frozen=True):
     """A filter of a board: `text` in user name or name, one `assignment` (None: all), the state there, and one
     `section` ("": all).
     """

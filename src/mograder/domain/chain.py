@@ -7,15 +7,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from mograder.domain import deadlines
 from mograder.domain.errors import BadRequest, VerificationFailed
 from mograder.domain.receipts import Head, Receipt, Signer, chain_hash, claims
 
 
-@dataclass(frozen=True)
-class Tombstone:
+class Tombstone(Struct, frozen=True):
     """Takes the place of a receipt that was erased with a person's data.
 
     `previous` and `hash` are the erased receipt's; `statement` is a compact JWS that states the erasure.
@@ -44,8 +44,7 @@ def _statement(number: int, previous: str, erased_hash: str) -> dict[str, object
     return {"number": number, "previous": previous, "hash": erased_hash}
 
 
-@dataclass(frozen=True)
-class Break:
+class Break(Struct, frozen=True):
     """A fault of the chain at position `number`. `unsigned`: the course has not signed that link at all."""
 
     number: int

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Protocol
+
+from msgspec import Struct
 
 from mograder.domain.access import Actor
 from mograder.domain.admission import Admission
@@ -26,8 +27,7 @@ MOST = 5
 """Commitments of one person and assignment that may be open at once."""
 
 
-@dataclass(frozen=True)
-class Commitment:
+class Commitment(Struct, frozen=True):
     """The announcement of one file at `moment`, in Unix microseconds. `sha256` is lower-case hex, `size` in bytes."""
 
     assignment: AssignmentName
@@ -114,8 +114,7 @@ class CommitmentsStore(Protocol):
         ...
 
 
-@dataclass(frozen=True)
-class Commitments:
+class Commitments(Struct, frozen=True):
     """The commitments of one course."""
 
     store: CommitmentsStore

@@ -6,7 +6,8 @@ Invariant: the report names everything that is not in force and looks like a par
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from mograder.domain.assignments import Assignment, Plan
 from mograder.domain.names import AssignmentName, counted, printable
@@ -15,8 +16,7 @@ FEW = 5
 """How many names a line lists at most."""
 
 
-@dataclass(frozen=True)
-class LeftOut:
+class LeftOut(Struct, frozen=True):
     """Something that is not in force: `what` it is, `why`, and what to do about it. `where` is a path on the disk.
 
     `expected` is set where an instructor may well intend it, such as rules that are written before the files are there.
@@ -34,8 +34,7 @@ class LeftOut:
         return f"{self.what}: {self.why}"
 
 
-@dataclass(frozen=True)
-class Survey:
+class Survey(Struct, frozen=True):
     """What a store finds besides assignments.
 
     `work` pairs names under which there are submissions with the number of people; `left_out` is what the store left
@@ -48,8 +47,7 @@ class Survey:
     left_out: tuple[LeftOut, ...] = ()
 
 
-@dataclass(frozen=True)
-class Contents:
+class Contents(Struct, frozen=True):
     """The report. `settings` is the settings file in force, "" for none; `place` is where one is looked for."""
 
     assignments: tuple[AssignmentName, ...]

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from mograder.domain.assignments import CountingRule, LatePolicy
 from mograder.domain.deadlines import IN_TIME, SECOND, Lateness
 from mograder.domain.receipts import LatestFile, Receipt, Submission, latest_filename
 
 
-@dataclass(frozen=True)
-class AssessedSubmission:
+class AssessedSubmission(Struct, frozen=True):
     """An accepted submission, and how late it is by the present rules and extensions."""
 
     receipt: Receipt
@@ -22,8 +23,7 @@ class AssessedSubmission:
         return self.receipt.submission
 
 
-@dataclass(frozen=True)
-class ListedSubmission:
+class ListedSubmission(Struct, frozen=True):
     """A person's submission as an instructor collects it. `assessed` is None for a file that was put there by hand.
 
     `counts` is the file name of the version that counts, which may be another one.

@@ -7,9 +7,10 @@ may call what; a service decides what an actor may do beyond that.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, TypeVar
+
+from msgspec import Struct
 
 from mograder.domain import tokens
 from mograder.domain.accounts import Accounts, People
@@ -55,8 +56,7 @@ def _reads_no_record(text: str) -> GradingRecord:
     raise Unreadable("this course reads no grading records", text[:20])
 
 
-@dataclass(frozen=True)
-class Course:
+class Course(Struct, frozen=True, dict=True):
     """One course over a store. Only code that puts courses together reads `store`; all other code uses the services.
 
     `clock` returns Unix microseconds. An `enrollment_code` of "" means that no shared code is in use. `max_upload` is

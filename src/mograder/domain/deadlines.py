@@ -6,19 +6,20 @@ submission later, and an earlier submission never costs more.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from functools import lru_cache
 from itertools import count
 from typing import TypeVar
+
+from msgspec import Struct
+from msgspec.structs import asdict, replace
 
 SECOND = 1_000_000
 MINUTE = 60 * SECOND
 END_OF_DAY = time(23, 59, 59)
 
 
-@dataclass(frozen=True)
-class Schedule:
+class Schedule(Struct, frozen=True):
     """When an assignment opens, is due and closes, in Unix microseconds; None where nothing is set."""
 
     opens: int | None = None
@@ -37,8 +38,7 @@ class Schedule:
         return replace(self, due=due, closes=None if self.closes is None else max(self.closes, until))
 
 
-@dataclass(frozen=True)
-class Penalties:
+class Penalties(Struct, frozen=True):
     """The cost of late work. Within `grace` (microseconds) after the due time nothing is late.
 
     `per_day` is taken off for each day begun, `most` at most, in percentage points; nothing unless `enabled`.
@@ -52,8 +52,7 @@ class Penalties:
     """Whether the penalty is taken off released marks; else it is shown beside them."""
 
 
-@dataclass(frozen=True)
-class OwnPenalties:
+class OwnPenalties(Struct, frozen=True):
     """The penalties of one assignment, as in `Penalties`; None where those of the course apply."""
 
     enabled: bool | None = None
@@ -64,15 +63,14 @@ class OwnPenalties:
 
     def over(self, others: Some) -> Some:
         """These penalties, with the others where these have none."""
-        said = {key: value for key, value in vars(self).items() if value is not None}
+        said = {key: value for key, value in asdict(self).items() if value is not None}
         return replace(others, **said) if said else others
 
 
 Some = TypeVar("Some", Penalties, OwnPenalties)
 
 
-@dataclass(frozen=True)
-class Lateness:
+class Lateness(Struct, frozen=True):
     """How late a submission is: days begun, the penalty in percentage points, and both in words ("" if on time)."""
 
     days: int = 0

@@ -6,7 +6,8 @@ Invariant: the audit log says which browsers were remembered, and the guard whic
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from mograder.domain.access import Actor
 from mograder.domain.audit import AuditStore, Event
@@ -27,8 +28,7 @@ MOST_DEVICES = 20
 ACTION = "remember browser"
 
 
-@dataclass(frozen=True)
-class Device:
+class Device(Struct, frozen=True):
     """A remembered browser: the id of its session, its name, and since when (Unix microseconds)."""
 
     session: str
@@ -36,8 +36,7 @@ class Device:
     since: int
 
 
-@dataclass(frozen=True)
-class Devices:
+class Devices(Struct, frozen=True):
     """The remembered browsers of one course's people."""
 
     audit: AuditStore

@@ -8,7 +8,9 @@ from __future__ import annotations
 import builtins
 import re
 from collections.abc import Collection
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from mograder.domain.grading_record import GradingRecord
 from mograder.domain.marks import Marks
@@ -16,8 +18,7 @@ from mograder.domain.names import counted
 from mograder.domain.results import CellFailure, CheckResult, CheckStatus, LimitReached, Outcome, RunReport
 
 
-@dataclass(frozen=True)
-class ShownQuestion:
+class ShownQuestion(Struct, frozen=True):
     """A question as it is shown. `concealed`: some checks are not shown; `given`: a person has given the points."""
 
     key: str
@@ -29,8 +30,7 @@ class ShownQuestion:
     concealed: bool = False
 
 
-@dataclass(frozen=True)
-class ShownResult:
+class ShownResult(Struct, frozen=True):
     """A result as it is shown to a person. `other_checks` belong to no question with points.
 
     `changed_cells` and `flaky` are empty for students, who see only how many cells were changed. `summary` is one

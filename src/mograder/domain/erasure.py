@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from mograder.domain import grades
 from mograder.domain.access import Actor
@@ -16,8 +17,7 @@ from mograder.domain.receipts import Signer, latest_filename
 from mograder.domain.store import Store
 
 
-@dataclass(frozen=True)
-class Holdings:
+class Holdings(Struct, frozen=True):
     """What a course holds about a person; by assignment for submissions, grades and feedback."""
 
     account: bool = False
@@ -27,8 +27,7 @@ class Holdings:
     feedback: tuple[AssignmentName, ...] = ()
 
 
-@dataclass(frozen=True)
-class Erasure:
+class Erasure(Struct, frozen=True):
     """Erasing people from one course."""
 
     store: Store

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
 from datetime import date, datetime, tzinfo
 from enum import StrEnum
 from typing import Protocol
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from mograder.domain import deadlines
 from mograder.domain.access import Actor
@@ -35,8 +37,7 @@ class Decision(StrEnum):
     WITHDRAW = "withdraw"
 
 
-@dataclass(frozen=True)
-class Extension:
+class Extension(Struct, frozen=True):
     """More time for one person and assignment. Times are in Unix microseconds.
 
     `until` is the granted due time, or None; `note` comes with the last decision. `wanted` is the due time of an open
@@ -118,8 +119,7 @@ def personal_schedule(assignment: Assignment, extension: Extension | None) -> Sc
     return assignment.rules.schedule.extended(extension.until if extension else None)
 
 
-@dataclass(frozen=True)
-class Change:
+class Change(Struct, frozen=True):
     """One decision. `until` is a text for `parse_until`; "" grants the requested time."""
 
     assignment: Assignment
@@ -129,8 +129,7 @@ class Change:
     note: str = ""
 
 
-@dataclass(frozen=True)
-class Extensions:
+class Extensions(Struct, frozen=True):
     """The extensions of one course. `is_known` says whether a name is known in the course."""
 
     store: ExtensionsStore

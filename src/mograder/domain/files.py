@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import BinaryIO
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 _LEFT_BEHIND = frozenset({
     "__marimo__", "__pycache__", "__macosx", "venv", "node_modules", "thumbs.db", "ehthumbs.db", "desktop.ini",
@@ -25,8 +27,7 @@ def is_left_behind(name: str) -> bool:
     return bare in _LEFT_BEHIND or bare.endswith(_LEFT_ENDINGS) or (bare.startswith(("~$", "#")) and len(bare) > 1)
 
 
-@dataclass(frozen=True)
-class StoredFile:
+class StoredFile(Struct, frozen=True):
     """A file that can be sent. `tag` is its etag, which changes if the bytes may have. `modified` is in Unix seconds.
 
     A store on a local disk sets `opener`, which opens the file. A remote store sets `fetch`, which returns the bytes of
@@ -39,8 +40,8 @@ class StoredFile:
     tag: str
     path: Path | None = None
     data: bytes | None = None
-    fetch: Callable[[], bytes | Path] | None = field(default=None, compare=False)
-    opener: Callable[[], OpenedFile] | None = field(default=None, compare=False)
+    fetch: Callable[[], bytes | Path] | None = None
+    opener: Callable[[], OpenedFile] | None = None
 
     def fetched_file(self) -> StoredFile:
         """The same file with its bytes at `path` or in `data`. This may wait for the network."""

@@ -5,15 +5,15 @@ from __future__ import annotations
 import math
 import statistics
 from collections.abc import Iterable
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from mograder.domain.grades import number
 
 BINS = 10
 
 
-@dataclass(frozen=True)
-class Bin:
+class Bin(Struct, frozen=True):
     """How many grades are at least `low` and less than `high`; the last bin has those at `high` as well."""
 
     low: float
@@ -21,8 +21,7 @@ class Bin:
     count: int
 
 
-@dataclass(frozen=True)
-class Spread:
+class Spread(Struct, frozen=True):
     """Statistics of grades. `lower` and `upper` are the quartiles; `others` counts grades that are not numbers."""
 
     count: int

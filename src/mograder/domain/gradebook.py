@@ -8,7 +8,8 @@ from __future__ import annotations
 import contextlib
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from mograder.domain import grades
 from mograder.domain.access import Account, Role
@@ -27,16 +28,14 @@ from mograder.domain.store import Store
 from mograder.domain.submissions import Submissions
 
 
-@dataclass(frozen=True)
-class GradedQuestion:
+class GradedQuestion(Struct, frozen=True):
     """A question of an assignment, and its points."""
 
     key: str
     available: float
 
 
-@dataclass(frozen=True)
-class GradebookRow:
+class GradebookRow(Struct, frozen=True):
     """One person's result. `received` is the time of the submission that counts (Unix microseconds), None without one.
 
     It was `late` seconds late, which costs `penalty` per cent. `points` are the known points by the question's key.
@@ -75,16 +74,14 @@ class GradebookRow:
         return self.entry.says_something and not self.entry.visible
 
 
-@dataclass(frozen=True)
-class Gradebook:
+class Gradebook(Struct, frozen=True):
     """Everybody's results, sorted by user name."""
 
     questions: tuple[GradedQuestion, ...]
     rows: tuple[GradebookRow, ...]
 
 
-@dataclass(frozen=True)
-class Gradebooks:
+class Gradebooks(Struct, frozen=True):
     """The gradebooks of one course."""
 
     store: Store

@@ -7,8 +7,9 @@ import hashlib
 import json
 import math
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from typing import Protocol
+
+from msgspec import Struct
 
 from mograder.domain.access import Actor
 from mograder.domain.assignments import Assignment
@@ -49,8 +50,7 @@ def is_page(filename: str) -> bool:
     return filename.lower().endswith((".html", ".htm"))
 
 
-@dataclass(frozen=True)
-class GradeEntry:
+class GradeEntry(Struct, frozen=True):
     """One row of a grade table; `fields` keeps every key, known or not."""
 
     fields: Mapping[str, object]
@@ -128,8 +128,7 @@ class GradeEntry:
         return _text(self.fields.get("workflow_state")) in VISIBLE_STATES
 
 
-@dataclass(frozen=True)
-class Uploaded:
+class Uploaded(Struct, frozen=True):
     """The outcome of an upload of grades: how many are `stored` in all now, and how many were `received`.
 
     `unknown` names people who have neither registered nor submitted: these names may be misspelt.
@@ -250,8 +249,7 @@ class GradesStore(Protocol):
         ...
 
 
-@dataclass(frozen=True)
-class Grades:
+class Grades(Struct, frozen=True):
     """The grades and feedback of one course. `everybody` returns the names of all people of the course, `attempts` the
     number of submissions of each person for an assignment.
     """

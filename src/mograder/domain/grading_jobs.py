@@ -7,9 +7,10 @@ each version of the tests.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol, TypeVar
+
+from msgspec import Struct
 
 from mograder.domain import deadlines
 from mograder.domain.grading_rules import Hidden
@@ -33,8 +34,7 @@ def pause_after(tries: int) -> int:
     return min(LONGEST_PAUSE, FIRST_PAUSE << max(0, tries - 1))
 
 
-@dataclass(frozen=True)
-class Job:
+class Job(Struct, frozen=True):
     """A submission to grade. `receipt` is its receipt's number; times are in Unix microseconds.
 
     A worker holds the job until `lease` (0: no worker does); `claim` names that claim. `tries` counts claims. The next
@@ -60,16 +60,14 @@ class Job:
         return self.tries < TRIES and self.lease <= now and self.not_before <= now
 
 
-@dataclass(frozen=True)
-class Announced:
+class Announced(Struct, frozen=True):
     """How an assignment is graded: the version of its tests (SHA-256), and when students see hidden ones."""
 
     tests: str
     hidden: Hidden = Hidden.NEVER
 
 
-@dataclass(frozen=True)
-class Result:
+class Result(Struct, frozen=True):
     """The result of grading one submission with one version of the tests, `tests` (SHA-256, lower-case hex).
 
     `signed` is the signed grading record, `graded` its time in Unix microseconds.
@@ -91,8 +89,7 @@ class ReadyState(StrEnum):
     FAILED = "failed"
 
 
-@dataclass(frozen=True)
-class Readiness:
+class Readiness(Struct, frozen=True):
     """The last report of a worker about an assignment, at `moment` (Unix microseconds) on `machine`.
 
     `error` says what failed, with the last lines of output; "" for nothing. `wanted` is the hash of the packages that

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from mograder.domain.marks import Marks, Question, mark
 from mograder.domain.results import RunReport
 
 
-@dataclass(frozen=True)
-class Graded:
+class Graded(Struct, frozen=True):
     """The file that was graded. `sha256` is lower-case hex, `size` in bytes."""
 
     filename: str
@@ -18,8 +18,7 @@ class Graded:
     size: int
 
 
-@dataclass(frozen=True)
-class Tested:
+class Tested(Struct, frozen=True):
     """The tests, environment and limits with which a submission was graded.
 
     `tests` is the SHA-256 of all that decides a result: the source, its data files, the rules of grading. `source` is
@@ -34,8 +33,7 @@ class Tested:
     sandbox: str
 
 
-@dataclass(frozen=True)
-class GradingRecord:
+class GradingRecord(Struct, frozen=True):
     """One grading of one submission, at `graded` (Unix microseconds), by the version `grader` of mograder.
 
     `points` is the sum that checks give, None if checks mark nothing or the grader itself failed. `receipt` is the

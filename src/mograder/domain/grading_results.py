@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, replace
 from enum import StrEnum
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from mograder.domain import deadlines
 from mograder.domain.access import Actor
@@ -37,8 +39,7 @@ class GradingState(StrEnum):
     GRADED = "graded"
 
 
-@dataclass(frozen=True)
-class Progress:
+class Progress(Struct, frozen=True):
     """The grading of a person's newest submission, number `attempt`. `place` is its place in the queue, 1 for the next.
 
     `shown` is the result of `shown_attempt`, an earlier submission while the newest waits; `statement` is the signed
@@ -62,8 +63,7 @@ class Progress:
         return self.state in (GradingState.WAITING, GradingState.RUNNING)
 
 
-@dataclass(frozen=True)
-class SeenQueue:
+class SeenQueue(Struct, frozen=True):
     """A snapshot of the queue: the versions of receipts and results, and the people whose submissions had no result."""
 
     receipts: int
@@ -71,8 +71,7 @@ class SeenQueue:
     waiting: Mapping[int, Username]
 
 
-@dataclass(frozen=True)
-class Brief:
+class Brief(Struct, frozen=True):
     """A result in a list: the points from checks (None if they mark nothing), and flags for the instructor."""
 
     outcome: Outcome
@@ -81,8 +80,7 @@ class Brief:
     flags: tuple[str, ...]
 
 
-@dataclass(frozen=True)
-class Queue:
+class Queue(Struct, frozen=True):
     """Submissions that are waiting or `running`. `oldest` is when the first was received (Unix microseconds).
 
     `failed` are jobs that were given up; `retried` are jobs that failed and will be tried again.
@@ -113,8 +111,7 @@ def _brief(record: GradingRecord) -> Brief:
     )
 
 
-@dataclass(frozen=True)
-class GradingResults:
+class GradingResults(Struct, frozen=True):
     """The results of one course."""
 
     store: Store

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from enum import StrEnum
+
+from msgspec import Struct, field
 
 from mograder.domain import deadlines
 
@@ -26,8 +27,7 @@ class Hidden(StrEnum):
         return self is Hidden.AFTER_DUE and deadlines.is_over(due, now)
 
 
-@dataclass(frozen=True)
-class GradingRules:
+class GradingRules(Struct, frozen=True):
     """When hidden tests are shown, whether checks run isolated from answers, and limits other than the usual ones."""
 
     hidden: Hidden = Hidden.NEVER

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Protocol
+
+from msgspec import Struct
 
 from mograder.domain.errors import Unauthenticated
 
@@ -41,8 +42,7 @@ class GuardStore(Protocol):
     def forget_failures(self, keys: Sequence[str]) -> None: ...
 
 
-@dataclass(frozen=True)
-class Guard:
+class Guard(Struct, frozen=True):
     """Tickets and failures of one course."""
 
     store: GuardStore

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Protocol
+
+from msgspec import Struct
 
 from mograder.domain.access import Actor
 from mograder.domain.assignments import Plan
@@ -34,8 +35,7 @@ class KeysStore(Protocol):
         ...
 
 
-@dataclass(frozen=True)
-class Keys:
+class Keys(Struct, frozen=True):
     """The keys of one course. `new_secret` makes a random secret."""
 
     store: KeysStore

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
+from msgspec.structs import force_setattr
 
 from mograder.domain.names import printable
 
@@ -10,8 +11,7 @@ NEAR = 1e-9
 """A mark that misses a letter by less than this was rounded there."""
 
 
-@dataclass(frozen=True)
-class LetterScale:
+class LetterScale(Struct, frozen=True):
     """Letters with the least per cent of the points for each, sorted from the highest. Raises ValueError.
 
     A mark below the lowest has no letter.
@@ -28,7 +28,7 @@ class LetterScale:
         percents = [percent for _, percent in self.steps]
         if len(set(percents)) < len(percents):
             raise ValueError("two letters begin at the same percentage: which one is given?")
-        object.__setattr__(self, "steps", tuple(sorted(self.steps, key=lambda each: -each[1])))
+        force_setattr(self, "steps", tuple(sorted(self.steps, key=lambda each: -each[1])))
 
     def letter(self, points: float | None, available: float) -> str:
         """The letter for `points` of `available`, "" for none."""

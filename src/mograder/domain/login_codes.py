@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import hmac
 from collections.abc import Callable
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from mograder.domain.access import Actor
 from mograder.domain.accounts import Accounts
@@ -27,8 +28,7 @@ CODES_A_WINDOW = 10
 """How many codes a person can use in one window."""
 
 
-@dataclass(frozen=True)
-class LoginCodes:
+class LoginCodes(Struct, frozen=True):
     """The login codes of one course."""
 
     keys: KeysStore

@@ -9,9 +9,11 @@ import contextlib
 import hashlib
 import json
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import asdict, replace
 
 from mograder.domain import counting
 from mograder.domain.access import COURSE_INSTRUCTOR, Actor
@@ -55,8 +57,7 @@ OPEN_MESSAGES = 20
 """Messages of a student about one question at most."""
 
 
-@dataclass(frozen=True)
-class ReleasedQuestion:
+class ReleasedQuestion(Struct, frozen=True):
     """A question as its student sees it. `items` are pairs of a rubric item's text and its points."""
 
     key: str
@@ -67,8 +68,7 @@ class ReleasedQuestion:
     comment: str = ""
 
 
-@dataclass(frozen=True)
-class Released(Content):
+class Released(Content, frozen=True):
     """A mark as its student sees it. `raw` is the mark before the `penalty` (in per cent), `total` the one that counts.
 
     `attempt`, `receipt` and `tests` say for which submission and tests it is. `changes` are sentences about differences
@@ -112,8 +112,7 @@ class ReleaseState(StrEnum):
     CONFLICT = "conflict"  # somebody has written another grade since the last release
 
 
-@dataclass(frozen=True)
-class PlannedRelease:
+class PlannedRelease(Struct, frozen=True):
     """What a release would do for one person. `before` is the grade of the last release, `stored` the present grade.
 
     `unfinished` names questions without points, `outdated` those whose mark is for an earlier submission. `newer` says
@@ -131,8 +130,7 @@ class PlannedRelease:
     version: int = 0
 
 
-@dataclass(frozen=True)
-class ReleasePlan:
+class ReleasePlan(Struct, frozen=True):
     """What a release would do. `seen` is a digest of the plan. `penalties`: they are taken off the marks."""
 
     rows: tuple[PlannedRelease, ...]
@@ -147,8 +145,7 @@ class ReleasePlan:
         return self.of(ReleaseState.NEW, ReleaseState.CHANGED)
 
 
-@dataclass(frozen=True)
-class ShownMark:
+class ShownMark(Struct, frozen=True):
     """What a student sees: the release (or None), its moment, the student's requests, and until when more are possible.
 
     Moments are in Unix microseconds.
@@ -163,8 +160,7 @@ class ShownMark:
         return next((each for key, each in self.requests if key == question), None)
 
 
-@dataclass(frozen=True)
-class MarkRelease:
+class MarkRelease(Struct, frozen=True):
     """Releasing marks in one course."""
 
     store: Store
@@ -389,7 +385,7 @@ def _planned(
 
 def _with_state(row: PlannedRelease, before: Released | None, stored: GradeEntry | None, over: bool) -> PlannedRelease:
     def state(found: ReleaseState) -> PlannedRelease:
-        return PlannedRelease(**{**row.__dict__, "state": found})
+        return replace(row, state=found)
 
     if row.then is None:
         return state(ReleaseState.UNFINISHED)
@@ -423,7 +419,7 @@ def _released(person: PersonMarking, before: Released | None, sheet: Sheet, pena
         [[key, text] for key, text, _ in person.remarks if text],
     )  # fmt: skip
     changes = changes_between(before, made) if before is not None and not before.withdrawn else ()
-    return Released(**{**made.__dict__, "changes": list(changes)})
+    return replace(made, changes=list(changes))
 
 
 def _question(row: MarkedQuestion, sheet: Sheet) -> ReleasedQuestion:

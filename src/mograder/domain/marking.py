@@ -10,10 +10,12 @@ import hashlib
 import hmac
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
 from enum import StrEnum
 from functools import lru_cache
 from typing import Any, Protocol, Self, TypeVar
+
+from msgspec import Struct, field
+from msgspec.structs import asdict, replace
 
 from mograder.domain.audit import Event
 from mograder.domain.errors import BadRequest, ChangedMeanwhile
@@ -47,8 +49,7 @@ SHEET = (Kind.ITEM, Kind.ASSIGNED, Kind.SETTINGS)
 """The kinds of entries of which a sheet is made."""
 
 
-@dataclass(frozen=True)
-class Entry:
+class Entry(Struct, frozen=True):
     """One change. `version` counts from 1 for each assignment, kind, person and key; `moment` is in Unix microseconds.
 
     `content` is a JSON text, "" if the change removed something; `why` is the reason that the person gave.
@@ -101,8 +102,7 @@ class MarkingConflict(ChangedMeanwhile):
         self.current = tuple(current)
 
 
-@dataclass(frozen=True)
-class GradesChange:
+class GradesChange(Struct, frozen=True):
     """Grades to merge together with a change of the marking. `version` is the expected version of the stored grades."""
 
     entries: tuple[GradeEntry, ...]
@@ -169,8 +169,7 @@ def checked_text(text: str, what: str) -> str:
     return found
 
 
-@dataclass(frozen=True)
-class Content:
+class Content(Struct, frozen=True):
     """The content of an entry of some kind."""
 
     @classmethod
@@ -184,8 +183,7 @@ class Content:
         return "" if self == type(self)() else json.dumps(asdict(self), ensure_ascii=False)
 
 
-@dataclass(frozen=True)
-class GivenMark(Content):
+class GivenMark(Content, frozen=True):
     """A person's mark of a question: points, rubric items (by their keys), and a comment for the student.
 
     `attempt` and `receipt` say for which submission it is, `tests` which version of the tests gave the result that the
@@ -204,15 +202,13 @@ class GivenMark(Content):
         return self.points is not None or bool(self.items or self.comment)
 
 
-@dataclass(frozen=True)
-class Text(Content):
+class Text(Content, frozen=True):
     """A note about a person, or a remark at a cell or line of the submission."""
 
     text: str = ""
 
 
-@dataclass(frozen=True)
-class RubricItem(Content):
+class RubricItem(Content, frozen=True):
     """A common merit or fault in answers to a question, and its positive or negative points."""
 
     question: str = ""
@@ -220,22 +216,19 @@ class RubricItem(Content):
     points: float = 0.0
 
 
-@dataclass(frozen=True)
-class Assigned(Content):
+class Assigned(Content, frozen=True):
     """The grader of a person or question."""
 
     grader: str = ""
 
 
-@dataclass(frozen=True)
-class Settings(Content):
+class Settings(Content, frozen=True):
     """Settings of the marking. `salt` is the secret that turns names into pseudonyms, "" if names are shown."""
 
     salt: str = ""
 
 
-@dataclass(frozen=True)
-class Message:
+class Message(Struct, frozen=True):
     """A message in a regrade request. `moment` is in Unix microseconds."""
 
     by: str
@@ -244,8 +237,7 @@ class Message:
     student: bool
 
 
-@dataclass(frozen=True)
-class Request(Content):
+class Request(Content, frozen=True):
     """A regrade request, `open` until somebody answers it. Messages are mappings with the fields of Message."""
 
     open: bool = False
@@ -279,8 +271,7 @@ def points_of(
     return max(0.0, min(available, round(start + sum(found), DECIMALS)))
 
 
-@dataclass(frozen=True)
-class Sheet:
+class Sheet(Struct, frozen=True):
     """The marking of a whole assignment: rubric items by key, graders by person and by question, and settings."""
 
     items: Mapping[str, RubricItem] = field(default_factory=dict)
@@ -335,8 +326,7 @@ def pseudonym(salt: str, username: str) -> str:
     return "".join(ALPHABET[number >> 5 * at & 31] for at in range(8))
 
 
-@dataclass(frozen=True)
-class Names:
+class Names(Struct, frozen=True):
     """Names of people on the pages of marking; pseudonyms if there is a `salt` (see Settings)."""
 
     salt: str = ""

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from mograder.domain import counting, marking
 from mograder.domain.access import Actor, Role
@@ -49,8 +51,7 @@ MOST_ITEMS = 200
 """Rubric items of one assignment."""
 
 
-@dataclass(frozen=True)
-class Candidate:
+class Candidate(Struct, frozen=True):
     """A person whose submission can be marked. `attempt` is their newest one with a receipt, or None."""
 
     username: Username
@@ -60,8 +61,7 @@ class Candidate:
     sections: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
-class MarkedQuestion:
+class MarkedQuestion(Struct, frozen=True):
     """One person's question: its mark, what a grader gave (with its version), by whom and when (Unix microseconds)."""
 
     question: Question
@@ -82,8 +82,7 @@ class MarkedQuestion:
         return self.question.manual and self.mark.points is None
 
 
-@dataclass(frozen=True)
-class PersonMarking:
+class PersonMarking(Struct, frozen=True):
     """The marking of one person: the submission that counts, the `newest` attempt, and all marks.
 
     `record` is the result of checks. `remarks` have place, text and version, `requests` question, request and version.
@@ -121,8 +120,7 @@ class PersonMarking:
         return self.record is not None and self.finished and not by_people and not self.remarks
 
 
-@dataclass(frozen=True)
-class Progress:
+class Progress(Struct, frozen=True):
     """How many of `total` are marked, for a question or a grader of this name."""
 
     name: str
@@ -130,8 +128,7 @@ class Progress:
     total: int
 
 
-@dataclass(frozen=True)
-class Overview:
+class Overview(Struct, frozen=True):
     """The marking of an assignment: everybody, and what is still to be marked.
 
     `to_do` maps the user names of people who have submitted to their unmarked questions.
@@ -150,8 +147,7 @@ class Overview:
         return sum(each.submitted for each in self.candidates) - len(self.to_do)
 
 
-@dataclass(frozen=True)
-class MarkingDesk:
+class MarkingDesk(Struct, frozen=True):
     """Marking in one course. `read_record` may be slow; `new_secret` gives random texts.
 
     `kept` caches derived values, each with the versions from which it was derived.
@@ -165,7 +161,7 @@ class MarkingDesk:
     clock: Callable[[], int]
     read_record: ReadRecord
     new_secret: Callable[[], str]
-    kept: dict[tuple[str, AssignmentName], tuple[object, Any]] = field(default_factory=dict, compare=False)
+    kept: dict[tuple[str, AssignmentName], tuple[object, Any]] = field(default_factory=dict)
 
     # reading
 

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from mograder.domain import marking
 from mograder.domain.marking import SHEET, Entry, GivenMark, Kind, Request, Sheet
@@ -19,8 +21,7 @@ Place = tuple[str, str]
 """A person's user name, and a question."""
 
 
-@dataclass(frozen=True)
-class CurrentMarks:
+class CurrentMarks(Struct, frozen=True):
     """The entries in force of an assignment. `given` are the marks that are not empty; those at `marked` give points.
 
     `open_requests` are unanswered regrade requests. `comments` counts the comments of marks by question. Callers must

@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 import statistics
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from mograder.domain.grade_statistics import Spread, spread
 from mograder.domain.marking_desk import PersonMarking
@@ -15,8 +16,7 @@ FEW = 3
 """People for a correlation at least; with fewer it means nothing."""
 
 
-@dataclass(frozen=True)
-class QuestionNumbers:
+class QuestionNumbers(Struct, frozen=True):
     """One question. `mean` is in points, `share` is the mean divided by the points; None if nobody has points.
 
     `discrimination` is the correlation, from -1 to 1, of its points with the sum of the other questions: whether people
@@ -31,8 +31,7 @@ class QuestionNumbers:
     discrimination: float | None
 
 
-@dataclass(frozen=True)
-class GraderNumbers:
+class GraderNumbers(Struct, frozen=True):
     """The marks that one grader gave for one question: how many, and their mean in points."""
 
     grader: str
@@ -41,8 +40,7 @@ class GraderNumbers:
     mean: float
 
 
-@dataclass(frozen=True)
-class MarkNumbers:
+class MarkNumbers(Struct, frozen=True):
     """Statistics of an assignment's marks. `spread` covers the complete marks, None if there are none."""
 
     people: int

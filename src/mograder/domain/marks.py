@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from mograder.domain.errors import BadRequest
 from mograder.domain.results import CheckResult, CheckStatus, Outcome, RunReport
@@ -25,8 +27,7 @@ DECIMALS = 6
 """Decimals to which sums are rounded, so that ten times 0.1 is 1."""
 
 
-@dataclass(frozen=True)
-class Question:
+class Question(Struct, frozen=True):
     """A question and its points. `labels` are those of its checks; people mark a question without checks (`manual`)."""
 
     key: str
@@ -35,8 +36,7 @@ class Question:
     manual: bool = False
 
 
-@dataclass(frozen=True)
-class Given:
+class Given(Struct, frozen=True):
     """What a person gave: points by the question's key (see WHOLE), and a comment.
 
     `manual` is the sum of all manual questions, if their single points are not known.
@@ -47,8 +47,7 @@ class Given:
     manual: float | None = None
 
 
-@dataclass(frozen=True)
-class QuestionMark:
+class QuestionMark(Struct, frozen=True):
     """The mark of one question. `automatic` are the points from its checks, None if there is no result.
 
     `given` are points from a person, which count instead. `status` summarises its checks, None without checks.
@@ -71,8 +70,7 @@ class QuestionMark:
         return self.status is not None
 
 
-@dataclass(frozen=True)
-class Marks:
+class Marks(Struct, frozen=True):
     """The marks of one submission.
 
     `automatic` is the sum of points from checks, None if there are no checks or the grader itself failed. `manual` is

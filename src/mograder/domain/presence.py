@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from mograder.domain.deadlines import SECOND
 from mograder.domain.guard import GuardStore
@@ -16,8 +17,7 @@ SLOT = 20 * SECOND
 """Microseconds of a slot. A note is valid in its slot and the next one; an open page repeats it more often."""
 
 
-@dataclass(frozen=True)
-class Presence:
+class Presence(Struct, frozen=True):
     """The notes of one course. They are kept as tickets, which expire and which all servers see."""
 
     store: GuardStore

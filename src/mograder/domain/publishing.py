@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from mograder.domain.access import Actor
 from mograder.domain.assignments import Assignment
@@ -28,8 +29,7 @@ _OF_THE_COURSE = frozenset({"release", "submitted", "source", "solutions"})
 """Folders of a course that are not assignments."""
 
 
-@dataclass(frozen=True)
-class Publishing:
+class Publishing(Struct, frozen=True):
     """Changes of released files by an instructor. The caller has authorised the actor."""
 
     release: ReleaseStore

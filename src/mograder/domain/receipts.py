@@ -6,16 +6,16 @@ import hashlib
 import re
 import unicodedata
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Protocol
+
+from msgspec import Struct, field
 
 from mograder.domain import deadlines
 from mograder.domain.allowance import Allowance, Usage
 from mograder.domain.names import HISTORY_STEM, AssignmentName, Username, is_history, one_line, printable
 
 
-@dataclass(frozen=True)
-class Submission:
+class Submission(Struct, frozen=True):
     """One accepted submission.
 
     `received` is the moment that counts, in Unix microseconds: when the request arrived, or when its checksum was
@@ -59,8 +59,7 @@ class Submission:
         return self.name or self.filename
 
 
-@dataclass(frozen=True)
-class LatestFile:
+class LatestFile(Struct, frozen=True):
     """A person's latest submission as it is in the course now, perhaps edited by hand. `modified`: Unix seconds."""
 
     username: Username
@@ -70,8 +69,7 @@ class LatestFile:
     sha256: str  # "" if the bytes cannot be read
 
 
-@dataclass(frozen=True)
-class Receipt:
+class Receipt(Struct, frozen=True):
     """A signed statement that a submission was accepted. `number` is its place in the chain, from 1.
 
     `previous` is the `chain_hash` of the receipt before it, "" for the first. `text` is the compact JWS.
@@ -87,8 +85,7 @@ class Receipt:
         return chain_hash(self.text)
 
 
-@dataclass(frozen=True)
-class Head:
+class Head(Struct, frozen=True):
     """The head of the chain: number and hash of its last link; 0 and "" for an empty chain."""
 
     number: int = 0
@@ -119,8 +116,7 @@ class Signer(Protocol):
         ...
 
 
-@dataclass(frozen=True)
-class ChainPosition:
+class ChainPosition(Struct, frozen=True):
     """A position in the chain, and the facts of that moment that decide about a submission.
 
     `number` and `previous` are those of the next receipt. `latest` is the last receipt of the same person and
@@ -145,8 +141,7 @@ class Body(Protocol):
     def sha256(self) -> str: ...
 
 
-@dataclass(frozen=True)
-class NewSubmission:
+class NewSubmission(Struct, frozen=True):
     """A submission before it is accepted; fields as in `Submission`."""
 
     username: Username

@@ -8,16 +8,16 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Protocol
+
+from msgspec import Struct
 
 from mograder.domain.audit import Event
 from mograder.domain.grading_jobs import TRIES, Announced, JobQueue, Result
 from mograder.domain.names import AssignmentName, Username
 
 
-@dataclass(frozen=True)
-class RegradeJob:
+class RegradeJob(Struct, frozen=True):
     """One submission to grade again, for the regrade with the random id `regrade`. Times are in Unix microseconds.
 
     `claim`, `lease`, `tries`, `not_before` and `error` are as in `Job`. `signed` is the signed grading record made with
@@ -53,8 +53,7 @@ class RegradeJob:
         return Result(self.receipt, self.tests, self.assignment, self.username, self.graded, self.signed)
 
 
-@dataclass(frozen=True)
-class HeldRegrade:
+class HeldRegrade(Struct, frozen=True):
     """A stored regrade: its jobs, the announced `tests` of the assignment ("" for none), and the results in force of
     the same submissions.
     """
@@ -79,8 +78,7 @@ Choose = Callable[[HeldRegrade | None], Sequence[Result]]
 """Chooses the results of a regrade to put in force. It raises an error to keep the regrade from being applied."""
 
 
-@dataclass(frozen=True)
-class ImportedGrading:
+class ImportedGrading(Struct, frozen=True):
     """What accompanies results that no worker of the course has made: their tests, which are announced then, and the
     notebooks as they ran (see wire/rendered), by receipt.
     """

@@ -6,7 +6,8 @@ Invariant: an instructor applies exactly what they have seen. Marks that people 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from mograder.domain.access import Actor
 from mograder.domain.assignments import Assignment, Plan
@@ -25,8 +26,7 @@ from mograder.domain.store import Store
 from mograder.domain.submissions import Submissions
 
 
-@dataclass(frozen=True)
-class QuestionChange:
+class QuestionChange(Struct, frozen=True):
     """The points of one question before and after; None if checks do not mark it."""
 
     key: str
@@ -38,8 +38,7 @@ class QuestionChange:
         return round((self.new or 0.0) - (self.old or 0.0), 6)
 
 
-@dataclass(frozen=True)
-class Regraded:
+class Regraded(Struct, frozen=True):
     """One person's submission, with the result in force (`old`, or None) and the `new` one.
 
     The letters are those of the person's mark with either result, "" without a scale or for an unfinished mark.
@@ -90,8 +89,7 @@ class Regraded:
         return bool(self.questions or self.change or self.changes_letter or self.failed or self.new.report.flaky)
 
 
-@dataclass(frozen=True)
-class RegradePreview:
+class RegradePreview(Struct, frozen=True):
     """A regrade as an instructor sees it; `version` covers all that is shown.
 
     `waiting` of the `total` submissions are not graded yet. `failed` are people whose submission could not be graded,
@@ -138,8 +136,7 @@ def in_words(found: Iterable[Regraded], failed: int = 0) -> str:
     return ", ".join([*words, *([f"{counted(failed, 'submission')} could not be graded"] if failed else [])])
 
 
-@dataclass(frozen=True)
-class Regrades:
+class Regrades(Struct, frozen=True):
     """Regrades of one course. `new_id` makes a unique id."""
 
     store: Store

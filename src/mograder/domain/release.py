@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from typing import Protocol
+
+from msgspec import Struct
 
 from mograder.domain import deadlines
 from mograder.domain.access import Actor
@@ -17,8 +18,7 @@ from mograder.domain.names import AssignmentName, FileName, Username, printable
 from mograder.domain.rules import ConfigStore
 
 
-@dataclass(frozen=True)
-class Fetched:
+class Fetched(Struct, frozen=True):
     """A note that a person downloaded a file of an assignment, first at `moment` (Unix microseconds)."""
 
     assignment: AssignmentName
@@ -26,8 +26,7 @@ class Fetched:
     moment: int
 
 
-@dataclass(frozen=True)
-class NewFile:
+class NewFile(Struct, frozen=True):
     """A file that an instructor publishes."""
 
     name: FileName
@@ -70,8 +69,7 @@ class ReleaseStore(Protocol):
         ...
 
 
-@dataclass(frozen=True)
-class Upcoming:
+class Upcoming(Struct, frozen=True):
     """An assignment that is announced to students and not open yet; `opens` is in Unix microseconds."""
 
     name: AssignmentName
@@ -79,8 +77,7 @@ class Upcoming:
     opens: int
 
 
-@dataclass(frozen=True)
-class Download:
+class Download(Struct, frozen=True):
     """A download of `/assignments/<assignment>/files/<file>` at `moment` (Unix microseconds)."""
 
     actor: Actor
@@ -89,8 +86,7 @@ class Download:
     moment: int
 
 
-@dataclass(frozen=True)
-class Release:
+class Release(Struct, frozen=True):
     """The assignments and released files of one course."""
 
     store: ReleaseStore

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 
-@dataclass(frozen=True)
-class RenderedCell:
+class RenderedCell(Struct, frozen=True):
     """A cell of a submission: its submitted `code`, its displayed value, and the text that it printed.
 
     `kind` is a media type: text/plain, text/html, or image/png with `value` in base64; "" if it displays nothing.
@@ -23,8 +22,7 @@ class RenderedCell:
     problem: str = ""
 
 
-@dataclass(frozen=True)
-class RenderedNotebook:
+class RenderedNotebook(Struct, frozen=True):
     """The cells of a notebook, in the order of the file."""
 
     cells: tuple[RenderedCell, ...] = ()

@@ -6,9 +6,11 @@ Invariant: it reveals nothing of the tests but their version, so the student may
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import asdict
 
 from mograder.domain import deadlines
 from mograder.domain.errors import VerificationFailed
@@ -18,8 +20,7 @@ KIND = "mograder-result+jws"
 """The `typ` of a signed statement, which distinguishes it from receipts and grading records."""
 
 
-@dataclass(frozen=True)
-class ResultStatement:
+class ResultStatement(Struct, frozen=True):
     """The result of the submission with the receipt number `receipt` and the SHA-256 `sha256`.
 
     Checks give `points` out of `possible` (None if they mark nothing); `questions` has the points by question. `tests`
@@ -52,13 +53,13 @@ class ResultStatement:
         )  # fmt: skip
 
     def claims(self) -> dict[str, object]:
-        return {**vars(self), "questions": dict(self.questions)}
+        return {**asdict(self), "questions": dict(self.questions)}
 
     @classmethod
     def from_claims(cls, claims: Mapping[str, Any]) -> ResultStatement:
         """The statement of signed claims. Raises VerificationFailed."""
         try:
-            return cls(**{name: claims[name] for name in cls.__dataclass_fields__})
+            return cls(**{name: claims[name] for name in cls.__struct_fields__})
         except KeyError as error:
             raise VerificationFailed(f"the signed statement has no {error.args[0]}: it is no result") from None
 

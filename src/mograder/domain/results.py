@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from enum import StrEnum
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 
 class Outcome(StrEnum):
@@ -25,8 +27,7 @@ class CheckStatus(StrEnum):
     NOT_RUN = "not_run"  # something that it needs is missing
 
 
-@dataclass(frozen=True)
-class CheckResult:
+class CheckResult(Struct, frozen=True):
     """The result of one check. `messages` are those of failed conditions; weights are sums over all conditions.
 
     `unprotected`: the result relies on a comparison that one of the student's classes defines. `told` are the messages
@@ -44,8 +45,7 @@ class CheckResult:
     told: tuple[str, ...] | None = None
 
 
-@dataclass(frozen=True)
-class CellFailure:
+class CellFailure(Struct, frozen=True):
     """A cell that raised. `line` is that in the submitted file (1-based); `traceback` has only the student's cells."""
 
     cell: str
@@ -54,8 +54,7 @@ class CellFailure:
     traceback: str = ""
 
 
-@dataclass(frozen=True)
-class LimitReached:
+class LimitReached(Struct, frozen=True):
     """A limit that was reached.
 
     `what` is time, memory, output, processes, calls or size; `where` is a cell or a question.
@@ -67,8 +66,7 @@ class LimitReached:
     detail: str = ""
 
 
-@dataclass(frozen=True)
-class RunReport:
+class RunReport(Struct, frozen=True):
     """One run of one submission against one version of the tests.
 
     `changed_cells` names the instructor's cells that the submission changed, removed or duplicated. `isolated` is False

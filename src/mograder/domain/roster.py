@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
 from typing import Protocol, Self, TypeVar
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from mograder.domain import tokens
 from mograder.domain.access import Account, Actor, ExternalId, Role
@@ -18,8 +20,7 @@ MAX_NAME = 200  # characters of a person's display name, and of each of the deta
 MAX_DETAILS = 50  # sections, and ids, of one person
 
 
-@dataclass(frozen=True)
-class Person:
+class Person(Struct, frozen=True):
     """A person to put on the roster. `name` is the display name; it and the details are empty if unknown."""
 
     username: Username
@@ -81,8 +82,7 @@ def merged_ids(old: tuple[_Id, ...], new: tuple[_Id, ...]) -> tuple[_Id, ...]:
     return old if set(merged) == set(old) else merged
 
 
-@dataclass(frozen=True)
-class Roster:
+class Roster(Struct, frozen=True):
     """The roster of one course. `new_code` makes a personal code."""
 
     store: AccountsStore

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
-from dataclasses import astuple, dataclass
 from datetime import date, time, tzinfo
+
+from msgspec import Struct
+from msgspec.structs import astuple
 
 from mograder.domain import deadlines
 from mograder.domain.access import Actor
@@ -17,8 +19,7 @@ from mograder.domain.release import ReleaseStore
 from mograder.domain.rules import ConfigStore, RuleChange, RuleTexts
 
 
-@dataclass(frozen=True)
-class RulesAsText:
+class RulesAsText(Struct, frozen=True):
     """The rules of an assignment as texts, and the zone of their times. `tag` changes whenever they may have."""
 
     assignment: AssignmentName
@@ -27,8 +28,7 @@ class RulesAsText:
     tag: str
 
 
-@dataclass(frozen=True)
-class RuleEditor:
+class RuleEditor(Struct, frozen=True):
     """Reads and changes the rules of assignments for an instructor. `max_upload` is in bytes."""
 
     config: ConfigStore

@@ -8,10 +8,12 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import astuple, dataclass, fields
 from datetime import date, datetime, tzinfo
 from types import MappingProxyType
 from typing import Protocol
+
+from msgspec import Struct
+from msgspec.structs import astuple
 
 from mograder.domain import deadlines
 from mograder.domain.assignments import CountingRule, Plan, Rules, expected_files, file_ending
@@ -36,8 +38,7 @@ _KEYS: Mapping[str, str] = MappingProxyType({
 Value = str | int | float | date | tuple[str, ...]
 
 
-@dataclass(frozen=True)
-class RuleChange:
+class RuleChange(Struct, frozen=True):
     """A change of a key of [[assignments]] in mograder.toml: the texts `before` and `after`, and the new TOML value.
 
     A `value` of None removes the key. A key with a dot is in a table of the assignment: penalties.per_day.
@@ -83,8 +84,7 @@ class ConfigStore(Protocol):
         ...
 
 
-@dataclass(frozen=True)
-class RuleTexts:
+class RuleTexts(Struct, frozen=True):
     """The rules of an assignment as people write them; "" where there is none.
 
     A time is a date, or a date and time, of the course's zone unless it has an offset. `max_size` is a number of bytes
@@ -128,13 +128,13 @@ class RuleTexts:
     def changes_to(self, wanted: RuleTexts) -> tuple[RuleChange, ...]:
         """The changes from these rules to `wanted`. Raises BadRequest for a text that is not understood."""
         changes = []
-        for field, before, text in zip(fields(self), astuple(self), astuple(wanted), strict=True):
+        for name, before, text in zip(self.__struct_fields__, astuple(self), astuple(wanted), strict=True):
             lines = [" ".join(line.split()) for line in text.splitlines()]
-            after = ("\n" if field.name == "files" else " ").join(filter(None, lines))
+            after = ("\n" if name == "files" else " ").join(filter(None, lines))
             if after != before:
-                value = _PARSE[field.name](after) if after else None
+                value = _PARSE[name](after) if after else None
                 key, (old, new) = (
-                    _KEYS.get(field.name, field.name),
+                    _KEYS.get(name, name),
                     (each.replace("\n", ", ") for each in (before, after)),
                 )
                 changes.append(RuleChange(key, old, new, value))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from mograder.domain import board, counting, grades
 from mograder.domain.assignments import Assignment, CountingRule
@@ -17,8 +17,7 @@ from mograder.domain.receipts import LatestFile, latest_filename
 from mograder.domain.store import Store
 
 
-@dataclass(frozen=True)
-class Standing:
+class Standing(Struct, frozen=True):
     """The state of one person in one assignment, as the person may see it.
 
     `schedule` includes the person's extension. `kept` are all submissions in the order of acceptance; `counting` is the
@@ -57,16 +56,14 @@ class Standing:
         )  # fmt: skip
 
 
-@dataclass(frozen=True)
-class Seen:
+class Seen(Struct, frozen=True):
     """A snapshot of a course: the version of its people, and the number of the last receipt."""
 
     people: object
     number: int
 
 
-@dataclass(frozen=True)
-class Standings:
+class Standings(Struct, frozen=True):
     """The standings of one course, and the versions of the data from which they are made."""
 
     store: Store

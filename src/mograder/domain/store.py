@@ -8,8 +8,9 @@ then each change is complete or absent, and a retry is safe.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, TypeVar, runtime_checkable
+
+from msgspec import Struct
 
 if TYPE_CHECKING:
     from mograder.domain.accounts import AccountsStore
@@ -34,8 +35,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-@dataclass(frozen=True)
-class Versions:
+class Versions(Struct, frozen=True):
     """The version of each noun: equal to an earlier one only if the noun is unchanged.
 
     `people` covers accounts and extensions, `downloads` the notes about downloads, `results` those of grading;
@@ -147,8 +147,7 @@ class SharedReads(Protocol):
         ...
 
 
-@dataclass(frozen=True)
-class CourseEntry:
+class CourseEntry(Struct, frozen=True):
     """One of many courses. `archived` is when it was archived, or None. Times are in Unix microseconds."""
 
     name: CourseName

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass, replace
 from typing import Protocol
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from mograder.domain import counting, deadlines, doubts
 from mograder.domain.access import Actor
@@ -61,16 +63,14 @@ class Upload(Body, Protocol):
     def discard(self) -> None: ...
 
 
-@dataclass(frozen=True)
-class Accepted:
+class Accepted(Struct, frozen=True):
     """The outcome of a submission. `repeated`: the latest submission has these bytes, and `receipt` is its receipt."""
 
     receipt: Receipt
     repeated: bool
 
 
-@dataclass(frozen=True)
-class Ready:
+class Ready(Struct, frozen=True):
     """A submission that follows the rules, with its `commitment` if it has one. `uses_up`: its bytes were announced."""
 
     submission: NewSubmission
@@ -133,8 +133,7 @@ class SubmissionsStore(Protocol):
         ...
 
 
-@dataclass(frozen=True)
-class Submissions:
+class Submissions(Struct, frozen=True):
     """The submissions of one course."""
 
     store: SubmissionsStore

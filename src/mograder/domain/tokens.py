@@ -10,7 +10,8 @@ import hmac
 import re
 import secrets
 from collections.abc import Iterable
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from mograder.domain.errors import BadName, Unauthenticated
 from mograder.domain.names import INSTRUCTOR, Username
@@ -36,8 +37,7 @@ def _hmac_hex(secret: str, username: Username, generation: int) -> str:
     return hmac.digest(secret.encode(), message.encode(), "sha256").hex()
 
 
-@dataclass(frozen=True)
-class Token:
+class Token(Struct, frozen=True):
     """A token of the right form; `verify` says whether it is genuine."""
 
     username: Username

@@ -19,10 +19,10 @@ import sys
 import tempfile
 import tomllib
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from filelock import FileLock
+from msgspec import Struct
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
@@ -51,8 +51,7 @@ class EnvironmentFailed(MograderError):
     code = "environment"
 
 
-@dataclass(frozen=True)
-class Wanted:
+class Wanted(Struct, frozen=True):
     """What a notebook's block asks for."""
 
     dependencies: tuple[str, ...]
@@ -64,8 +63,7 @@ class Wanted:
         return _digest([self.requires_python, *self.dependencies])
 
 
-@dataclass(frozen=True)
-class Environment:
+class Environment(Struct, frozen=True):
     """A Python that runs notebooks. `folders` are all its folders on the disk; `digest` identifies what is installed.
 
     `lock` is what was installed, as uv writes it, and `digest` its SHA-256; "" for the environment that runs mograder.

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import ClassVar
+
+from msgspec import Struct
 
 from mograder.grading.sandbox import DataFile
 from mograder.notebook.source import Source, read_source
@@ -15,8 +16,7 @@ _LEFT_OUT = frozenset(("__pycache__", "__marimo__", "node_modules"))
 _MARKERS = ("### BEGIN SOLUTION", "### BEGIN HIDDEN TESTS")
 
 
-@dataclass(frozen=True)
-class Limits:
+class Limits(Struct, frozen=True):
     """What a run may use; names end in their unit. `cell_seconds` is processor time of a cell (three times that of wall
     time), `total_seconds` wall time in all, `calls` the calls from one check cell into a submission."""
 
@@ -31,8 +31,7 @@ class Limits:
     notebook_kb: int = 2048
 
 
-@dataclass(frozen=True)
-class Tests:
+class Tests(Struct, frozen=True, dict=True):
     """An assignment's source, and the files beside its notebook. With `isolate` False the checks run in the process of
     the answers, unprotected."""
 

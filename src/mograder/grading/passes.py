@@ -7,15 +7,15 @@ can depend on the arguments of hidden tests.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from mograder.grading.plan import Plan, plan
 from mograder.notebook.cells import Notebook, parse
 from mograder.notebook.source import Source, check_notebook, without_hidden_tests, without_solutions
 
 
-@dataclass(frozen=True)
-class CheckPlan:
+class CheckPlan(Struct, frozen=True):
     """What the check process runs. `places` are those of check cells in `plan`.
 
     `again` maps the place of each cell of the second pass to the place of the same cell in the first.

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from mograder.domain.results import CellFailure
 from mograder.notebook.cells import Cell, CellKind, Notebook, NotebookError, parse, title
 from mograder.notebook.marks import check_calls, check_names
 
 
-@dataclass(frozen=True)
-class Plan:
+class Plan(Struct, frozen=True):
     """`order` are places in `notebook.cells`; `failures` says why other cells cannot run."""
 
     notebook: Notebook

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from mograder.domain.results import CellFailure, CheckResult, CheckStatus, LimitReached, Outcome, RunReport
 from mograder.grading.limits import Limits, Tests
@@ -15,8 +16,7 @@ from mograder.notebook.marks import check_calls, check_names
 _LIMITS = ("time", "memory", "output", "processes", "calls", "size")
 
 
-@dataclass(frozen=True)
-class Model:
+class Model(Struct, frozen=True):
     """What the model solution does, by the place of the check cell: weights by label, and how its objects are used."""
 
     labels: Mapping[int, Mapping[str, float]]

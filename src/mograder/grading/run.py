@@ -13,8 +13,9 @@ import select
 import socket
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any
+
+from msgspec import Struct, field
 
 from mograder.grading.inside.cells import PATIENCE
 from mograder.grading.inside.frames import Channel, FrameError
@@ -33,8 +34,7 @@ MOST_SHOWN = 512 * 1024
 """The most characters of the output of a submission's cells that are kept."""
 
 
-@dataclass(frozen=True)
-class Stop:
+class Stop(Struct, frozen=True):
     """Why a cell did not finish. `kind`: error, stopped, absent, time, memory, output, processes, calls, size, gone."""
 
     kind: str
@@ -44,8 +44,7 @@ class Stop:
     student_line: int | None = None
 
 
-@dataclass(frozen=True)
-class Row:
+class Row(Struct, frozen=True):
     """One condition of a check."""
 
     holds: bool
@@ -53,8 +52,7 @@ class Row:
     weight: float
 
 
-@dataclass(frozen=True)
-class CheckCell:
+class CheckCell(Struct, frozen=True):
     """The result of one check cell: rows by label, why it stopped, and how it used a student's objects."""
 
     rows: Mapping[str, tuple[Row, ...]]
@@ -64,8 +62,7 @@ class CheckCell:
     limits: tuple[tuple[str, str], ...] = ()
 
 
-@dataclass(frozen=True)
-class Shown:
+class Shown(Struct, frozen=True):
     """The output of a cell: media type and text of its value, and what it printed. All of it comes from the student."""
 
     kind: str = ""
@@ -73,8 +70,7 @@ class Shown:
     printed: str = ""
 
 
-@dataclass
-class RunState:
+class RunState(Struct):
     """What is known of a run so far; it grows during the run. Keys are places of cells."""
 
     cells: dict[int, Stop] = field(default_factory=dict)
@@ -86,8 +82,7 @@ class RunState:
     shown: dict[int, Shown] = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
-class Job:
+class Job(Struct, frozen=True):
     """What is run. `policy` None records what the model does. `filename` is that of the notebook in the work folder."""
 
     answers: Plan

@@ -12,8 +12,9 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import replace
 from types import TracebackType
+
+from msgspec.structs import replace
 
 from mograder.domain.rendered import RenderedCell, RenderedNotebook
 from mograder.domain.results import RunReport

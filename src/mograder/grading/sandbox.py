@@ -13,9 +13,10 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from mograder.domain.errors import MograderError
 
@@ -42,16 +43,14 @@ class SandboxUnavailable(MograderError):
     code = "no_sandbox"
 
 
-@dataclass(frozen=True)
-class DataFile:
+class DataFile(Struct, frozen=True):
     """A file beside the notebook, at `name` (relative, with "/")."""
 
     name: str
     path: Path
 
 
-@dataclass(frozen=True)
-class Sandbox:
+class Sandbox(Struct, frozen=True):
     """A bwrap that was tried and works. `privileged`: started by root, without a user namespace."""
 
     program: str

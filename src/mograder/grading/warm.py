@@ -16,9 +16,10 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
+
+from msgspec import Struct
 
 from mograder.grading.environment import Environment
 from mograder.grading.limits import Limits
@@ -35,8 +36,7 @@ class WarmFailed(Exception):
     """The process could not be started, or is gone: our failure, not a student's."""
 
 
-@dataclass(frozen=True)
-class Ended:
+class Ended(Struct, frozen=True):
     """How a child ended: exit code, or a signal as a negative number; `memory` says that it used too much memory."""
 
     code: int
@@ -44,8 +44,7 @@ class Ended:
     cpu_seconds: float
 
 
-@dataclass(frozen=True)
-class Setup:
+class Setup(Struct, frozen=True):
     """What a warm process is started with."""
 
     role: str  # "answers" or "checks"

@@ -16,6 +16,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from msgspec import Struct
+
 from mograder.domain.errors import BadRequest
 
 _DECORATORS = {"cell": "CELL", "function": "FUNCTION", "class_definition": "CLASS"}
@@ -65,8 +67,7 @@ class Cell:
     is_async: bool = False
 
 
-@dataclass(frozen=True)
-class Notebook:
+class Notebook(Struct, frozen=True):
     """The cells in file order, the setup cell first where there is one; `text` is the file with "\\n" line ends."""
 
     cells: tuple[Cell, ...]

@@ -5,7 +5,8 @@ from __future__ import annotations
 import ast
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from mograder.notebook import pep723
 from mograder.notebook.cells import Cell, CellKind, Notebook
@@ -13,8 +14,7 @@ from mograder.notebook.hashes import cell_hash, describe, is_students
 from mograder.notebook.marks import check_calls
 
 
-@dataclass(frozen=True)
-class Fixed:
+class Fixed(Struct, frozen=True):
     """A fixed notebook. `restored` cells were changed or missing, `removed` ones were second copies. `left` are cells
     that a student has to look at: they define a name that a restored cell defines, and may be the student's own."""
 

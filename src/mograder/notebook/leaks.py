@@ -13,7 +13,8 @@ import keyword
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from mograder.notebook.marks import HIDDEN_COMMENT, STUDENTS_COMMENT
 from mograder.notebook.source import Source
@@ -28,8 +29,7 @@ _PLACEHOLDER = re.compile(r"\w+ = \.\.\.")
 _OWN_WORDS = frozenset({*keyword.kwlist, *keyword.softkwlist, "self", "cls", "print", "len", "range", "mo", "md"})
 
 
-@dataclass(frozen=True)
-class Leak:
+class Leak(Struct, frozen=True):
     """`line` of `file` ("" is the release itself) shows `secret`, line `source_line` of the source; 1-based."""
 
     file: str

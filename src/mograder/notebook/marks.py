@@ -6,8 +6,9 @@ import ast
 import re
 import warnings
 from collections.abc import Iterator
-from dataclasses import dataclass
 from enum import StrEnum
+
+from msgspec import Struct
 
 from mograder.notebook.cells import Notebook, string_lines
 
@@ -25,8 +26,7 @@ class BlockKind(StrEnum):
     HIDDEN_TESTS = "HIDDEN TESTS"
 
 
-@dataclass(frozen=True)
-class Block:
+class Block(Struct, frozen=True):
     """A marked block: its first and last line in the file, 1-based, the markers included."""
 
     kind: BlockKind
@@ -34,16 +34,14 @@ class Block:
     end: int
 
 
-@dataclass(frozen=True)
-class Mistake:
+class Mistake(Struct, frozen=True):
     """A mark that does not fit; `line` is 1-based."""
 
     line: int
     message: str
 
 
-@dataclass(frozen=True)
-class CheckCall:
+class CheckCall(Struct, frozen=True):
     """A call of `check`. `label` is None when it is computed; `key` is its part before the first colon, "" when that is
     computed, too. `waiting` says that the list of conditions is empty. `line` and `end` count from 1 in the text that
     was read."""

@@ -8,7 +8,8 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from mograder.notebook.cells import Cell, title
 from mograder.notebook.marks import BlockKind
@@ -30,8 +31,7 @@ _DELETED = (
 )  # fmt: skip
 
 
-@dataclass(frozen=True)
-class Mutation:
+class Mutation(Struct, frozen=True):
     """One mistake. `line` is that of the source (1-based), `before` and `after` are the code there.
 
     `after` is empty where a statement was deleted. `text` is the whole source with the mistake.
@@ -44,8 +44,7 @@ class Mutation:
     text: str
 
 
-@dataclass(frozen=True)
-class _Edit:
+class _Edit(Struct, frozen=True):
     """Characters of the text that are replaced."""
 
     begin: int

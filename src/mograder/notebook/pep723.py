@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 
 import tomlkit
+from msgspec import Struct
 from tomlkit.exceptions import TOMLKitError
 
 from mograder.notebook.cells import NotebookError
@@ -18,8 +18,7 @@ TYPE = "mograder-type"
 _BLOCK = re.compile(r"(?m)^# /// script[ \t]*\n(?P<content>(?:^#(?:| .*)\n)+)^# ///[ \t]*(?:\n|\Z)")
 
 
-@dataclass(frozen=True)
-class Facts:
+class Facts(Struct, frozen=True):
     """What a release says about itself. `cell_hashes` are those of the instructor's cells, in file order."""
 
     assignment: str = ""

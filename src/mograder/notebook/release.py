@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from mograder.notebook import pep723
 from mograder.notebook.cells import Cell, CellKind, NotebookError, names_of, parse, string_lines
@@ -41,8 +42,7 @@ def _(submit_button, submit_token):
 """
 
 
-@dataclass(frozen=True)
-class Release:
+class Release(Struct, frozen=True):
     """The text of a release. `solutions` and `hidden_tests` are how many blocks were removed."""
 
     text: str

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from mograder.domain.errors import BadRequest
 from mograder.notebook.cells import Cell, CellKind, Notebook, names_of, parse
@@ -32,8 +33,7 @@ class SourceErrors(BadRequest):
         self.mistakes = mistakes
 
 
-@dataclass(frozen=True)
-class Question:
+class Question(Struct, frozen=True):
     """A question. `points` are 0 where the source has no marks: the assignment is then marked as a whole. `labels` are
     those of its checks that the source has as text. `manual` says that no check has this key, so a person marks it."""
 
@@ -43,8 +43,7 @@ class Question:
     manual: bool
 
 
-@dataclass(frozen=True)
-class Source:
+class Source(Struct, frozen=True):
     """A source without mistakes.
 
     Each cell is in `solution_cells` (holds a solution or is the student's to write), `check_cells` (calls `check`; may

@@ -10,8 +10,9 @@ import re
 import sys
 import time
 from collections.abc import Callable, Coroutine, Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any, TypeVar
+
+from msgspec import Struct
 
 T = TypeVar("T")
 
@@ -19,8 +20,7 @@ _LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
 _END = b"\r\n\r\n"
 
 
-@dataclass(frozen=True)
-class Ask:
+class Ask(Struct, frozen=True):
     """One request. `kind` and `user` are for the code that counts the answers."""
 
     method: str
@@ -42,8 +42,7 @@ class Ask:
         return "\r\n".join(lines).encode() + _END + self.body
 
 
-@dataclass(frozen=True)
-class Answer:
+class Answer(Struct, frozen=True):
     """The answer to a request, with the `seconds` from connecting to the last byte.
 
     `status` 0 means that there was none, and `fault` says why.

@@ -13,9 +13,10 @@ import random
 import shutil
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct
 
 from mograder import config, course_file
 from mograder.domain.errors import MograderError, Usage
@@ -109,8 +110,7 @@ def _copy_plan(source: Path, target: Path) -> None:
 # the students
 
 
-@dataclass(frozen=True)
-class Phase:
+class Phase(Struct, frozen=True):
     """The figures of one kind of request. Times are in seconds."""
 
     name: str
@@ -131,8 +131,7 @@ class Phase:
         return cls(name, len(answers), rate(list(answers)), p50, p99, len(failed), said)
 
 
-@dataclass(frozen=True)
-class Outcome:
+class Outcome(Struct, frozen=True):
     """The outcome of a rehearsal. `lost` names acknowledged submissions that are not on the disk byte for byte.
 
     `bottleneck` says in words what limited the rush at the end. `carries` is how many students this machine carries if
@@ -161,8 +160,7 @@ class Outcome:
         return not self.lost and not self.errors and self.slowest < SLOW and self.carries >= self.students
 
 
-@dataclass(frozen=True)
-class Server:
+class Server(Struct, frozen=True):
     """The copy's server: its address, process id, folder of submissions, enrollment code, and the folder it serves."""
 
     address: tuple[str, int]
@@ -320,8 +318,7 @@ _KINDS = ("assignments", "release_file", "status", "submit")
 # the bottleneck
 
 
-@dataclass(frozen=True)
-class Load:
+class Load(Struct, frozen=True):
     """How busy the server and this program were, in processors, and which part of the machine was idle."""
 
     server: float

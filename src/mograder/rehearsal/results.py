@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from mograder.domain.course import Course
 from mograder.domain.grading_jobs import Job, Result
@@ -18,8 +19,7 @@ MOST_SECONDS = 600.0
 """Seconds after which the rest is estimated and not waited for."""
 
 
-@dataclass(frozen=True)
-class ResultsTimed:
+class ResultsTimed(Struct, frozen=True):
     """When students had the results of their last submissions, in seconds after the last of them was acknowledged.
 
     `graded` of `students` have one. `last` is the time until the last student's: an estimate if not all have one yet,

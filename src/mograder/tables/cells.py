@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from dataclasses import dataclass
 from decimal import Decimal
+
+from msgspec import Struct
 
 EXCUSED = "EX"
 """How an excused grade is stored and written."""
@@ -22,8 +23,7 @@ _EXACT_DIGITS = 15  # a spreadsheet keeps that many digits of a number
 _LONGEST = 40  # characters of a number that people write
 
 
-@dataclass(frozen=True)
-class Grade:
+class Grade(Struct, frozen=True):
     """A grade cell as it is understood. Exactly one of these holds: `text` is the grade to store, or there is none
     (`text` is "" and `problem` is ""), or the cell cannot be understood and `problem` says why.
 

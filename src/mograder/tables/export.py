@@ -6,11 +6,12 @@ import csv
 import io
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import ROUND_HALF_UP, Context, Decimal
 from enum import StrEnum
 from typing import Self
+
+from msgspec import Struct
 
 from mograder.domain.errors import BadRequest
 from mograder.domain.grades import AGAIN, BASED_ON
@@ -34,16 +35,14 @@ class ExportFormat(StrEnum):
     XLSX = "xlsx"
 
 
-@dataclass(frozen=True)
-class Question:
+class Question(Struct, frozen=True):
     """A part of an assignment that has points of its own."""
 
     key: str
     points: float
 
 
-@dataclass(frozen=True)
-class StudentGrade:
+class StudentGrade(Struct, frozen=True):
     """One person's result. `grade` is the raw one as it is stored, `penalised` the one after late penalties.
 
     `questions` are (key, points) of what is graded by question; `draft` says that the student does not see it yet.
@@ -81,8 +80,7 @@ class StudentGrade:
         return next((points for each, points in self.questions if each == key), "")
 
 
-@dataclass(frozen=True)
-class GradeSheet:
+class GradeSheet(Struct, frozen=True):
     """All results of one assignment, in the order in which they are written."""
 
     labels: Labels
@@ -91,8 +89,7 @@ class GradeSheet:
     questions: tuple[Question, ...] = ()
 
 
-@dataclass(frozen=True)
-class Choices:
+class Choices(Struct, frozen=True):
     """What is written: marks after late penalties or raw ones, drafts as well or only what students see."""
 
     penalised: bool = False
@@ -108,8 +105,7 @@ class Choices:
         return grade.penalised if self.penalised and grade.penalised is not None else grade.grade
 
 
-@dataclass(frozen=True)
-class Exported:
+class Exported(Struct, frozen=True):
     """A file, and notes for the person who asked for it."""
 
     content: bytes

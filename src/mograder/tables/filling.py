@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from mograder.domain.errors import BadRequest
 from mograder.domain.names import counted
@@ -39,8 +40,7 @@ _NUMBER, _POINTS = re.compile(r"^\d+(?:\.\d+)*: "), re.compile(r" \(\d+(?:\.\d+)
 """What Gradescope writes before and after the name of a question."""
 
 
-@dataclass
-class _Filling:
+class _Filling(Struct):
     """The cells to write, and the notes."""
 
     sheet: Sheet

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
 from pathlib import PurePath
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from mograder.domain.errors import BadRequest
 from mograder.domain.grades import AGAIN, GRADE_KEYS
@@ -35,8 +37,7 @@ _CANVAS_TEST_STUDENT = "student, test"
 _PARTICIPANT = re.compile(r"\D+(\d+)")
 
 
-@dataclass(frozen=True)
-class Columns:
+class Columns(Struct, frozen=True):
     """Where in a sheet the grades of the assignment are."""
 
     keys: KeyColumns
@@ -60,8 +61,7 @@ def surplus_problem(row: Row) -> str:
     return f"{many} behind the last column: is there a comma in a cell that is not in quotes?"
 
 
-@dataclass(frozen=True)
-class Format:
+class Format(Struct, frozen=True):
     """A system's table of grades. `fits` recognises its columns; `read` takes the column a person named, or ""."""
 
     system: str

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from enum import StrEnum
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from mograder.domain.errors import BadRequest
 from mograder.domain.grades import PENALISED, PENALTY, RAW, GradeEntry
@@ -17,8 +19,7 @@ NAMED = 10
 """The most problems that a message names."""
 
 
-@dataclass(frozen=True)
-class GradeRow:
+class GradeRow(Struct, frozen=True):
     """One row of a table, unchanged. `keys` say who it is about, `grade` is the cell, `others` are other cells to keep.
     `problem` says why the row as a whole cannot be read, "" if it can.
     """
@@ -31,8 +32,7 @@ class GradeRow:
     problem: str = ""
 
 
-@dataclass(frozen=True)
-class GradeTable:
+class GradeTable(Struct, frozen=True):
     """The grades that a file has for one assignment. `system` says whose table it is.
 
     `maximum` is the points that the table is out of, None if it does not say. `notes` are what a person should know.
@@ -47,8 +47,7 @@ class GradeTable:
     feedback_column: int | None = None
 
 
-@dataclass(frozen=True)
-class GradeRules:
+class GradeRules(Struct, frozen=True):
     """What an assignment allows. `maximum` is its points, None when it does not say.
 
     With `empty_clears` an empty cell removes a stored grade; otherwise it changes nothing.
@@ -72,8 +71,7 @@ class Trouble(StrEnum):
     CHANGED = "changed"
 
 
-@dataclass(frozen=True)
-class Problem:
+class Problem(Struct, frozen=True):
     """A row that is left out, with its place and the reason."""
 
     place: str
@@ -91,8 +89,7 @@ def listed_problems(problems: Sequence[Problem]) -> str:
     return f"{counted(len(problems), 'row')}: {'; '.join(shown)}"
 
 
-@dataclass(frozen=True)
-class GradeChange:
+class GradeChange(Struct, frozen=True):
     """What a row does to one person's grade; None is no grade. `releases` says that the student then sees it."""
 
     place: str
@@ -104,8 +101,7 @@ class GradeChange:
     releases: bool = False
 
 
-@dataclass(frozen=True)
-class GradeChanges:
+class GradeChanges(Struct, frozen=True):
     """What a table would change, before anything is written.
 
     `entries` are to be stored: one for every row that is understood, also if it changes nothing. `same` is how many of
@@ -126,8 +122,7 @@ class GradeChanges:
         return self.entries
 
 
-@dataclass
-class _Checking:
+class _Checking(Struct):
     """What has been found so far."""
 
     rules: GradeRules

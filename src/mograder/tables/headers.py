@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from enum import Enum
+
+from msgspec import Struct
 
 from mograder.domain.errors import BadRequest
 from mograder.domain.names import printable
@@ -49,8 +50,7 @@ class Part(Enum):
     """The same grade in another form, which is not read."""
 
 
-@dataclass(frozen=True)
-class Labels:
+class Labels(Struct, frozen=True):
     """What an assignment is called: its name and, where there is one, its title."""
 
     name: str
@@ -117,8 +117,7 @@ def listed(sheet: Sheet, most: int = 20) -> str:
     return ", ".join(names) + (f" and {more} more" if more > 0 else "")
 
 
-@dataclass(frozen=True)
-class KeyColumns:
+class KeyColumns(Struct, frozen=True):
     """The columns of a sheet that say who a row is about."""
 
     columns: tuple[tuple[Kind, int], ...]
@@ -142,8 +141,7 @@ class KeyColumns:
         return frozenset(at for _, at in self.columns)
 
 
-@dataclass(frozen=True)
-class NameColumns:
+class NameColumns(Struct, frozen=True):
     """The columns of a sheet with people's names: one for the whole name, or some for its parts."""
 
     full: int | None

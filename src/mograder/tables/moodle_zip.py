@@ -6,7 +6,8 @@ import io
 import re
 import zipfile
 from collections.abc import Iterable
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from mograder.domain.errors import BadRequest
 from mograder.domain.names import counted
@@ -23,8 +24,7 @@ _NOT_IN_NAMES = re.compile(r"[\x00-\x1f\x7f_/\\:*?\"<>|]")
 """The underscore ends the name for Moodle; no file system allows the others."""
 
 
-@dataclass(frozen=True)
-class FeedbackPage:
+class FeedbackPage(Struct, frozen=True):
     """A person's page, HTML as bytes."""
 
     member: Member

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Self
+
+from msgspec import Struct
 
 from mograder.domain.access import ExternalId
 from mograder.domain.names import printable
@@ -37,16 +38,14 @@ _ID_KINDS = frozenset({Kind.STUDENT, Kind.CANVAS, Kind.GITHUB, Kind.GITHUB_NAME,
 """The kinds of ids that a roster keeps."""
 
 
-@dataclass(frozen=True)
-class Key:
+class Key(Struct, frozen=True):
     """One cell that says who a row is about."""
 
     kind: Kind
     value: str
 
 
-@dataclass(frozen=True)
-class Member:
+class Member(Struct, frozen=True):
     """A person of the course, with the details by which other systems know them."""
 
     username: str
@@ -90,8 +89,7 @@ class Member:
         return first, last
 
 
-@dataclass(frozen=True)
-class Match:
+class Match(Struct, frozen=True):
     """The `member` whom a row is about, or None and the reason in `problem`. `ambiguous` says that it fits several."""
 
     member: Member | None

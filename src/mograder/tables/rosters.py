@@ -5,7 +5,9 @@ from __future__ import annotations
 import csv
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from mograder.domain.errors import BadName, BadRequest
 from mograder.domain.names import Username, parse_new_username, printable
@@ -46,8 +48,7 @@ _COMMAS = re.compile(r"\s*[,;]\s*")
 _SENTENCE = re.compile(r",? and |, ")
 
 
-@dataclass(frozen=True)
-class RosterTable:
+class RosterTable(Struct, frozen=True):
     """The people of a list. `system` says whose it is, `problems` which rows name nobody, `notes` what else to know."""
 
     system: str
@@ -62,16 +63,14 @@ class RosterTable:
         return tuple(each.person for each in self.members)
 
 
-@dataclass(frozen=True)
-class Renamed:
+class Renamed(Struct, frozen=True):
     """Somebody who is in the course under another user name: the e-mail address or an id is the same."""
 
     old: Member
     new: Member
 
 
-@dataclass(frozen=True)
-class RosterChanges:
+class RosterChanges(Struct, frozen=True):
     """What a list would change, before anything is done.
 
     `updated` are people whose name, e-mail address, sections or ids would change. `back` were removed and are in the
@@ -130,8 +129,7 @@ def read_roster(sheet: Sheet) -> RosterTable:
     return RosterTable(columns.system, found, tuple(problems), tuple(notes))
 
 
-@dataclass(frozen=True)
-class _Columns:
+class _Columns(Struct, frozen=True):
     """Where in a list people's details are."""
 
     system: str

@@ -9,8 +9,9 @@ import csv
 import io
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from functools import cached_property
+
+from msgspec import Struct
 
 from mograder.domain.errors import BadRequest, TooLarge
 from mograder.domain.names import printable
@@ -31,8 +32,7 @@ _ZIPS = (b"PK\x03\x04", b"PK\x05\x06")
 _WORKBOOKS = (".xlsx", ".xlsm")
 
 
-@dataclass(frozen=True)
-class Row:
+class Row(Struct, frozen=True):
     """One row. `place` says where it is ("line 3"); `cells` are as many as the sheet has columns.
 
     `surplus` are cells after the last column. If there are any, the other cells may be in the wrong columns.
@@ -43,8 +43,7 @@ class Row:
     surplus: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
-class Sheet:
+class Sheet(Struct, frozen=True, dict=True):
     """A table. `delimiter` and `text` are of the CSV file that it came from, "" and None of a workbook."""
 
     columns: tuple[str, ...]

@@ -6,15 +6,15 @@ import csv
 import io
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from mograder.domain.errors import BadRequest
 from mograder.tables.sheet import Sheet, delimiter_of, parse_csv
 from mograder.text import DecodedText, decode
 
 
-@dataclass(frozen=True)
-class _Cell:
+class _Cell(Struct, frozen=True):
     """One cell of the raw text: from `start` to before `end`, quotes included."""
 
     start: int
@@ -22,8 +22,7 @@ class _Cell:
     text: str
 
 
-@dataclass(frozen=True)
-class Template:
+class Template(Struct, frozen=True):
     """A CSV file to fill. Cells are named by the row's place and the column's number, as in `sheet`."""
 
     decoded: DecodedText

@@ -12,10 +12,12 @@ import logging
 import ssl
 from collections import deque
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
 from urllib.parse import quote
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from mograder.domain import tokens
 from mograder.domain.access import ANONYMOUS, UNCHECKED, Actor, Allow, authorise
@@ -84,8 +86,7 @@ LAST_ERRORS = 20
 """How many refused or failed requests are kept for the board."""
 
 
-@dataclass(frozen=True)
-class Failure:
+class Failure(Struct, frozen=True):
     """A request that this server refused or failed to answer, and when (Unix microseconds)."""
 
     moment: int

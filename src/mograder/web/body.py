@@ -9,8 +9,9 @@ import asyncio
 import contextlib
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, MutableMapping
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from mograder.domain.errors import BadRequest, LengthRequired, RequestTimeout, TooLarge, WrongType
 from mograder.domain.names import counted
@@ -22,8 +23,7 @@ Send = Callable[[Message], Awaitable[None]]
 Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 
-@dataclass(frozen=True)
-class Timeouts:
+class Timeouts(Struct, frozen=True):
     """How slow a client may be before its connection is given up. Times are in seconds.
 
     `idle`: the longest pause between two pieces of a body. `slowest`: the lowest average rate of an upload in bytes a

@@ -10,8 +10,9 @@ import asyncio
 import contextlib
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Hashable
-from dataclasses import dataclass, field
 from typing import Any, TypeVar
+
+from msgspec import Struct, field
 
 from mograder.domain.errors import MograderError, Temporary
 from mograder.domain.names import INSTRUCTOR, Username
@@ -37,8 +38,7 @@ Changed = frozenset[Username] | None
 NOTHING: frozenset[Username] = frozenset()
 
 
-@dataclass(eq=False)
-class Watcher:
+class Watcher(Struct, eq=False):
     """An open page of `user` that is told of changes to one person, or to everybody (`about` is None).
 
     Its first news is None: anything may have changed before it was opened.

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any, NamedTuple
 from urllib.parse import parse_qsl
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from mograder.domain import deadlines
 from mograder.domain.access import Actor
@@ -53,8 +55,7 @@ Lines = dict[str, tuple[tuple[LatestFile, int], bytes]]
 b"" means that the file has no entry."""
 
 
-@dataclass(frozen=True)
-class Caches:
+class Caches(Struct, frozen=True):
     """What all requests of one server share: encoded replies and list entries, versions, and `tick` for reads at the
     same moment.
     """

@@ -10,10 +10,10 @@ import re
 import tempfile
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from functools import partial
 from typing import BinaryIO, cast
 
+from msgspec import Struct
 from starlette.datastructures import FormData, Headers, UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 
@@ -169,8 +169,7 @@ def _pack(members: Sequence[bundle.Member], assignment: str, upload: Upload) -> 
             upload.write(piece)
 
 
-@dataclass(frozen=True)
-class FilledForm:
+class FilledForm(Struct, frozen=True):
     """A form's text fields, and the files of its field 'files', by file name."""
 
     fields: Mapping[str, str]

@@ -8,11 +8,12 @@ import hashlib
 import logging
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any, BinaryIO
 from urllib.parse import quote
+
+from msgspec import Struct
 
 from mograder import __version__
 from mograder.domain.access import Actor
@@ -42,8 +43,7 @@ SMALL_FILE = 256 * 1024
 """Bytes up to which a file is read at once; larger ones are streamed."""
 
 
-@dataclass(frozen=True)
-class Reply:
+class Reply(Struct, frozen=True, dict=True):
     """A response whose bytes are in memory. With a `tag` (ETag), a client that has it already gets 304."""
 
     status: int

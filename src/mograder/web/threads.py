@@ -9,8 +9,9 @@ import asyncio
 import contextlib
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
 from typing import TypeVar
+
+from msgspec import Struct, field
 
 from mograder.domain.commitments import Commitment
 from mograder.domain.course import Course
@@ -29,8 +30,7 @@ MOST_RENDERINGS = 16
 """Files that wait to be rendered, including the one that is being rendered."""
 
 
-@dataclass
-class _Question:
+class _Question(Struct):
     """What one `refresh` of the store is asked for, by all requests that came before it began."""
 
     users: set[str] = field(default_factory=set)

@@ -7,8 +7,9 @@ not discard it.
 from __future__ import annotations
 
 from concurrent.futures import Future
-from dataclasses import dataclass
 from urllib.parse import unquote
+
+from msgspec import Struct
 
 from mograder.domain.access import Actor
 from mograder.domain.assignments import Assignment
@@ -31,8 +32,7 @@ PAGE_EXTRA = 1024 * 1024
 """Bytes that the form of a page may have around its files, of which there may be many."""
 
 
-@dataclass(frozen=True)
-class IncomingSubmission:
+class IncomingSubmission(Struct, frozen=True):
     """A submission whose bytes are still to be read from `body`. `received` is Unix microseconds.
 
     One `from_page` may have several files, and the person must confirm doubts unless the form says "sure".
@@ -46,8 +46,7 @@ class IncomingSubmission:
     from_page: bool = False
 
 
-@dataclass(frozen=True)
-class Sent:
+class Sent(Struct, frozen=True):
     """What the sender says: the `name` of what is kept, the `names` of the files, and whether the person is `sure`."""
 
     name: str

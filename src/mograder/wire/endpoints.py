@@ -7,8 +7,9 @@ is plain data: an endpoint that does not fit a row is an ordinary route with a c
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import StrEnum
+
+from msgspec import Struct
 
 from mograder.domain.access import Allow
 from mograder.wire.messages import (
@@ -82,8 +83,7 @@ class Content(StrEnum):
     ANY_JSON = "application/json"
 
 
-@dataclass(frozen=True)
-class Endpoint:
+class Endpoint(Struct, frozen=True):
     """One row. `{name}` in `path` stands for one segment, `{name:path}` for all the rest.
 
     `request` and `reply` are a type of `messages` (JSON) or a `Content`. `limit` is the size of the largest request

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from urllib.parse import parse_qsl, quote, urldefrag, urlencode
 
+from msgspec import Struct
 
-@dataclass(frozen=True)
-class JoinLink:
+
+class JoinLink(Struct, frozen=True):
     """A course's address, its enrollment code, and the fingerprint of its certificate authority.
 
     Code and fingerprint are in the fragment, which neither a browser nor our client sends, so no log has them.

@@ -6,10 +6,10 @@ Invariant: a key is never renamed or removed, since clients in the field are not
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import asdict, fields, replace
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 from msgspec import UNSET, Struct, UnsetType, field
+from msgspec.structs import asdict, replace
 
 from mograder.domain import deadlines
 from mograder.domain.access import Account, ExternalId, Role
@@ -241,7 +241,7 @@ def rules_info(planned: RulesAsText) -> RulesInfo:
 
 def new_texts(before: RuleTexts, wanted: NewRules) -> RuleTexts:
     """The rules `before` with the `wanted` changes."""
-    said = {each.name: getattr(wanted, each.name) for each in fields(RuleTexts)}
+    said = {name: getattr(wanted, name) for name in RuleTexts.__struct_fields__}
     return replace(before, **{key: text for key, text in said.items() if text is not UNSET})
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 
 from mograder.coursework.rendering.result_page import ResultPage, coloured, render_result
 from mograder.domain.deadlines import Lateness

@@ -12,10 +12,10 @@ import stat
 import time
 import unicodedata
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from mograder.domain.access import Account
 from mograder.domain.audit import Event

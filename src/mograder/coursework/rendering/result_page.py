@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import cache
 from importlib import resources
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
+from msgspec import Struct
 
 from mograder.domain.deadlines import IN_TIME, Lateness
 from mograder.domain.disclosure import ShownResult, limit_in_words, where_in_words
@@ -27,8 +27,7 @@ _WORDS = {
 }  # fmt: skip
 
 
-@dataclass(frozen=True)
-class ResultPage:
+class ResultPage(Struct, frozen=True):
     """What a result's page shows. `details` are (name, value) for its end, `source` is the submission as safe HTML.
 
     `after_penalty` is the mark after the penalty for late work, None if there is no penalty.

@@ -5,7 +5,8 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from mograder.domain.deadlines import IN_TIME, Lateness
 from mograder.domain.disclosure import limit_in_words
@@ -51,8 +52,7 @@ def checks_table(records: Iterable[GradingRecord]) -> str:
     return _table(header, rows)
 
 
-@dataclass(frozen=True)
-class Grade:
+class Grade(Struct, frozen=True):
     """One student's grade. `penalised` is the mark after the penalty for late work, None if there is no penalty."""
 
     user: str

@@ -11,9 +11,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+
+from msgspec import Struct
 
 from mograder.domain.audit import Event
 from mograder.domain.course import Course
@@ -29,8 +30,7 @@ KEPT = ".adopted"
 """The subfolder of the served folder to which adopted originals are moved."""
 
 
-@dataclass(frozen=True)
-class Adopted:
+class Adopted(Struct, frozen=True):
     """How many submissions of how many people were adopted, and how many grade tables and feedback pages there are.
 
     `left` names each file that stays where it is, with the reason.
@@ -43,8 +43,7 @@ class Adopted:
     left: tuple[str, ...]
 
 
-@dataclass(frozen=True)
-class _Version:
+class _Version(Struct, frozen=True):
     path: Path
     user: Username
     moment: int

@@ -8,7 +8,6 @@ from __future__ import annotations
 import ipaddress
 import secrets
 from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -22,6 +21,7 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
 )
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+from msgspec import Struct
 
 from mograder.domain.errors import Unreadable
 from mograder.store.folder.keys import read_secret
@@ -40,8 +40,7 @@ CLOCKS_DIFFER = timedelta(days=1)
 """Certificates are valid from this long before they were made: the clocks of students' computers are not exact."""
 
 
-@dataclass(frozen=True)
-class Pair:
+class Pair(Struct, frozen=True):
     """A certificate and its private key."""
 
     certificate: x509.Certificate

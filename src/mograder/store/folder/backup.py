@@ -19,11 +19,11 @@ import tarfile
 import tempfile
 import zlib
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import IO, Any
 
 import msgspec
+from msgspec import Struct
 
 from mograder.course_file import CONFIG_NAME
 from mograder.domain import deadlines
@@ -46,8 +46,7 @@ SAY_EVERY = 1000  # files
 Say = Callable[[str], None]
 
 
-@dataclass(frozen=True)
-class Member:
+class Member(Struct, frozen=True):
     """One file of an archive, a link to the file `link` in the same folder, or an empty folder (`path` ends in "/")."""
 
     path: str
@@ -56,8 +55,7 @@ class Member:
     link: str = ""
 
 
-@dataclass(frozen=True)
-class Manifest:
+class Manifest(Struct, frozen=True):
     """What is in an archive. `root`, `submitted`, `grades` and `release` are folders in it; `made` is an ISO time."""
 
     format: int
@@ -70,14 +68,12 @@ class Manifest:
     members: list[Member]
 
 
-@dataclass(frozen=True)
-class Written:
+class Written(Struct, frozen=True):
     files: int
     receipts: int
 
 
-@dataclass(frozen=True)
-class Restored:
+class Restored(Struct, frozen=True):
     """A restored course. `flags` are the options that `serve` needs besides the root."""
 
     folders: Folders

@@ -10,9 +10,10 @@ import hashlib
 import os
 import sqlite3
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
+
+from msgspec import Struct
 
 from mograder.domain.chain import Tombstone
 from mograder.domain.errors import Unreadable
@@ -32,8 +33,7 @@ from mograder.store.shared.rows import ERASED_COLUMNS, RECEIPT_COLUMNS, receipt_
 from mograder.store.shared.stat_cache import Cached
 
 
-@dataclass(frozen=True)
-class Pending:
+class Pending(Struct, frozen=True):
     """A submission whose file is not yet known to be on the disk. Its bytes are in the ledger, or in the hidden file
     `spool`; `sha256` is that of bytes in the ledger, else "".
     """
@@ -42,8 +42,7 @@ class Pending:
     spool: str | None
 
 
-@dataclass(frozen=True)
-class LedgerRecord(Record):
+class LedgerRecord(Record, frozen=True, dict=True):
     """What a ledger says at one moment. `damage` is what SQLite says of the file, "" if it is sound."""
 
     pending: dict[int, Pending]

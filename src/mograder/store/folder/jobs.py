@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Sequence
-from dataclasses import astuple
+
+from msgspec.structs import astuple
 
 from mograder.domain.grading_jobs import RECENT, TRIES, Announced, Job, Readiness, Result
 from mograder.domain.grading_rules import Hidden

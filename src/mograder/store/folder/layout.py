@@ -7,9 +7,10 @@ import errno
 import os
 import unicodedata
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+
+from msgspec import Struct
 
 from mograder import config, course_file
 from mograder.domain.errors import Unreadable, Usage
@@ -27,8 +28,7 @@ GRADES = "grades.json"
 FEEDBACK = "feedback"
 
 
-@dataclass(frozen=True)
-class Folders:
+class Folders(Struct, frozen=True):
     """Where one course lives. See docs/reference/folder.md."""
 
     root: Path

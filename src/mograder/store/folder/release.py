@@ -5,11 +5,12 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import astuple
 from datetime import UTC, tzinfo
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
+
+from msgspec.structs import astuple
 
 from mograder.domain.assignments import Assignment, Plan, ReleaseFile, find_assignment
 from mograder.domain.audit import Event

@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+
+from msgspec import Struct
 
 from mograder.domain import deadlines
 from mograder.domain.audit import Event
@@ -35,8 +36,7 @@ from mograder.store.shared.courses import course_taken, no_such_course
 FilesByAssignment = Mapping[AssignmentName, Sequence[tuple[FileName, Path]]]
 
 
-@dataclass(frozen=True)
-class Publication:
+class Publication(Struct, frozen=True):
     """What an instructor publishes. `documents` maps places in the database to texts; None removes the document.
 
     `files` are the released ones. `sources` are the notebooks with solutions and tests and the files beside them; None

@@ -6,7 +6,8 @@ Invariant: the transaction that claims a job locks its row; others skip that row
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import astuple
+
+from msgspec.structs import astuple
 
 from mograder.domain.grading_jobs import RECENT, TRIES, Announced, Job, Readiness, Result
 from mograder.domain.grading_rules import Hidden

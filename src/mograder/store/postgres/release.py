@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import astuple
+
+from msgspec.structs import astuple
 
 from mograder.domain.assignments import Assignment, ReleaseFile, find_assignment
 from mograder.domain.audit import Event

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import secrets
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import astuple, dataclass
+
+from msgspec import Struct
+from msgspec.structs import astuple
 
 from mograder.domain.access import Account
 from mograder.domain.audit import Event
@@ -61,8 +63,7 @@ def read_grades(text: str) -> tuple[GradeEntry, ...]:
     return tuple(GradeEntry(entry) for entry in json.loads(text))
 
 
-@dataclass(frozen=True)
-class StoredReleaseFile:
+class StoredReleaseFile(Struct, frozen=True):
     """A released file or a source. `modified` is in Unix microseconds; `body` names the bytes."""
 
     name: FileName

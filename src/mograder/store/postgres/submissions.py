@@ -10,8 +10,9 @@ import threading
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
 from typing import Any
+
+from msgspec import Struct, field
 
 from mograder.domain import deadlines
 from mograder.domain.chain import Link, Tombstone
@@ -48,8 +49,7 @@ TOGETHER = 100
 """Submissions in one transaction at most."""
 
 
-@dataclass
-class _PendingSubmission:
+class _PendingSubmission(Struct):
     """A submission that waits for its position in the chain, and its result."""
 
     submission: NewSubmission

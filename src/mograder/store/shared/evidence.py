@@ -5,8 +5,9 @@ from __future__ import annotations
 import contextlib
 import hashlib
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from functools import cached_property
+
+from msgspec import Struct
 
 from mograder.domain.chain import Link, Tombstone, find_breaks
 from mograder.domain.errors import BadRequest, VerificationFailed
@@ -16,8 +17,7 @@ from mograder.store.shared.findings import Finding, Findings, error, some
 from mograder.wire.records import KIND, record_of
 
 
-@dataclass(frozen=True)
-class Record:
+class Record(Struct, frozen=True, dict=True):
     """The receipts of a course at one moment, and the tombstones of those that were erased."""
 
     receipts: list[Receipt]
@@ -34,8 +34,7 @@ class Record:
         return Head()
 
 
-@dataclass(frozen=True)
-class Verified:
+class Verified(Struct, frozen=True):
     """The outcome of a verification. Without `findings`, nothing was altered, removed or inserted."""
 
     findings: list[Finding]

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import astuple, fields
+from msgspec.structs import astuple
 
 from mograder.domain.grading_jobs import Job, Readiness, ReadyState, Result
 from mograder.domain.names import AssignmentName, Username
 from mograder.domain.regrade_jobs import HeldRegrade, RegradeJob
 from mograder.store.shared.rows import Row
 
-JOB_COLUMNS = ", ".join(each.name for each in fields(Job))
+JOB_COLUMNS = ", ".join(Job.__struct_fields__)
 
-READINESS_COLUMNS = ", ".join(each.name for each in fields(Readiness))
+READINESS_COLUMNS = ", ".join(Readiness.__struct_fields__)
 
 KEEP_LOCK = """state = excluded.state, moment = excluded.moment, machine = excluded.machine, error = excluded.error,
 lock = CASE WHEN excluded.wanted IN ('', grading_readiness.wanted) AND grading_readiness.lock <> ''
@@ -19,9 +19,9 @@ lock = CASE WHEN excluded.wanted IN ('', grading_readiness.wanted) AND grading_r
 wanted = CASE WHEN excluded.wanted = '' THEN grading_readiness.wanted ELSE excluded.wanted END"""
 """What a newer row of `grading_readiness` changes. The first lock stays while `wanted` is the same."""
 
-RESULT_COLUMNS = ", ".join(each.name for each in fields(Result))
+RESULT_COLUMNS = ", ".join(Result.__struct_fields__)
 
-REGRADE_COLUMNS = ", ".join(each.name for each in fields(RegradeJob))
+REGRADE_COLUMNS = ", ".join(RegradeJob.__struct_fields__)
 
 
 def job_of(row: Row) -> Job:

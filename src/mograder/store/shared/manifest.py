@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
 from datetime import tzinfo
 from pathlib import Path
 from typing import Any, TypeVar
+
+from msgspec.structs import replace
 
 from mograder.course_file import manifest_rules
 from mograder.domain.assignments import Assignment, Plan, ReleaseFile, Rules

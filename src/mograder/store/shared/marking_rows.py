@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import astuple, fields
+from msgspec.structs import astuple
 
 from mograder.domain.marking import Entry, Kind
 from mograder.domain.names import AssignmentName
 from mograder.store.shared.rows import Row
 
-MARKING_COLUMNS = ", ".join(each.name for each in fields(Entry))
+MARKING_COLUMNS = ", ".join(Entry.__struct_fields__)
 
 
 def entry_of(row: Row) -> Entry:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from dataclasses import astuple, fields
 from typing import Any
+
+from msgspec.structs import astuple
 
 from mograder.domain.access import Account, ExternalId, Role
 from mograder.domain.audit import Event
@@ -19,11 +20,11 @@ RECEIPT_COLUMNS = (
     "name, text"
 )
 
-ACCOUNT_COLUMNS = ", ".join(each.name for each in fields(Account))
+ACCOUNT_COLUMNS = ", ".join(Account.__struct_fields__)
 
-EXTENSION_COLUMNS = ", ".join(each.name for each in fields(Extension))
+EXTENSION_COLUMNS = ", ".join(Extension.__struct_fields__)
 
-EVENT_COLUMNS = ", ".join(each.name for each in fields(Event))
+EVENT_COLUMNS = ", ".join(Event.__struct_fields__)
 
 ERASED_COLUMNS = "number, previous, hash, statement"
 
@@ -41,6 +42,7 @@ def account_of(row: Row) -> Account:
 def account_values(account: Account) -> Row:
     """The values of ACCOUNT_COLUMNS; sections and ids are JSON."""
     *values, sections, ids = astuple(account)
+    ids = [astuple(each) for each in ids]
     return (*values, json.dumps(sections, ensure_ascii=False), json.dumps(ids, ensure_ascii=False))
 
 

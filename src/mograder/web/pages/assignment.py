@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
 from urllib.parse import urlencode
 
+from msgspec import field
+from msgspec.structs import replace
 from starlette.responses import Response
 
 from mograder.domain import board as boards
@@ -53,8 +54,7 @@ from mograder.wire.codec import decode_json
 from mograder.wire.endpoints import BY_NAME
 
 
-@dataclass(frozen=True)
-class OnAssignment(Page):
+class OnAssignment(Page, frozen=True):
     """A page about one assignment."""
 
     heading = "Assignment"
@@ -69,8 +69,7 @@ class OnAssignment(Page):
         return self.frame.at("/board", self.assignment.name, *segments)
 
 
-@dataclass(frozen=True)
-class AssignmentPage(OnAssignment):
+class AssignmentPage(OnAssignment, frozen=True):
     """Everybody's work on it. `rows` are one page of the people that `show` selects, each with one cell.
 
     `counts` is the number of people for each value of `show`; `kept` says what was just stored, "" for nothing.
@@ -128,8 +127,7 @@ class AssignmentPage(OnAssignment):
         return max((each.count for each in self.spread.bins), default=1) if self.spread else 1
 
 
-@dataclass(frozen=True)
-class GradesPage(OnAssignment):
+class GradesPage(OnAssignment, frozen=True):
     """What a table of grades would change, to be confirmed; `version` is that of the stored grades."""
 
     template = "grades.html"
@@ -143,8 +141,7 @@ class GradesPage(OnAssignment):
         return json.dumps([dict(each.fields) for each in self.preview.entries])
 
 
-@dataclass(frozen=True)
-class PersonPage(OnAssignment):
+class PersonPage(OnAssignment, frozen=True):
     """One person's work on an assignment: every submission, time, grade and feedback.
 
     `grade` may be one that the person does not see yet. `by_hand` names a file that was put into the course by hand.
@@ -175,8 +172,7 @@ class PersonPage(OnAssignment):
         return self.standing.extension is not None and self.standing.extension.state is State.ASKED
 
 
-@dataclass(frozen=True)
-class SourcePage(OnAssignment):
+class SourcePage(OnAssignment, frozen=True):
     """One submission, shown as text or as a list of files."""
 
     template = "source.html"

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
-from dataclasses import dataclass, field, fields, replace
 from typing import TypeVar
 from urllib.parse import urlencode
 
+from msgspec import Struct, field
+from msgspec.structs import replace
 from sse_starlette.sse import EventSourceResponse
 from starlette.responses import RedirectResponse
 
@@ -26,8 +27,7 @@ from mograder.web.pages.page import Page, render
 from mograder.web.pages.page_request import Answer, PageRequest, PageRoute, html
 
 
-@dataclass(frozen=True)
-class Part:
+class Part(Struct, frozen=True):
     """The part of a long list that is shown: `page` (from 1) of `pages`, of `total` entries in all."""
 
     page: int
@@ -35,8 +35,7 @@ class Part:
     total: int
 
 
-@dataclass(frozen=True)
-class Rush:
+class Rush(Struct, frozen=True):
     """The current load: submissions in each of the last 60 minutes, failures on this server, free bytes if known.
 
     `joined` is how many people registered in the last hour; `full` says that the enrollment code lets nobody else in.
@@ -58,8 +57,7 @@ class Rush:
         return tuple(sum(self.minutes[at : at + 10]) for at in range(0, 60, 10))
 
 
-@dataclass(frozen=True)
-class BoardPage(Page):
+class BoardPage(Page, frozen=True):
     """People by assignments, filtered by `wanted`; `found` holds the rows of one page.
 
     `assignments` are all assignments, `people` is the number of people in the course, `sections` are all sections,
@@ -99,15 +97,13 @@ class BoardPage(Page):
         return self.at_page(self.part.page)
 
 
-@dataclass(frozen=True)
-class BoardRows(BoardPage):
+class BoardRows(BoardPage, frozen=True):
     """What a stream sends of the board: the rows of `found`, the queue and the rush."""
 
     template = "board_rows.html"
 
 
-@dataclass(frozen=True)
-class RulesPage(Page):
+class RulesPage(Page, frozen=True):
     """The form to change an assignment's title, times and limits. `limit` is the server's own limit, in bytes.
 
     `problem` says why the last attempt failed, "" if none did; `saved` says that it succeeded. `course_policy`
@@ -244,7 +240,7 @@ def rules(request: PageRequest) -> Answer:
 
 def change_rules(request: PageRequest) -> Answer:
     course, name = request.course, request.assignment().name
-    wanted = RuleTexts(**{each.name: request.form.get(each.name, "") for each in fields(RuleTexts)})
+    wanted = RuleTexts(**{name: request.form.get(name, "") for name in RuleTexts.__struct_fields__})
     tag = request.form.get("tag", "")
     try:
         course.rules.change(request.actor, name, wanted, tag)

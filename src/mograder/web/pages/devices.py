@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 
 from mograder.domain.access import Allow
 from mograder.domain.devices import Device
@@ -25,8 +24,7 @@ def browser_name(agent: str) -> str:
     return f"{browser} on {system}" if system else browser
 
 
-@dataclass(frozen=True)
-class YourDevices(Page):
+class YourDevices(Page, frozen=True):
     """`current` is the id of this session. A `code` logs another device in once, `until` Unix microseconds."""
 
     template = "devices.html"

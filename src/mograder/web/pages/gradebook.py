@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from starlette.responses import Response
 
@@ -36,8 +35,7 @@ from mograder.web.uploads import MULTIPART_EXTRA
 from mograder.wire.endpoints import BY_NAME
 
 
-@dataclass(frozen=True)
-class ExportPage(Page):
+class ExportPage(Page, frozen=True):
     """A file to download, and notes to read first."""
 
     template = "export.html"

@@ -6,8 +6,9 @@ Invariant: none of them can run: no HTML, no SVG, and no file whose bytes are no
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from types import MappingProxyType
+
+from msgspec import Struct
 
 from mograder.domain.files import StoredFile
 from mograder.domain.receipts import version_ending
@@ -15,8 +16,7 @@ from mograder.domain.receipts import version_ending
 _NOTHING = "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
 
-@dataclass(frozen=True)
-class Viewable:
+class Viewable(Struct, frozen=True):
     """A kind of file by its media type; `begins` are the bytes that one begins with."""
 
     media_type: str

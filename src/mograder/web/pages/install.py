@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
 
 from starlette.responses import Response, StreamingResponse
 
@@ -20,8 +19,7 @@ PIECE = 256 * 1024
 """Bytes that are sent at once: a slow reader holds no more than this."""
 
 
-@dataclass(frozen=True)
-class Install(Page):
+class Install(Page, frozen=True):
     """How to install the client that `address` serves; `wheel` is None on a server that was never installed itself.
 
     `fingerprint` is that of the authority of a self-signed server, "" for one with a public certificate.

@@ -6,7 +6,6 @@ Invariant: where names are hidden, no page, header or file name of marking conta
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass
 from operator import attrgetter, itemgetter
 from urllib.parse import urlencode
 
@@ -27,8 +26,7 @@ from mograder.web.pages.page import Page
 from mograder.web.pages.page_request import Answer, PageRequest, PageRoute
 
 
-@dataclass(frozen=True)
-class MarkingIndex(Page):
+class MarkingIndex(Page, frozen=True):
     """Every assignment, and how many people's work is still to be marked."""
 
     template = "marking_index.html"
@@ -36,8 +34,7 @@ class MarkingIndex(Page):
     works: tuple[tuple[Assignment, Overview], ...]
 
 
-@dataclass(frozen=True)
-class OnMarking(Page):
+class OnMarking(Page, frozen=True):
     """A page about the marking of one assignment."""
 
     heading = "Marking"
@@ -56,8 +53,7 @@ class OnMarking(Page):
         return self.at("people", self.names.shown(username), *segments)
 
 
-@dataclass(frozen=True)
-class MarkingPage(OnMarking):
+class MarkingPage(OnMarking, frozen=True):
     """The people to mark. `rows` are one page of those that match the search `text`."""
 
     template = "marking_assignment.html"

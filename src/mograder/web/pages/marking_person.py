@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
 
@@ -42,8 +41,7 @@ FRAMED_PDF = "default-src 'none'; object-src 'self'; plugin-types application/pd
 our page's scripts."""
 
 
-@dataclass(frozen=True)
-class MarkPage(OnMarking):
+class MarkPage(OnMarking, frozen=True):
     """One person's work beside its questions. `mine` are the keys of the questions that the reader may mark.
 
     `shown` is the name or the pseudonym; `focus` is the key of the question to begin with, None for the first to do.
@@ -311,8 +309,7 @@ def _answer(
 # rubric items
 
 
-@dataclass(frozen=True)
-class ItemPage(OnMarking):
+class ItemPage(OnMarking, frozen=True):
     """A preview of changing a rubric item: the points of everybody who has it, before anything is stored.
 
     `rows` are (who, points now, points then). `back` is the page to go to afterwards.

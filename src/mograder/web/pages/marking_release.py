@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
 from urllib.parse import urlencode
 
+from msgspec.structs import replace
 from starlette.responses import Response
 
 from mograder.domain.access import Allow
@@ -23,8 +23,7 @@ from mograder.web.pages.page_request import Answer, PageRequest, PageRoute, html
 from mograder.web.replies import attachment
 
 
-@dataclass(frozen=True)
-class ReleasePage(OnMarking):
+class ReleasePage(OnMarking, frozen=True):
     """What a release would do, person by person.
 
     A release may be limited to one person, `only`, or to one `section`; both are "" for everybody.
@@ -53,8 +52,7 @@ class ReleasePage(OnMarking):
         return self.names.shown(candidate.username) if self.names.hidden else candidate.name or candidate.username
 
 
-@dataclass(frozen=True)
-class StatisticsPage(OnMarking):
+class StatisticsPage(OnMarking, frozen=True):
     """Statistics of an assignment's marks, drafts included."""
 
     template = "marking_statistics.html"

@@ -1,4 +1,4 @@
-"""The values of pages: one frozen dataclass each, with its template, which sees this value and nothing else.
+"""The values of pages: one frozen `Struct` each, with its template, which sees this value and nothing else.
 
 This module has what all pages share, and the pages for joining and logging in.
 """
@@ -9,7 +9,6 @@ import hashlib
 import mimetypes
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
 from importlib import resources
@@ -19,6 +18,7 @@ from urllib.parse import quote
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from jinja2.filters import do_filesizeformat
 from markupsafe import Markup, escape
+from msgspec import Struct
 
 from mograder.domain import deadlines
 from mograder.domain.disclosure import limit_in_words, where_in_words
@@ -30,8 +30,7 @@ SECTIONS = {"/my": "/", "/new-assignment": "/board", "/new-codes": "/people"}
 """The sections of pages that do not stand below theirs; paths begin with the first name here."""
 
 
-@dataclass(frozen=True)
-class Frame:
+class Frame(Struct, frozen=True):
     """The header and footer of every page. `root` is the path at which the course is mounted, "" for the root.
 
     `user` is the person who is logged in, or None; `now` is the server's clock in Unix microseconds. `path` is where
@@ -73,8 +72,7 @@ class Frame:
         return self.at(f"/static/{assets()[name].tag}/{name}")
 
 
-@dataclass(frozen=True)
-class Page:
+class Page(Struct, frozen=True):
     """Every page has a frame, a template and a heading."""
 
     template: ClassVar[str]
@@ -82,8 +80,7 @@ class Page:
     frame: Frame
 
 
-@dataclass(frozen=True)
-class Join(Page):
+class Join(Page, frozen=True):
     """The form to register with a code. `problem` says why the last attempt failed, "" before the first.
 
     The `claim_key` makes it safe to send the form again when the response was lost. `fingerprint` is that of the key
@@ -104,8 +101,7 @@ class Join(Page):
     problem: str = ""
 
 
-@dataclass(frozen=True)
-class Joined(Page):
+class Joined(Page, frozen=True):
     """The token of a person who has just registered, shown only now. `address` is where clients reach the course.
 
     `fingerprint` is that of the server's own authority, "" for one with a certificate that everybody trusts.
@@ -123,8 +119,7 @@ class Joined(Page):
         return f"mograder https login --url {self.address}{known_by} --token -"
 
 
-@dataclass(frozen=True)
-class Login(Page):
+class Login(Page, frozen=True):
     """`way_back` is the page to go to afterwards, "" for the first one."""
 
     template = "login.html"
@@ -135,8 +130,7 @@ class Login(Page):
     user: str = ""
 
 
-@dataclass(frozen=True)
-class SessionEnded(Page):
+class SessionEnded(Page, frozen=True):
     """The answer to a form that was sent without a session. `login` leads to the login page, and back after it."""
 
     template = "session_ended.html"
@@ -144,8 +138,7 @@ class SessionEnded(Page):
     login: str
 
 
-@dataclass(frozen=True)
-class ConfirmSwitch(Page):
+class ConfirmSwitch(Page, frozen=True):
     """Asks for confirmation before a login link logs a person in as somebody else, `user`."""
 
     template = "confirm_switch.html"
@@ -154,8 +147,7 @@ class ConfirmSwitch(Page):
     ticket: str
 
 
-@dataclass(frozen=True)
-class Once(Page):
+class Once(Page, frozen=True):
     """The page of a one-time link: a script moves the ticket from the fragment into the form and sends it."""
 
     template = "once.html"
@@ -163,8 +155,7 @@ class Once(Page):
     problem: str = ""
 
 
-@dataclass(frozen=True)
-class Problem(Page):
+class Problem(Page, frozen=True):
     """An error. `code` is the HTTP status; `place` names a file of the course, for instructors only."""
 
     template = "problem.html"
@@ -173,8 +164,7 @@ class Problem(Page):
     place: str = ""
 
 
-@dataclass(frozen=True)
-class Asset:
+class Asset(Struct, frozen=True):
     """A static file. `tag` changes with its bytes."""
 
     content: bytes

@@ -12,10 +12,11 @@ import inspect
 import logging
 import os
 from collections.abc import AsyncIterator, Callable, Mapping
-from dataclasses import dataclass, replace
 from typing import Any, BinaryIO
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 
+from msgspec import Struct
+from msgspec.structs import replace
 from sse_starlette.sse import EventSourceResponse
 from starlette.datastructures import MutableHeaders
 from starlette.requests import ClientDisconnect, cookie_parser
@@ -69,8 +70,7 @@ SECURITY = {
 """Header fields of every page. A response may override them."""
 
 
-@dataclass(frozen=True)
-class PageRequest:
+class PageRequest(Struct, frozen=True):
     """One request to a page, as a view sees it. `received` is in Unix microseconds.
 
     `path` is what the browser asked for, with the query. `address` is where clients reach the course, `root` the path
@@ -234,8 +234,7 @@ def html(page: Page, status: int = 200) -> Response:
     return HTMLResponse(render(page), status)
 
 
-@dataclass(frozen=True)
-class PageRoute:
+class PageRoute(Struct, frozen=True):
     """One row: the view for `method` at `path` (in Starlette's notation), and who may use it.
 
     `show` is a plain function, run in a thread, or a coroutine function that reads `PageRequest.body` itself.

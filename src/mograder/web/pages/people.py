@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import io
-from dataclasses import dataclass, replace
 from urllib.parse import urlencode, urlsplit
 
 import segno
 from markupsafe import Markup
+from msgspec.structs import replace
 from starlette.responses import Response
 
 from mograder.domain.access import Account, Allow, Role
@@ -28,8 +28,7 @@ from mograder.web.replies import attachment
 from mograder.wire.join_link import JoinLink
 
 
-@dataclass(frozen=True)
-class People(Page):
+class People(Page, frozen=True):
     """The roster. `codes` are those of people who were just added or reset; they are shown only now."""
 
     template = "people.html"
@@ -54,8 +53,7 @@ class People(Page):
         return "\n".join(f"{user} {code}" for user, code in self.codes)
 
 
-@dataclass(frozen=True)
-class Remove(Page):
+class Remove(Page, frozen=True):
     """Asks for confirmation before a person is removed."""
 
     template = "remove.html"
@@ -64,8 +62,7 @@ class Remove(Page):
     name: str
 
 
-@dataclass(frozen=True)
-class Reset(Page):
+class Reset(Page, frozen=True):
     """Asks for confirmation before a person's token is revoked. A reset also brings a removed person back."""
 
     template = "reset.html"
@@ -75,16 +72,14 @@ class Reset(Page):
     removed: bool
 
 
-@dataclass(frozen=True)
-class ResetEverybody(Page):
+class ResetEverybody(Page, frozen=True):
     """Asks for confirmation before everybody's tokens are revoked."""
 
     template = "reset_everybody.html"
     heading = "New codes for everybody"
 
 
-@dataclass(frozen=True)
-class LoginCode(Page):
+class LoginCode(Page, frozen=True):
     """A code that logs a device of `user` in once, until `until` (Unix microseconds)."""
 
     template = "login_code.html"
@@ -94,8 +89,7 @@ class LoginCode(Page):
     until: int
 
 
-@dataclass(frozen=True)
-class Overview(Page):
+class Overview(Page, frozen=True):
     """One person across all assignments; `cells` are in their order. `account` is None for somebody without one."""
 
     template = "overview.html"
@@ -112,8 +106,7 @@ class Overview(Page):
         return next((each for each in self.extensions if each.assignment == assignment.name), None)
 
 
-@dataclass(frozen=True)
-class Invite(Page):
+class Invite(Page, frozen=True):
     """The join link and its QR code, to show to a class. `link` is "" when nobody can join by a code."""
 
     template = "invite.html"
@@ -133,8 +126,7 @@ class Invite(Page):
         return urlsplit(self.address).hostname in ("localhost", "127.0.0.1", "::1")
 
 
-@dataclass(frozen=True)
-class MoreTime(Page):
+class MoreTime(Page, frozen=True):
     """All extensions; requests that wait for a decision come first."""
 
     template = "more_time.html"
@@ -147,8 +139,7 @@ class MoreTime(Page):
         return title_of(self.assignments, name)
 
 
-@dataclass(frozen=True)
-class AuditLog(Page):
+class AuditLog(Page, frozen=True):
     """The audit log, newest first. `head` is the last receipt of the chain."""
 
     template = "audit.html"

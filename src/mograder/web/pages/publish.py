@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields, replace
 from pathlib import PurePosixPath
 
+from msgspec import field
+from msgspec.structs import replace
 from starlette.responses import RedirectResponse
 
 from mograder.domain.access import Allow
@@ -27,8 +28,7 @@ MOST = 64 * MIB
 """The most bytes of all files in one form. Larger files are copied into the course's folder, or published."""
 
 
-@dataclass(frozen=True)
-class NewAssignmentPage(Page):
+class NewAssignmentPage(Page, frozen=True):
     """The form to create an assignment. `problem` says why the last attempt failed, "" if none did."""
 
     template = "new_assignment.html"
@@ -40,8 +40,7 @@ class NewAssignmentPage(Page):
     problem: str = ""
 
 
-@dataclass(frozen=True)
-class FilesPage(OnAssignment):
+class FilesPage(OnAssignment, frozen=True):
     """The files of an assignment and its instructions, `text`, `shown` as students see them.
 
     `tag` is that of the instructions that the person has seen; `done` says what was just stored, "" for nothing.
@@ -81,7 +80,7 @@ async def create(request: PageRequest) -> Answer:
 
 
 def _texts(said: Mapping[str, str]) -> RuleTexts:
-    return RuleTexts(**{each.name: said.get(each.name, "") for each in fields(RuleTexts)})
+    return RuleTexts(**{name: said.get(name, "") for name in RuleTexts.__struct_fields__})
 
 
 async def _form(request: PageRequest) -> tuple[Mapping[str, str], list[NewFile]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from msgspec.structs import replace
 
 from mograder.domain.access import Allow
 from mograder.domain.errors import MograderError
@@ -13,8 +13,7 @@ from mograder.web.pages.board import small_number
 from mograder.web.pages.page_request import Answer, PageRequest, PageRoute, html
 
 
-@dataclass(frozen=True)
-class RegradePage(OnAssignment):
+class RegradePage(OnAssignment, frozen=True):
     """A regrade of the assignment, None where there is none. `has_letters` says that the course has letter grades.
 
     `done` says what was just applied or dropped, `problem` why something was refused, "" for nothing.

@@ -7,9 +7,9 @@ fetches nothing, and its HTML is made inert first.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 
 from markupsafe import Markup
+from msgspec import Struct
 from starlette.responses import Response
 
 from mograder.domain.access import Allow
@@ -34,8 +34,7 @@ POLICY = (
 _BASE64 = re.compile(r"[A-Za-z0-9+/=]+")
 
 
-@dataclass(frozen=True)
-class ShownCell:
+class ShownCell(Struct, frozen=True):
     """A cell on the page: `code` and `html` are safe, `picture` is base64 of a PNG, all else is text."""
 
     title: str
@@ -55,8 +54,7 @@ class ShownCell:
         return self.cell.value if self.cell.kind == "text/plain" else ""
 
 
-@dataclass(frozen=True)
-class RenderedCells(Page):
+class RenderedCells(Page, frozen=True):
     """The content of the frame of a RenderedPage."""
 
     template = "rendered_cells.html"
@@ -64,8 +62,7 @@ class RenderedCells(Page):
     cells: tuple[ShownCell, ...]
 
 
-@dataclass(frozen=True)
-class RenderedPage(Page):
+class RenderedPage(Page, frozen=True):
     """The page around the frame. `back` is the page that it was opened from, `shown` the person's name or pseudonym."""
 
     template = "rendered.html"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from starlette.responses import Response
 
@@ -27,8 +26,7 @@ from mograder.wire.codec import decode_json, encode_json
 from mograder.wire.endpoints import BY_NAME
 
 
-@dataclass(frozen=True)
-class RosterPage(Page):
+class RosterPage(Page, frozen=True):
     """What a list would change, to be confirmed; `version` is that of the roster as it stands."""
 
     template = "roster.html"

@@ -5,8 +5,7 @@ Views are thin: they call the course and fill a page value.
 
 from __future__ import annotations
 
-from dataclasses import replace
-
+from msgspec.structs import replace
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route, Router
 

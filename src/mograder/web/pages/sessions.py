@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import hashlib
 import secrets
-from dataclasses import dataclass
 
 from itsdangerous import BadData, URLSafeSerializer
+from msgspec import Struct
 
 from mograder.domain.access import Actor
 from mograder.domain.course import Course
@@ -33,8 +33,7 @@ START_LINK_SECONDS = 3600
 """How long the link that `mograder serve` prints is valid."""
 
 
-@dataclass(frozen=True)
-class Session:
+class Session(Struct, frozen=True):
     """One person's session, from logging in to logging out. `seen` is when its cookie was made (Unix microseconds)."""
 
     username: Username
@@ -97,8 +96,7 @@ def link_with(address: str, ticket: str) -> str:
     return f"{address.rstrip('/')}/once#{ticket}"
 
 
-@dataclass(frozen=True)
-class Ticket:
+class Ticket(Struct, frozen=True):
     """A genuine ticket of a login link. `until` is Unix microseconds; `name` makes it work only once."""
 
     actor: Actor

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import struct
 import zipfile
-from dataclasses import dataclass
 from typing import BinaryIO
 
 from markupsafe import Markup
+from msgspec import Struct
 
 from mograder.bundle import LongDirectory, open_zip
 from mograder.domain.files import StoredFile
@@ -24,8 +24,7 @@ MOST_LISTED = 1000
 """Files of a zip that are listed."""
 
 
-@dataclass(frozen=True)
-class Contents:
+class Contents(Struct, frozen=True):
     """The content of a submission: `source` as safe HTML, or the `files` of a zip with their sizes in bytes.
 
     `cut` says that there is more than is shown; `problem` says why nothing can be shown. `media` is the type of an

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field, replace
 from functools import partial
 from urllib.parse import unquote
 
+from msgspec import Struct, field
+from msgspec.structs import replace
 from starlette.responses import RedirectResponse, Response
 
 from mograder.domain import deadlines, doubts
@@ -41,8 +42,7 @@ from mograder.web.replies import attachment
 from mograder.web.zips import ZipResponse
 
 
-@dataclass(frozen=True)
-class Mine:
+class Mine(Struct, frozen=True):
     """An assignment, and the student's standing in it."""
 
     assignment: Assignment
@@ -74,8 +74,7 @@ class Mine:
         return self.standing.grade.grade if self.standing.grade else None
 
 
-@dataclass(frozen=True)
-class Home(Page):
+class Home(Page, frozen=True):
     """A student's course at a glance."""
 
     template = "home.html"
@@ -84,16 +83,14 @@ class Home(Page):
     upcoming: tuple[Upcoming, ...] = ()
 
 
-@dataclass(frozen=True)
-class NotOpen(Page):
+class NotOpen(Page, frozen=True):
     """An assignment before it opens."""
 
     template = "not_open.html"
     upcoming: Upcoming
 
 
-@dataclass(frozen=True)
-class WorkFile:
+class WorkFile(Struct, frozen=True):
     """A released file, with links that open it in an editor: (the editor's name, the address).
 
     `place` is (folder in the course, name in it), None for a file on another server.
@@ -108,8 +105,7 @@ class WorkFile:
         return self.place is None and str(self.file.url).startswith(("https://", "http://"))
 
 
-@dataclass(frozen=True)
-class MyAssignment(Page):
+class MyAssignment(Page, frozen=True):
     """One assignment: its files, the form to submit, the submissions, grade and feedback.
 
     A submission may have `limit` bytes and one of the endings `accepts`; `now_late` is how late it would be now.
@@ -214,8 +210,7 @@ class MyAssignment(Page):
         return self.mine.extension is not None and self.mine.extension.state is State.DECLINED
 
 
-@dataclass(frozen=True)
-class MyReceipts(Page):
+class MyReceipts(Page, frozen=True):
     """All receipts of a student, newest first. `fingerprint` is that of the current signing key."""
 
     template = "my_receipts.html"

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from mograder.domain.errors import Usage
 from mograder.web.body import Application, Receive, Scope, Send
@@ -18,8 +19,7 @@ Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 _HOST = re.compile(rb"[A-Za-z0-9._-]+(:\d{1,5})?|\[[0-9A-Fa-f:.]+\](:\d{1,5})?")
 
 
-@dataclass(frozen=True)
-class Proxies:
+class Proxies(Struct, frozen=True):
     """The trusted proxies, as networks."""
 
     networks: tuple[Network, ...] = ()

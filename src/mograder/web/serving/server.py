@@ -19,13 +19,13 @@ import ssl
 import sys
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 from granian.constants import HTTPModes, Interfaces, SSLProtocols
 from granian.http import HTTP1Settings
 from granian.net import SocketHolder  # type: ignore[attr-defined]
 from granian.server.embed import Server
+from msgspec import Struct
 
 from mograder.domain.errors import MograderError
 from mograder.web.body import Application
@@ -53,8 +53,7 @@ TRIMMED_FROM = 2 * MAPPED_FROM
 """Bytes of free memory at the end of the arena that are returned to the system."""
 
 
-@dataclass(frozen=True)
-class Tls:
+class Tls(Struct, frozen=True):
     """A certificate with its chain, and its key, as PEM files. `renew` is called every LOOK_SECONDS; it may replace
     both files.
     """
