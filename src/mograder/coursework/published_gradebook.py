@@ -56,7 +56,7 @@ class Gradebook:
 
 @dataclass(frozen=True)
 class Difference:
-    """A mark that is not what it should be. `ours` is the right one, None if it cannot be computed; `why` says why."""
+    """A wrong mark. `ours` is the right one, None if it cannot be computed; `why` is the reason."""
 
     assignment: str
     student: str

@@ -46,7 +46,7 @@ class Ended:
 
 @dataclass(frozen=True)
 class Setup:
-    """What a warm process is started with."""
+    """The parameters of a warm process."""
 
     role: str  # "answers" or "checks"
     environment: Environment
