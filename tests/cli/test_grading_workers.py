@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import os
 from pathlib import Path
 
 import pytest
@@ -9,12 +11,14 @@ import pytest
 from mograder import factory
 from mograder.cli import run
 from mograder.cli.grading_workers import grading, one_course, refuse_served_sources
+from mograder.course_file import EMPTY, read_course_file
 from mograder.domain.errors import Usage
 from mograder.domain.grading_jobs import LEASE, TRIES, Announced
 from mograder.store.folder import doctor
 from mograder.store.folder.layout import Folders
+from mograder.store.shared import stat_cache
 from tests.graded_course import RIGHT, SOURCE
-from tests.parts import ALICE, HW1, NOON, Clock, make_course_folder, open_course, submit_work, until
+from tests.parts import ALICE, HW1, NOON, Clock, make_course_folder, open_course, open_store, submit_work, until
 
 
 @pytest.fixture
@@ -93,3 +97,21 @@ def test_doctor_says_that_a_machine_cannot_grade_what_there_are_tests_for(
     (root.parent / "source" / "hw1" / "hw1.py").unlink()
     run(["doctor", str(root)])
     assert "not graded on this machine" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("words", "said"), [((), 1), (("--child",), 0)])
+def test_what_cannot_be_read_is_said_by_the_server_and_not_by_its_worker_too(
+    words: tuple[str, ...], said: int, course_folder: Path, monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:  # fmt: skip
+    monkeypatch.setattr(stat_cache.log, "filters", [])
+    monkeypatch.setattr(os, "nice", lambda _: 0)
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO()))
+    open_store(course_folder).close()
+    assert run(["worker", str(course_folder.parent), *words, "--drain"]) == 0
+    path = course_folder.parent / "mograder.toml"
+    rules = stat_cache.LastGood(read_course_file, EMPTY)
+    for text in ("", "title = "):
+        path.write_text(text)
+        rules.get(path)
+    assert [path.name in each.getMessage() for each in caplog.records] == [True] * said

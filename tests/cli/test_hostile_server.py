@@ -4,24 +4,28 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import socket
 from collections.abc import Callable
 from pathlib import Path
-from types import UnionType
+from types import SimpleNamespace, UnionType
 from typing import Any, Union, get_args, get_origin, get_type_hints
 from urllib.parse import quote
 
 import pytest
 
 from mograder.cli import connect, run
+from mograder.client import files
 from mograder.client.client import Client
 from mograder.client.connection import RetryPolicy
+from mograder.client.settings import MAX_SIZE
 from mograder.wire.endpoints import TROUBLE, VERSION_HEADER, Content
 from mograder.wire.paths import Routes
 from tests.cli.conftest import work
 from tests.cli.test_hostile_folder import COMMANDS, OTHERS, SECRET, leaked
+from tests.client.test_settings import HARMFUL
 from tests.hostile import JSON_HEAD, SLOW, Answer, Asked, HostileServer, Moment, as_json, endless, speaking
-from tests.parts import names_in
+from tests.parts import names_in, sha256
 
 EVIL = "\x1b]0;gotcha\x07\x1b[2J\x9b31m\u202egnp.exe\r\n\x00[red]"
 BOMB = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x02\xff" + b"\xec\xc1\x01\x01\x00\x00\x00\x80\x90\xfe\xaf\xee\x08\n" * 10_000
@@ -133,6 +137,17 @@ def test_every_command_ends_with_an_error_in_plain_letters(
         check_plain(capsys)
 
 
+@pytest.mark.parametrize("text", HARMFUL.values(), ids=HARMFUL)
+def test_a_configuration_that_takes_long_to_read_is_none(
+    text: str, hostile_server: HostileServer, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(connect, "Client", Client)
+    monkeypatch.setattr("mograder.client.client.MAX_REPLY", 2 * MAX_SIZE)
+    hostile_server.answer("GET /mograder.toml", Answer(text.encode()))
+    assert run(["student", hostile_server.url]) == 2
+    assert "does not look like a mograder server" in check_plain(capsys)
+
+
 def check_plain(capsys: pytest.CaptureFixture[str]) -> str:
     """What a command has printed, which holds nothing that steers a terminal."""
     shown = "".join(capsys.readouterr())
@@ -184,3 +199,24 @@ def test_a_file_that_nobody_named_is_written_here(
     added = set(names_in(tmp_path / "work")) - set(before)
     assert {re.fullmatch(r"[\w-]+\.csv", name) is not None for name in added} == {True}
     assert set(names_in(tmp_path)) <= {"home", "work"}
+
+
+def test_one_file_without_end_and_ones_own_versions_fill_no_disk_either(
+    hostile_server: HostileServer, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(files, "ALWAYS_TAKEN", 1_000_000)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(total=10**12, free=files.LEFT_FREE))
+    monkeypatch.setattr(connect, "Client", Client)
+    monkeypatch.setenv("MOGRADER_HTTPS_URL", hostile_server.url)
+    endless = bytes(3_000_000)
+    hostile_server.lists(big__csv=Answer(endless))
+    assert run(["https", "fetch", "hw1", "-o", "out"]) == 1
+    assert "MiB would be left free on this disk: " in capsys.readouterr().err
+    receipt = {
+        "number": 1, "hash": "", "user": "mallory", "assignment": "hw1", "attempt": 1, "version": "alice_1.py",
+        "size": len(endless), "sha256": sha256(endless), "received": 0, "by": "alice", "url": "/files/big.csv",
+        "receipt": "",
+    }  # fmt: skip
+    hostile_server.answer("GET /receipts/__instructor__", as_json([receipt]))
+    assert run(["https", "receipts", "-o", "history"]) == 1
+    assert "would be left free on this disk: " in capsys.readouterr().err

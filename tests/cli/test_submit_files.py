@@ -63,13 +63,13 @@ def test_a_type_that_is_not_taken_is_refused_by_a_rule_of_the_course(alice: Mogr
     assert "cannot be submitted" in alice("submit", "hw1", work(b"x", "homework.exe"), code=5).err
 
 
-@pytest.mark.parametrize(("key", "hours", "said"), [("closes", -1, "closed at"), ("opens", 1, "")])
+@pytest.mark.parametrize(("key", "hours", "said"), [("closes", -1, "closed at"), ("opens", 1, "opens at")])
 def test_a_trial_for_an_assignment_that_takes_nothing_now_is_refused(
     key: str, hours: int, said: str, alice: Mograder, server: Running
 ) -> None:
     moment = datetime.now(UTC).replace(microsecond=0) + timedelta(hours=hours)
     (server.root.parent / "mograder.toml").write_text(f"[[assignments]]\nname = 'hw1'\n{key} = {moment.isoformat()}\n")
-    ran = alice("submit", "hw1", work(), "--dry-run", code=5 if said else 2)
+    ran = alice("submit", "hw1", work(), "--dry-run", code=5)
     assert said in ran.err
     assert "Would submit" not in ran.out
 

@@ -32,10 +32,10 @@ from mograder.signing import Ed25519Signer
 from mograder.wire import messages
 from mograder.wire.endpoints import CHECKSUM_HEADER, ENDPOINTS
 from tests.hostile import Answer, HostileServer, as_json, hostile
-from tests.parts import ALICE, CODE, NOTEBOOK, Running, free_port, sha256
+from tests.parts import ALICE, CODE, NOTEBOOK, PATIENCE, Running, free_port, sha256
 
 TOKEN = "alice:" + "0" * 64
-QUICK = RetryPolicy(attempts=4, total=2, first_wait=0.001, longest_wait=0.002)
+QUICK = RetryPolicy(attempts=4, total=PATIENCE, first_wait=0.001, longest_wait=0.002)
 
 
 @pytest.fixture
@@ -208,7 +208,7 @@ def test_a_server_that_is_not_there_is_a_network_failure_and_said_while_waiting(
         pytest.raises(NetworkFailure, match=r"not answer: check the address, else tell your instructor$"),
     ):
         client.health()
-    assert said == [f"the server at {client.url} does not answer; trying for up to 2 s (Ctrl-C stops)"]
+    assert said == [f"the server at {client.url} does not answer; trying for up to {PATIENCE} s (Ctrl-C stops)"]
 
 
 def test_an_unknown_host_and_a_server_without_tls_are_not_waited_for(hostile_server: HostileServer) -> None:
@@ -303,6 +303,29 @@ def test_an_answer_without_end_is_not_read(
     hostile_server.answer("GET /assignments", Answer(b"[" + b" " * 5000 + b"]"))
     with pytest.raises(NetworkFailure, match="longer than"):
         client.assignments()
+
+
+@pytest.mark.parametrize("value", ["[]", "{}", "0", '""', '{"":{}}', "[[]]", '{"name": []}'])
+def test_an_answer_that_takes_far_more_memory_than_it_has_bytes_is_refused(
+    value: str, hostile_server: HostileServer, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(client_module, "MAX_VALUES", 1000)
+    many = ",".join([value] * 1001)
+    for body in (f"[{many}]", f'{{"keys": [{many}]}}', "[" + ",".join(f'{{"{n}":{value}}}' for n in range(600)) + "]"):
+        hostile_server.otherwise = lambda _, body=body: Answer(body.encode())
+        for ask in (client.assignments, client.signing_keys, client.roster, lambda: client.grades("hw1")):
+            with pytest.raises(NetworkFailure, match="more than 1000 values"):
+                ask()
+
+
+def test_the_grades_of_a_large_course_are_read(hostile_server: HostileServer, client: Client) -> None:
+    questions, remark = {f"question {number}": "1.5" for number in range(60)}, "Name the units, e.g. metres, " * 60
+    grades = [
+        {"username": f"s{number}", "grade": "17", "feedback": remark, "visible": True, "fields": questions}
+        for number in range(2000)
+    ]
+    hostile_server.answer("GET /assignments/hw1/grades", as_json(grades))
+    assert len(client.grades("hw1")) == 2000
 
 
 def test_a_redirect_to_nowhere_is_said_to_be_one(hostile_server: HostileServer, client: Client) -> None:

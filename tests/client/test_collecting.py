@@ -16,9 +16,9 @@ from mograder.client.collecting import collect
 from mograder.client.connection import RetryPolicy
 from mograder.domain.errors import NetworkFailure
 from tests.hostile import Answer, HostileServer, as_json
-from tests.parts import Running, names_in, sha256
+from tests.parts import PATIENCE, Running, names_in, sha256
 
-QUICK = RetryPolicy(attempts=2, total=1, first_wait=0.001)
+QUICK = RetryPolicy(attempts=2, total=PATIENCE, first_wait=0.001)
 
 
 @pytest.fixture
@@ -155,6 +155,28 @@ def test_archives_with_odd_names_do_not_hold_up_the_others_and_are_named_by_thei
     server.submit("latin", b"newer\n")
     again = {each.user: each for each in collect(instructor, "hw1", tmp_path / "in")}
     assert "what you changed is kept as" in again["latin"].problem
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such modes")
+@pytest.mark.parametrize(("folder_mode", "others"), [(0o755, 0o077), (0o2755, 0o027)])
+def test_other_users_of_the_machine_open_nothing_that_was_collected(
+    folder_mode: int, others: int, stranger: Client, hostile_server: HostileServer, tmp_path: Path
+) -> None:
+    work = {"alice": b"x = 1", "bob": zipped({"a.py": b"x = 2", "data/b.csv": b"1"}), "carol": b"%PDF-1", "dan": b"PK"}
+    lists(hostile_server, work)
+    folder = tmp_path / "hw1"
+    folder.mkdir()
+    folder.chmod(folder_mode)
+    before = os.umask(0o022)
+    try:
+        list(collect(stranger, "hw1", folder))
+    finally:
+        os.umask(before)
+    found = [*(path for path in folder.iterdir() if path.name != ".mograder"), folder / ".mograder/collected.json"]
+    assert {path.name: path.stat().st_mode & 0o777 & others for path in found} == {path.name: 0 for path in found}
+    assert {path.name for path in found} == {"alice.py", "bob", "bob.py", "carol.pdf", "dan.py", "collected.json"}
+    if others == 0o027:  # its group reads all of it
+        assert [path.name for path in found if not path.stat().st_mode & 0o040] == []
 
 
 def test_without_checksums_contents_are_compared(

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from mograder.client import extract
 from mograder.client.extract import Places, folder_name, safe_name, unpack
-from mograder.client.files import replacing
+from mograder.client.files import Room, replacing
 from mograder.domain.errors import VerificationFailed
 from tests.parts import names_in
 
@@ -110,7 +110,10 @@ def test_an_archive_is_unpacked_with_its_folders_and_without_clutter(tmp_path: P
         tmp_path / "a.zip",
         {"hw/a.py": b"x", "hw/data/b.csv": b"y", "__MACOSX/._a": b"", "hw/.DS_Store": b"", "hw/": b""},
     )
-    assert unpack(made, tmp_path / "out", "hw.zip") == [PurePosixPath("hw/a.py"), PurePosixPath("hw/data/b.csv")]
+    assert unpack(made, tmp_path / "out", "hw.zip", Room()) == [
+        PurePosixPath("hw/a.py"),
+        PurePosixPath("hw/data/b.csv"),
+    ]
     assert (tmp_path / "out/hw/data/b.csv").read_bytes() == b"y"
 
 
@@ -120,7 +123,7 @@ def test_an_archive_is_unpacked_with_its_folders_and_without_clutter(tmp_path: P
 def test_a_member_that_leads_outside_refuses_the_archive(name: str, tmp_path: Path) -> None:
     made = archive(tmp_path / "a.zip", {"fine.py": b"x", name: b"evil"})
     with pytest.raises(VerificationFailed):
-        unpack(made, tmp_path / "out", "hw.zip")
+        unpack(made, tmp_path / "out", "hw.zip", Room())
     assert names_in(tmp_path) == ["a.zip", "out"]
     assert names_in(tmp_path / "out") == ["fine.py"]
 
@@ -133,7 +136,7 @@ def test_a_link_or_device_refuses_the_archive(kind: int, tmp_path: Path) -> None
     with zipfile.ZipFile(tmp_path / "a.zip", "w") as file:
         file.writestr(info, "/etc/passwd")
     with pytest.raises(VerificationFailed, match="link"):
-        unpack(tmp_path / "a.zip", tmp_path / "out", "hw.zip")
+        unpack(tmp_path / "a.zip", tmp_path / "out", "hw.zip", Room())
 
 
 def test_a_bomb_is_refused_by_what_comes_out_of_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -141,7 +144,7 @@ def test_a_bomb_is_refused_by_what_comes_out_of_it(tmp_path: Path, monkeypatch: 
     monkeypatch.setattr(extract, "CHUNK", 100)
     made = archive(tmp_path / "a.zip", {"a": bytes(10_000_000)})
     with pytest.raises(VerificationFailed, match="too large"):
-        unpack(made, tmp_path / "out", "hw.zip")
+        unpack(made, tmp_path / "out", "hw.zip", Room())
     assert (tmp_path / "out/a").stat().st_size <= made.stat().st_size * extract.MAX_RATIO
 
 
@@ -149,10 +152,10 @@ def test_a_bomb_in_many_pieces_is_refused_too(tmp_path: Path, monkeypatch: pytes
     monkeypatch.setattr(extract, "MAX_TOTAL", 5000)
     made = archive(tmp_path / "a.zip", {f"{number}": bytes(1000) for number in range(10)})
     with pytest.raises(VerificationFailed, match="too large"):
-        unpack(made, tmp_path / "out", "hw.zip")
+        unpack(made, tmp_path / "out", "hw.zip", Room())
     monkeypatch.setattr(extract, "MAX_MEMBERS", 5)
     with pytest.raises(VerificationFailed, match="10 files"):
-        unpack(made, tmp_path / "again", "hw.zip")
+        unpack(made, tmp_path / "again", "hw.zip", Room())
 
 
 def test_headers_that_lie_about_sizes_do_not_help_a_bomb(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -160,7 +163,7 @@ def test_headers_that_lie_about_sizes_do_not_help_a_bomb(tmp_path: Path, monkeyp
     content = archive(tmp_path / "a.zip", {"a": bytes(1_000_000)}).read_bytes()
     (tmp_path / "a.zip").write_bytes(content.replace(struct.pack("<L", 1_000_000), struct.pack("<L", 10)))
     with pytest.raises(VerificationFailed):
-        unpack(tmp_path / "a.zip", tmp_path / "out", "hw.zip")
+        unpack(tmp_path / "a.zip", tmp_path / "out", "hw.zip", Room())
     assert (tmp_path / "out/a").stat().st_size <= 100_000
 
 
@@ -179,12 +182,12 @@ def test_an_archive_that_is_broken_or_unusual_is_refused(tmp_path: Path) -> None
         broken = tmp_path / f"{number}.zip"
         broken.write_bytes(content)
         with pytest.raises(VerificationFailed):
-            unpack(broken, tmp_path / f"out{number}", "hw.zip")
+            unpack(broken, tmp_path / f"out{number}", "hw.zip", Room())
 
 
 def test_members_that_differ_by_case_alone_are_both_kept(tmp_path: Path) -> None:
     made = archive(tmp_path / "a.zip", {"A.csv": b"1", "a.csv": b"2"})
-    assert [str(path) for path in unpack(made, tmp_path / "out", "hw.zip")] == ["A.csv", "a (2).csv"]
+    assert [str(path) for path in unpack(made, tmp_path / "out", "hw.zip", Room())] == ["A.csv", "a (2).csv"]
     assert (tmp_path / "out/a (2).csv").read_bytes() == b"2"
 
 
@@ -196,4 +199,4 @@ def test_an_archive_whose_names_cannot_be_files_is_refused(tmp_path: Path, names
             made.writestr(name, b"x")
     (tmp_path / "out").mkdir()
     with pytest.raises(VerificationFailed):
-        unpack(archive, tmp_path / "out", "hw.zip")
+        unpack(archive, tmp_path / "out", "hw.zip", Room())

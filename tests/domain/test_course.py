@@ -26,6 +26,7 @@ from mograder.domain.errors import (
     Closed,
     NameTaken,
     NotFound,
+    NotOpen,
     RegistrationOff,
     TooLarge,
     Unauthenticated,
@@ -252,6 +253,12 @@ def test_students_see_an_assignment_from_the_moment_it_opens(course: Course, cou
     for attempt in (lambda: course.release.file(STUDENT, "hw1", "hw1.py"), lambda: submit(course)):
         with pytest.raises(NotFound):
             attempt()
+    with pytest.raises(NotOpen, match=r"^'hw1' opens at Tue 2026-03-10 12:00 UTC$"):
+        course.release.assignment(STUDENT, "hw1")
+    plan(course_folder, "opens = 2026-03-10T12:00:00\nhidden = true")
+    with pytest.raises(NotFound, match=r"^there is no assignment 'hw1'$") as refused:
+        course.release.assignment(STUDENT, "hw1")
+    assert type(refused.value) is NotFound
     clock.now = NOON
     assert course.release.file(STUDENT, "hw1", "hw1.py").name == "hw1.py"
     assert [each.name for each in course.release.for_students()] == ["hw1"]

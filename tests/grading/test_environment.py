@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
+import select
+import signal
 import sys
+import warnings
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
+from mograder.grading import sandbox
 from mograder.grading.environment import (
     BadBlock,
     EnvironmentFailed,
@@ -23,6 +28,7 @@ from mograder.grading.environment import (
     wanted_by,
 )
 from tests.fake_uv import put_fake_uv
+from tests.parts import PATIENCE
 
 
 def test_a_notebook_without_a_block_wants_nothing() -> None:
@@ -113,6 +119,31 @@ def test_a_build_that_was_cut_off_is_begun_anew(uv: Path, tmp_path: Path) -> Non
     (folder / "environment.json").unlink()
     made = built_environment(wanted, tmp_path / "cache")
     assert json.loads((folder / "environment.json").read_text())["digest"] == made.digest
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="there is no sandbox elsewhere")
+def test_a_build_ends_with_the_process_that_wanted_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    gate = tmp_path / "gate"
+    os.mkfifo(gate)
+    put_fake_uv(tmp_path, monkeypatch, gate)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # the threads of the test runner hold no lock of ours
+        builder = os.fork()
+    if builder == 0:
+        with contextlib.suppress(BaseException):
+            built_environment(Wanted(("slow-package",)), tmp_path / "cache")
+        os._exit(1)
+    with gate.open("wb") as held:  # uv has come to the gate
+        os.kill(builder, signal.SIGKILL)
+        os.waitpid(builder, 0)
+        reader = select.poll()
+        reader.register(held, select.POLLERR)
+        assert reader.poll(PATIENCE * 1000) == [(held.fileno(), select.POLLERR)]
+
+
+def test_a_build_needs_no_sandbox(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sandbox, "_programs", lambda: iter(()))
+    assert sandbox.ending_with_parent(["uv", "venv"]) == ["uv", "venv"]
 
 
 @pytest.mark.parametrize("there", [True, False])

@@ -15,7 +15,7 @@ from mograder.domain.deadlines import Lateness, Penalties
 from mograder.domain.disclosure import for_instructor
 from mograder.domain.extensions import Extension
 from mograder.domain.files import StoredFile
-from mograder.domain.grade_changes import spread
+from mograder.domain.grade_statistics import spread
 from mograder.domain.grades import GradeEntry
 from mograder.domain.grading_jobs import Job, Readiness, ReadyState
 from mograder.domain.grading_results import Brief, GradingState, Progress, Queue

@@ -18,6 +18,7 @@ from mograder.domain.course import Course
 from mograder.domain.marking import Kind, Names, RubricItem
 from mograder.domain.names import INSTRUCTOR, Username
 from mograder.tables.cells import is_formula
+from mograder.web.pages.page import Frame
 from mograder.web.pages.routes import VIEWS
 from mograder.wire.endpoints import ENDPOINTS
 from mograder.wire.paths import build_path
@@ -70,6 +71,42 @@ def test_the_navigation_marks_the_page_that_is_shown(desk: Course, name: str, la
     assert links
     for link in links:
         assert found(link, 'href="([^"]+)" aria-current="page"') == [link]
+
+
+BELOW = {
+    "/": ["/", "/my/hw1"],
+    "/board": ["/board/hw1", "/board/hw1/rules", "/board/hw1/files", "/board/hw1/regrade", "/board/hw1/people/s01",
+               "/board/hw1/people/s01/s01.py", "/board/hw9", "/new-assignment", "/"],
+    "/people": ["/people/s01", "/people/s01/reset", "/people/nobody", "/new-codes"],
+    "/marking": ["/marking/hw1", "/marking/hw1/people/s01", "/marking/hw1/statistics", "/"],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("name", "label", "sections"),
+    [
+        (INSTRUCTOR, "Course", ["/board", "/people", "/marking"]),
+        ("grace", "You", ["/marking"]),
+        ("s01", "You", ["/"]),
+    ],
+)
+def test_the_navigation_marks_the_section_of_every_page_below(
+    desk: Course, name: str, label: str, sections: list[str]
+) -> None:
+    visitor = visit(desk, name)
+    home = sections[0]
+    for section in sections:
+        for path in BELOW[section]:
+            if path == "/" and section != home:
+                continue
+            _, _, navigation = visitor.get(path).text.partition(f'<nav aria-label="{label}"')
+            marked = re.findall(r'href="([^"]+)" aria-current="(\w+)"', navigation.partition("</nav>")[0])
+            assert (path, marked) == (path, [(section, "page" if path == "/" else "true")])
+
+
+def test_a_mounted_course_marks_its_sections_too() -> None:
+    frame = Frame("Algebra", 0, "/my", path="/my/hw1")
+    assert [each for each in ("/", "/my-receipts", "/devices") if frame.current(each)] == ["/"]
 
 
 def looks(course: Course, name: str) -> dict[str, tuple[int, bytes, str]]:

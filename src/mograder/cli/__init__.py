@@ -7,6 +7,7 @@ that a server says can control the terminal; no traceback ever reaches a user.
 from __future__ import annotations
 
 import contextlib
+import gc
 import io
 import json
 import os
@@ -86,6 +87,8 @@ def main() -> None:
         import resource
 
         resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
+    if sys.argv[1:2] == ["serve"]:
+        gc.disable()  # nothing that a start loads is garbage; the server enables it once it serves
     sys.exit(run(sys.argv[1:]))
 
 
@@ -118,7 +121,8 @@ def run(words: list[str]) -> int:
     except OSError as error:
         # A full disk, a folder that may not be written: the person at the keyboard can mend it.
         place = f": {error.filename}" if error.filename else ""
-        return _fail(f"error: {(error.strerror or str(error)).lower()}{place}", 1)
+        reason = error.strerror or str(error)
+        return _fail(f"error: {reason[:1].lower()}{reason[1:]}{place}", 1)
     except Exception as error:
         if os.environ.get("MOGRADER_DEBUG"):
             raise

@@ -32,8 +32,8 @@ def adopt(folder: Path, as_json: bool) -> None:
     for each in done.left:
         note(f"warning: left where it is: {each}")
     said = (
-        f"Brought over {counted(done.submissions, 'submission')} of {done.people} "
-        f"{'person' if done.people == 1 else 'people'}, with receipts; in place: {counted(done.grades, 'table')} of "
+        f"Brought over {counted(done.submissions, 'submission')} of "
+        f"{counted(done.people, 'person', 'people')}, with receipts; in place: {counted(done.grades, 'table')} of "
         f"grades, {counted(done.feedback, 'feedback page')}"
     )
     result(as_json, done, said)

@@ -129,7 +129,7 @@ def _grade(chosen: Chosen, source: Path | None, output: Path | None, force: bool
             found.append(done)
             step()
     found.sort(key=lambda each: each.record.username)
-    with replacing(folder / "checks.csv") as file:
+    with replacing(folder / "checks.csv", private=True) as file:
         file.write(checks_table(each.record for each in found).encode())
     if any(each.manual for each in exam.questions) and add_to_marks(
         marks, exam.questions, [s.user for s in chosen.submissions]
@@ -190,7 +190,7 @@ def _row(record: GradingRecord) -> tuple[str, ...]:
 
 
 def _histogram(records: Sequence[GradingRecord]) -> None:
-    from mograder.domain.grade_changes import spread
+    from mograder.domain.grade_statistics import spread
     from mograder.domain.marks import in_words
 
     marks = [each.marks for each in records]

@@ -25,7 +25,7 @@ from mograder.client.proof import KnownKeys, check_submitted, no_receipt
 from mograder.client.settings import read_settings
 from mograder.client.trust import CONFIG_NAME, TrustedServers
 from mograder.client.workspace import keep_receipt
-from mograder.domain.errors import BadRequest, MograderError, Unauthenticated, Usage, VerificationFailed
+from mograder.domain.errors import BadRequest, MograderError, NotOpen, Unauthenticated, Usage, VerificationFailed
 from mograder.domain.names import Username, counted, printable
 from mograder.domain.tokens import Token, pasted
 from mograder.wire import messages
@@ -345,6 +345,25 @@ def choose(listing: Sequence[messages.AssignmentInfo], text: str, *, exactly: bo
 
 
 choose_exactly = functools.partial(choose, exactly=True)
+
+
+def find(client: Client, text: str, user: str | None, *, exactly: bool = False) -> messages.AssignmentInfo:
+    """`choose` among what the server lists. Raises NotOpen for one that it does not list yet but tells of."""
+    try:
+        return choose(client.assignments(), text, exactly=exactly)
+    except Usage:
+        if user:
+            _raise_if_not_open(client, text, user)
+        raise
+
+
+def _raise_if_not_open(client: Client, text: str, user: str) -> None:
+    try:
+        client.status(text, user)
+    except NotOpen:
+        raise
+    except MograderError:
+        return  # that there is none was said already
 
 
 def _composed(text: str) -> str:

@@ -62,7 +62,7 @@ def feedback(
                 failed += 1
                 continue
             grades.append(each.grade)
-            with replacing(folder / f"{each.user}.html") as file:
+            with replacing(folder / f"{each.user}.html", private=True) as file:
                 file.write(each.page.encode())
             marks = each.grade.marks
             report.append({

@@ -12,7 +12,7 @@ from typing import Any
 import click
 
 from mograder.cli.completion import assignment_names
-from mograder.cli.connect import Server, choose, named, reads_from_a_server
+from mograder.cli.connect import Server, find, named, reads_from_a_server
 from mograder.cli.output import note, table, tell, tell_json, when
 from mograder.client.client import Client, known
 from mograder.client.connection import normalise_url
@@ -73,7 +73,7 @@ def receipts(
         if assignment is None:
             listed = client.all_receipts(name)
         else:
-            listed = client.receipts(choose(client.assignments(), assignment).name, name)
+            listed = client.receipts(find(client, assignment, name).name, name)
         for each in listed:
             if signer and not signer_fits(signer, each):
                 raise changed_key(client.url)

@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 
 from mograder.cli.completion import assignment_names
-from mograder.cli.connect import Server, choose, reads_from_a_server
+from mograder.cli.connect import Server, find, reads_from_a_server
 from mograder.cli.output import json_option, note, progress, result, table, tell_json, when
 from mograder.client.client import known
 from mograder.client.workspace import Outcome, fetch
@@ -52,12 +52,11 @@ def fetch_command(
     """
     if assignment is None and not list_only:
         raise Usage("name an assignment, or give --list to see them")
-    with server.connect() as (client, _):
-        listing = client.assignments()
+    with server.connect() as (client, name):
         if assignment is None or list_only:
-            _list(listing, as_json)
+            _list(client.assignments(), as_json)
             return
-        chosen = choose(listing, assignment)
+        chosen = find(client, assignment, name)
         if not chosen.files:
             result(as_json, [], f"No files attached to assignment {chosen.name!r}")
             return

@@ -11,7 +11,7 @@ import click
 import msgspec
 
 from mograder.cli.completion import assignment_names
-from mograder.cli.connect import Server, choose, named, reads_from_a_server
+from mograder.cli.connect import Server, find, named, reads_from_a_server
 from mograder.cli.output import STDOUT, check_stdout, json_option, lateness, note, when, writing, written
 from mograder.client.client import known
 from mograder.domain.errors import MograderError, NotFound
@@ -51,7 +51,7 @@ def feedback(
     check_stdout(output, as_json)
     with server.connect(user) as (client, name):
         named(name, client.url)
-        chosen = choose(client.assignments(), assignment)
+        chosen = find(client, assignment, name)
         grading = _grading(client, chosen.name, name, wait)
         _keep_proof(client, chosen.name, grading)
         status = client.status(chosen.name, name)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import re
-import tomllib
 import webbrowser
 from dataclasses import replace
 from pathlib import Path
@@ -17,7 +16,7 @@ from mograder.cli.output import note, tell
 from mograder.client.connection import normalise_url
 from mograder.client.extract import folder_name
 from mograder.client.files import replacing
-from mograder.client.settings import read_settings
+from mograder.client.settings import parse_foreign, read_settings
 from mograder.client.trust import login_page
 from mograder.domain.errors import Unauthenticated, Usage
 
@@ -60,8 +59,8 @@ def _remember(server: Server) -> Path:
     with server.open(address, None) as client:
         text = client.configuration()
     try:
-        title = str(tomllib.loads(text).get("title") or "course")
-    except tomllib.TOMLDecodeError:
+        title = str(parse_foreign(text.encode()).get("title") or "course")
+    except ValueError:
         raise Usage(f"{address} does not look like a mograder server: check the address") from None
     slug = re.sub(r"\W+", "-", title.casefold()).strip("-") or "course"
     folder = Path(folder_name(f"mograder-{slug}"))

@@ -21,6 +21,7 @@ from mograder.cli.connect import (
     Server,
     check_receipt,
     choose_exactly,
+    find,
     keep,
     named,
     reads_from_a_server,
@@ -137,7 +138,7 @@ def _submit(work: _Work, wishes: _Wishes, server: Server, as_json: bool) -> None
         whom = f"as {name} at {client.url}"
         try:
             begun = time.monotonic()
-            chosen = choose_exactly(client.assignments(), work.assignment)
+            chosen = find(client, work.assignment, name, exactly=True)
             took = time.monotonic() - begun
             _check(file, chosen)
             if user is None and dry_run:
@@ -346,7 +347,7 @@ def ask_extension(assignment: str, until: str, reason: str, user: str | None, se
     check_until(until)
     with server.connect(user, changes=True) as (client, name):
         named(name, client.url)
-        chosen = choose_exactly(client.assignments(), assignment)
+        chosen = find(client, assignment, name, exactly=True)
         asked = client.ask_extension(chosen.name, name, until, reason)
     wanted = known(asked.wanted)
     result(as_json, asked, f"Asked for {chosen.name!r} until {when(wanted) if wanted else until}")

@@ -68,6 +68,7 @@ def worker(
     from mograder.coursework.graded_courses import worker_maker
     from mograder.coursework.pool import Pool
     from mograder.factory import is_database
+    from mograder.store.shared import stat_cache
 
     many = courses or (is_database(place) and "#" not in str(place))
     if courses and is_database(place):
@@ -80,6 +81,7 @@ def worker(
     if child:
         with contextlib.suppress(OSError):
             os.nice(15)
+        stat_cache.log.addFilter(lambda _: False)  # the server reads the same files, and its log says it
         threading.Thread(target=_wait_for_the_end, args=(stop,), name="parent", daemon=True).start()
     make = worker_maker(jobs, stop, note, lambda: secrets.token_hex(8))
     try:

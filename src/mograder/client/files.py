@@ -1,34 +1,73 @@
-"""Files of this person: their checksums, and writing them so that they are there whole or not at all."""
+"""Checksums and atomic writes of this person's files, and the room that is left for them on the disk."""
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import os
 import secrets
+import shutil
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
+from mograder.permissions import private_mode
+
+MIB = 1024 * 1024
+LEFT_FREE = 1024 * MIB
+"""Bytes of a disk that downloads leave free; of a disk that is smaller than 20 times that, a twentieth."""
+ALWAYS_TAKEN = 64 * MIB
+"""Bytes that are downloaded however little is free: a notebook has room on a disk that is nearly full."""
+
 
 def sha256_of(path: Path) -> str:
-    """Lower-case hex."""
+    """The SHA-256 of a file in lower-case hex."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-@contextlib.contextmanager
-def replacing(path: Path, mode: int = 0o666) -> Iterator[BinaryIO]:
-    """A new file that takes the place of `path` when the block ends well, and vanishes when it does not.
+def create(path: Path, mode: int = 0o666) -> BinaryIO:
+    """A new file to be written and read, with at most the permissions `mode` from its first moment."""
+    return open(path, "w+b", opener=lambda name, flags: os.open(name, flags | os.O_EXCL, mode))
 
-    It has at most the permissions `mode` from its first moment.
+
+@contextlib.contextmanager
+def replacing(path: Path, mode: int = 0o666, private: bool = False) -> Iterator[BinaryIO]:
+    """A new file that replaces `path` when the block ends, or is deleted if the block raises.
+
+    It never has more permissions than `mode`; with `private`, than a file about one person has in its folder.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f".{secrets.token_hex(8)}.part")
-    flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
     try:
-        with os.fdopen(os.open(part, flags, mode), "w+b") as file:
+        with create(part, private_mode(path.parent) if private else mode) as file:
             yield file
         part.replace(path)
     finally:
         part.unlink(missing_ok=True)
+
+
+class Room:
+    """The room for what one command downloads, so that no server can fill a disk. May be used from many threads."""
+
+    def __init__(self) -> None:
+        self._taken = 0
+        self._turn = threading.Lock()
+
+    def take(self, size: int, file: BinaryIO) -> None:
+        """`size` bytes more are written to `file`. Raises OSError (ENOSPC) when too little would be left free."""
+        with self._turn:
+            self._taken += size
+        name = getattr(file, "name", None)
+        if self._taken <= ALWAYS_TAKEN or name is None:
+            return
+        disk = shutil.disk_usage(name)
+        least = min(LEFT_FREE, disk.total // 20)
+        if disk.free - size < least:
+            raise OSError(
+                errno.ENOSPC,
+                f"stopped after {self._taken // MIB} MiB: less than {least // MIB} MiB would be left free on this disk",
+                str(Path(name).parent),
+            )

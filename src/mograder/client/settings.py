@@ -1,10 +1,11 @@
-"""What the mograder.toml of the working folder says to a client. It may come from anybody: see trust.py."""
+"""A client's settings in the mograder.toml of the working folder. The file may come from anybody: see trust.py."""
 
 from __future__ import annotations
 
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from mograder.client.extract import folder_name
 from mograder.client.trust import CONFIG_NAME, named_folder
@@ -14,10 +15,13 @@ from mograder.text import person_text
 MAX_SIZE = 1024 * 1024
 """Bytes of a mograder.toml."""
 
+MAX_COST = 100_000_000
+"""Bytes times the most dots in a line: what reading it costs, since the parser compares all parts of a dotted key."""
+
 
 @dataclass(frozen=True)
 class Settings:
-    """ "" where the file says nothing. `submitted` and `feedback` are relative and inside the file's folder."""
+    """A client's settings; "" if not given. `submitted` and `feedback` are relative to the file's folder."""
 
     url: str = ""
     token: str = ""
@@ -26,22 +30,16 @@ class Settings:
 
 
 def read_settings(folder: Path) -> Settings:
-    """The settings of the mograder.toml in `folder`, the defaults when there is none.
-
-    Raises Usage when it cannot be understood.
-    """
+    """The settings of the mograder.toml in `folder`, defaults without one. Raises Usage if it cannot be parsed."""
     path = folder / CONFIG_NAME
     try:
         if path.exists() and not path.is_file():
             raise Usage(f"{path} is not a file")
         with path.open("rb") as file:
-            content = file.read(MAX_SIZE + 1)
-        if len(content) > MAX_SIZE:
-            raise Usage(f"{path} has more than {MAX_SIZE} bytes")
-        document = tomllib.loads(person_text(content))
+            document = parse_foreign(file.read(MAX_SIZE + 1))
     except FileNotFoundError:
         return Settings()
-    except (OSError, ValueError, RecursionError) as error:
+    except (OSError, ValueError) as error:
         raise Usage(f"{path} cannot be read: {error}") from None
     found = {}
     for table, keys in {"https": ("url", "token"), "dirs": ("submitted", "feedback")}.items():
@@ -54,11 +52,24 @@ def read_settings(folder: Path) -> Settings:
     return Settings(**found)
 
 
+def parse_foreign(content: bytes) -> dict[str, Any]:
+    """A mograder.toml that may come from anybody. Raises ValueError for what is none, or takes too long to read."""
+    if len(content) > MAX_SIZE:
+        raise ValueError(f"it has more than {MAX_SIZE} bytes")
+    text = person_text(content)
+    if len(text) * max(line.count(".") for line in text.split("\n")) > MAX_COST:
+        raise ValueError("a line has too many dots")
+    try:
+        return tomllib.loads(text)
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
+
+
 def submissions_folder(folder: Path, assignment: str) -> Path:
-    """Where fetch-submissions puts things, by [dirs] submitted of `folder`. Raises Usage when it leads outside."""
+    """The folder into which fetch-submissions collects, by [dirs] submitted. Raises Usage if it is outside `folder`."""
     return named_folder(folder, "submitted", read_settings(folder).submitted, folder_name(assignment))
 
 
 def feedback_folder(folder: Path, assignment: str) -> Path:
-    """Where upload-feedback finds pages, by [dirs] feedback of `folder`. Raises Usage when it leads outside."""
+    """The folder in which upload-feedback finds pages, by [dirs] feedback. Raises Usage if it is outside `folder`."""
     return named_folder(folder, "feedback", read_settings(folder).feedback, folder_name(assignment))

@@ -137,7 +137,7 @@ def _grade(
     record = grade_one(exam, what.user, what.path.name, content, what.receipt, now)
     write_record(folder / f"{what.user}.json", record, signer)
     page = instructor_page(record, exam.title, given(what.user), content, what)
-    with replacing(folder / f"{what.user}.html") as file:
+    with replacing(folder / f"{what.user}.html", private=True) as file:
         file.write(page.encode())
     return record
 

@@ -61,7 +61,7 @@ def add_to_marks(path: Path, questions: Sequence[Question], users: Iterable[str]
 
 
 def save_marks(path: Path, questions: Sequence[Question], given: dict[str, Given]) -> None:
-    with replacing(path) as file:
+    with replacing(path, private=True) as file:
         file.write(marks_table(questions, given).encode())
 
 

@@ -45,7 +45,7 @@ def write_record(path: Path, record: GradingRecord, signer: Ed25519Signer) -> No
     """Write `record` to `path`, signed. The file is replaced atomically."""
     claims = claims_of(record)
     document = {"record": claims, "signed": signer.sign(claims, KIND)}
-    with replacing(path) as file:
+    with replacing(path, private=True) as file:
         file.write(json.dumps(document, indent=1, ensure_ascii=False).encode() + b"\n")
 
 

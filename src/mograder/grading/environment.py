@@ -27,6 +27,7 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
 from mograder.domain.errors import BadRequest, MograderError
+from mograder.grading.sandbox import ending_with_parent
 
 _BLOCK = re.compile(r"(?m)^# /// script\s*$\n(?P<content>(?:^#(?: .*)?$\n)+?)^# ///\s*$")
 LOCK = "requirements.txt"
@@ -220,8 +221,8 @@ def without_settings() -> dict[str, str]:
 
 
 def _uv(*arguments: str) -> None:
-    words = [_uv_program(), *arguments]
-    done = _ran(words)
+    # One that outlived a killed worker would write into what the next one builds.
+    done = _ran(ending_with_parent([_uv_program(), *arguments]))
     if done.returncode:
         last = "\n".join(done.stderr.strip().splitlines()[-8:])
         raise EnvironmentFailed(f"uv {arguments[0]} could not make the notebook's environment:\n{last}")

@@ -227,6 +227,7 @@ class Run:
 
     def _how_ended(self) -> Broken:
         try:
+            self._answers.ping()  # on a busy machine it may not have had its turn since the child ended
             until = time.monotonic() + _GRACE
             while time.monotonic() < until:
                 ended = self._answers.ended()

@@ -15,9 +15,12 @@ import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING
 
 from mograder.domain.errors import MograderError
-from mograder.grading.environment import Environment
+
+if TYPE_CHECKING:  # which runs uv by what is here
+    from mograder.grading.environment import Environment
 
 WORK, DATA, INSIDE = "/mograder/work", "/mograder/data", "/mograder"
 SCRATCH = (WORK, "/tmp", "/dev/shm")  # noqa: S108 - of the sandbox
@@ -101,6 +104,19 @@ def find_sandbox() -> Sandbox:
             "bubblewrap is not installed: run `pip install '.[grading]'` in a checkout, or `apt install bubblewrap`"
         )
     raise SandboxUnavailable(f"the sandbox does not work here: {'; '.join(faults)}. {_cure()}")
+
+
+def ending_with_parent(words: Sequence[str]) -> list[str]:
+    """A command line that does what `words` do, and ends with this process, with all that it has started.
+
+    Where there is no sandbox to see to it, `words` as they are.
+    """
+    try:
+        program = find_sandbox().program
+    except SandboxUnavailable:
+        return list(words)
+    alone = ["--unshare-pid", "--die-with-parent", "--dev-bind", "/", "/", "--proc", "/proc"]
+    return [program, *alone, "--", *words]
 
 
 def user_of(slot: int) -> int:

@@ -100,10 +100,10 @@ async def send_reply(reply: Reply, scope: Scope, headers: Mapping[str, str], bod
         fields = [*fields, (b"connection", b"close")]
     await send({"type": "http.response.start", "status": status, "headers": fields})
     content = b"" if scope["method"] == "HEAD" else content
-    await send({"type": "http.response.body", "body": content, "more_body": linger})
     if linger:
-        await body.drain()
-        await send({"type": "http.response.body", "body": b"", "more_body": False})
+        await body.send_last(content, send)
+    else:
+        await send({"type": "http.response.body", "body": content, "more_body": False})
 
 
 def _has(if_none_match: str, tag: str) -> bool:

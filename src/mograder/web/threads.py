@@ -16,7 +16,7 @@ from mograder.domain.commitments import Commitment
 from mograder.domain.course import Course
 from mograder.domain.errors import Temporary
 from mograder.domain.names import AssignmentName, Username
-from mograder.domain.store import NotAtHand
+from mograder.domain.store import NotCached
 
 T = TypeVar("T")
 Key = tuple[AssignmentName, Username]
@@ -78,7 +78,7 @@ class StoreThreads:
             return work()
         try:
             return self._course.recalled(work, wait=False)
-        except NotAtHand:
+        except NotCached:
             return await self.run(lambda: self._course.recalled(work, wait=True))
 
     async def _ask(self, user: str, key: Key | None) -> Announced:

@@ -7,7 +7,7 @@ import io
 from dataclasses import replace
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from mograder.coursework.rendering.tables import (
@@ -103,6 +103,7 @@ def test_penalties_have_columns_of_their_own_and_leave_the_mark_as_it_is() -> No
 POINTS = st.floats(-1e6, 1e6).map(lambda points: round(points, 4))
 
 
+@example(given={"alice": Given({}, "=1+1", None), "bob": Given({}, "'-x", None)})
 @given(
     given=st.dictionaries(
         st.sampled_from(["alice", "bob", "carol"]),

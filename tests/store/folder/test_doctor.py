@@ -47,7 +47,7 @@ def course(sound: Path, tmp_path: Path) -> Path:
 FILE = "restore the file from a backup, or ask for it again"
 CHAIN = "restore the ledger from a backup; the students' own receipts show what was submitted"
 FROM_BACKUP, ANEW = "restore it from a backup", "the next start makes a new one"
-BY_HAND = "mend the file by hand: until then a server that runs goes on by what it said before, and none starts"
+BY_HAND = "mend the file by hand: until then a running server keeps its earlier content in force, and no server starts"
 MENDS = {
     r"submission \d of \w+ (is not what was submitted|is missing|waits for its place)": FILE,
     "submission 1 of alice cannot be read": "look at its permissions",
@@ -55,13 +55,14 @@ MENDS = {
     "the enrollment code can be guessed": HARDER,
     "is a copy of an older version": "mograder doctor --repair points it there",
     "is missing: the last accepted": "mograder doctor --repair makes it",
-    "is no submission": "look at it, and keep it elsewhere",
+    "is not a submission": "look at it, and move it elsewhere",
     "is a link that leads nowhere": "remove it, or restore what it named",
     "was put there by hand and has no receipt": "it counts as the latest, as it stands",
-    r"\d+ files? without a receipt": "what has none counts as put there by hand",
+    r"\d+ files? without a receipt": "files without a receipt count as put there by hand",
     "can be read by other users": "chmod 600 {where}",
     "grades that other users": "chmod 600 {where}",
     "1 feedback page that other users": "chmod 600 {where}/*.html",
+    "1 submission that other users": "chmod 600 {where}/*",
     "released files are served from": "if that is not meant, take [dirs] release out of mograder.toml",
     "can be opened by other users": "chmod 600 {where}",
     r"\.mograder-secret is missing": f"{FROM_BACKUP}; {ANEW}, and tokens of the old one are no longer accepted",
@@ -84,18 +85,18 @@ MENDS = {
     r"grades\.json cannot be understood": "mend the file by hand: it is not overwritten until then",
     r"assignments\.json cannot be": BY_HAND,
     r"the course's mograder\.toml cannot be understood": BY_HAND,
-    "'hw1' closes before it is due": "give both times in one of them: mograder.toml goes before",
+    "'hw1' closes before it is due": "give both times in one of them: mograder.toml overrides the other",
     "left out: rules for 'hw2'": "make its folder, or correct the name",
     "1 submission in the ledger": "nothing is lost: the next start finishes them, or mograder doctor --repair",
     "the file system's time is": "set the clock right, here or on the machine that has the disk",
     "the last receipt is": "set the clock right (timedatectl): due dates go by it",
     "was left by a write": "mograder doctor --repair removes it",
     "the authority that students": f"between two terms, remove it: {ANEW}, which everybody pins by a new join link",
-    "the certificate ended": "serve makes a new one when it starts; one that is running could not",
+    "the certificate ended": "serve makes a new one when it starts; a running server has failed to",
     "everybody on this machine may write here": "chmod o-w {where}",
     "the owner may not write here": "chmod u+w {where}",
     "belongs to another user": "chown it to the owner of {course}/release",
-    "you are not the owner": "run the server as one user always",
+    "you are not the owner": "always run the server as the same user",
     r"\d+ MiB are free": "make room: submissions are refused on a full disk",
     "the folder is not there": "give the folder of a course",
     "there is no course here": "give the folder that is served",
@@ -254,6 +255,8 @@ DAMAGE = {
                                       GRADES, True),
     "feedback that others read": Damage(lambda c: feedback(c, 0o644), "1 feedback page that other users", "warning",
                                         "release/hw1/feedback", True),
+    "a submission that others read": Damage(lambda c: versions(c)[0].chmod(0o644), "1 submission that other users",
+                                            "warning", "submitted/hw1", True),
     "an empty secret": Damage(lambda c: (c / SECRET).write_text(""), "empty", "error", SECRET),
     "earlier secrets that others read": Damage(lambda c: (c / EARLIER).write_text("9 x"), "read by other users",
                                                "error", EARLIER, True),
@@ -339,11 +342,13 @@ DAMAGE = {
 damaged = pytest.mark.parametrize("damage", DAMAGE.values(), ids=DAMAGE)
 
 
-def test_a_folder_of_a_group_lets_the_group_read_grades(course: Path) -> None:
+def test_a_folder_of_a_group_lets_the_group_read_what_is_in_it(course: Path) -> None:
     feedback(course, 0o660)
     for folder in ("release/hw1", "release/hw1/feedback"):
         (course / folder).chmod(0o2770)
     (course / GRADES).chmod(0o640)
+    (course / "submitted/hw1").chmod(0o2750)
+    versions(course)[0].chmod(0o640)
     assert checked(course) == []
 
 
@@ -417,6 +422,7 @@ def test_what_people_may_do_by_hand_is_a_note_and_nothing_wrong(course: Path) ->
     (folder / "carol.py").write_text("by hand")
     (folder / "dora.py").symlink_to("carol.py")
     (folder / "dora_20260310T200800.py").write_text("by hand")
+    (folder / "dora_20260310T200800.py").chmod(0o600)
     (folder / "alice.py").unlink()
     (folder / "alice.py").write_text("corrected by the instructor")
     (folder / ".incoming-young").write_text("on its way")

@@ -7,7 +7,7 @@ import ctypes
 import errno
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
@@ -33,6 +33,61 @@ LARGE = b"x" * (files.IN_MEMORY + 1)
 def slow(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing is settled unless it is asked for."""
     monkeypatch.setattr(settling, "SETTLE_AFTER", 3600)
+
+
+@pytest.fixture
+def usual_umask() -> Iterator[None]:
+    before = os.umask(0o022)
+    yield
+    os.umask(before)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such modes")
+@pytest.mark.parametrize(
+    ("folder_mode", "file_mode"), [(0o755, 0o600), (0o777, 0o600), (0o2750, 0o640), (0o2775, 0o640)]
+)
+@pytest.mark.parametrize("shared", ["submitted", "submitted/hw1"])
+@pytest.mark.usefixtures("usual_umask")
+def test_other_users_of_the_machine_read_no_submission_unless_the_folder_is_shared_with_its_group(
+    folder_mode: int, file_mode: int, shared: str, course_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    submitted = course_folder.parent / "submitted"
+    (course_folder.parent / shared).mkdir(parents=True)
+    (course_folder.parent / shared).chmod(folder_mode)
+    seen = set()
+    rename = os.replace
+    monkeypatch.setattr(os, "replace", lambda a, b, **at: (seen.add(os.stat(a).st_mode & 0o777), rename(a, b, **at)))
+    store = open_store(course_folder)
+    submit_work(store, SIGNER, ALICE, b"first")
+    submit_work(store, SIGNER, ALICE, LARGE)
+    monkeypatch.setattr(os, "symlink", _no_links)
+    submit_work(store, SIGNER, BOB, LARGE)
+    submit_work(store, SIGNER, BOB, b"second")
+    store.close()
+    found = {path.name: path.stat().st_mode & 0o777 for path in submitted.rglob("*.py")}
+    assert found == dict.fromkeys(found, file_mode)
+    assert len(found) == 6
+    assert seen <= {0o600, file_mode}
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such modes")
+@pytest.mark.usefixtures("usual_umask", "slow")
+def test_a_submission_that_a_start_brings_back_is_for_its_owner_alone(course_folder: Path) -> None:
+    with contextlib.closing(open_store(course_folder)) as store:
+        submit_work(store, SIGNER, ALICE, b"first")
+        submitted = course_folder.parent / "submitted" / "hw1"
+        kept = shutil.copytree(course_folder, course_folder.with_name("kept"))
+        shutil.copytree(submitted, kept.parent / "submitted-kept")
+    for path in submitted.iterdir():
+        path.unlink()
+    shutil.rmtree(course_folder)
+    kept.rename(course_folder)
+    open_store(course_folder).close()
+    assert [path.stat().st_mode & 0o777 for path in submitted.glob("*_*.py")] == [0o600]
+
+
+def _no_links(*_: object, **__: object) -> None:
+    raise OSError(errno.EPERM, "no links here")
 
 
 @dataclass(frozen=True)

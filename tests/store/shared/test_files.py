@@ -51,7 +51,7 @@ def test_a_file_is_replaced_whole_with_the_mode_asked_for(tmp_path: Path) -> Non
 def test_what_is_written_is_no_program(tmp_path: Path) -> None:
     files.write_file(tmp_path / "file", b"x")
     files.write_beside(tmp_path / "file", b"x")
-    files.write_spool(str(tmp_path / "spool"), b"x")
+    files.write_spool(str(tmp_path / "spool"), b"x", 0o666)
     assert [path.stat().st_mode & 0o111 for path in tmp_path.iterdir()] == [0, 0, 0]
 
 
@@ -290,9 +290,9 @@ def test_the_log_says_once_of_each_broken_version_what_is_wrong_and_what_goes_on
     assert said == ["good"] * 4 + ["better"] * 2
     places = [f"{path}: broken {number}" for number in (1, 2, 2)]
     assert [each.getMessage() for each in caplog.records] == [
-        f"file cannot be understood: what it said before goes on ({place})" for place in places
+        f"file cannot be understood: its earlier content stays in force ({place})" for place in places
     ]
     assert last.error is not None
     assert (last.error.message, last.error.place) == (
-        "file cannot be understood: what it said before goes on", places[-1],
+        "file cannot be understood: its earlier content stays in force", places[-1],
     )  # fmt: skip

@@ -13,7 +13,7 @@ from mograder.domain.errors import BadRequest
 from mograder.domain.grading_record import GradingRecord
 from mograder.domain.marks import WHOLE, Given, Marks, Question, in_words
 from mograder.domain.results import CheckStatus, Outcome
-from mograder.tables.cells import neutralise
+from mograder.tables.cells import neutralise, restore
 from mograder.tables.sheet import read_sheet
 
 _PUBLISHED = {CheckStatus.SUCCESS: "PASS", CheckStatus.PARTIAL: "PARTIAL", CheckStatus.DANGER: "FAIL"}
@@ -136,7 +136,7 @@ def read_marks(text: str, questions: Sequence[Question]) -> dict[str, Given]:
                 points[key] = _number(row[column], place, column)
         together = row.get(columns_of[MANUAL], "")
         manual = _number(together, place, MANUAL) if together.strip() else None
-        found[user] = Given(points, row.get(columns_of[COMMENT], "").strip(), manual)
+        found[user] = Given(points, restore(row.get(columns_of[COMMENT], "").strip()), manual)
     return found
 
 

@@ -16,6 +16,7 @@ from mograder.domain.errors import Unreadable
 from mograder.domain.files import StoredFile
 from mograder.domain.grades import GradeEntry
 from mograder.domain.names import AssignmentName, Username
+from mograder.permissions import private_mode
 from mograder.store.folder.in_use import FoldersInUse
 from mograder.store.folder.layout import FEEDBACK, GRADES, Folders, Place, real_place, stored
 from mograder.store.folder.ledger import Ledger
@@ -40,7 +41,7 @@ class FolderGrades:
         self._tables = Cached(load_grades)
         self._broken: StatCache[list[Unreadable]] = StatCache()
         self._has_links = Cached(_has_links)
-        self._logged: dict[AssignmentName, str] = {}  # what was said last of each table
+        self._logged: dict[AssignmentName, str] = {}  # the last logged fault of each table
 
     def of(self, assignment: AssignmentName) -> tuple[GradeEntry, ...]:
         with storage_errors("read the grades"):
@@ -68,7 +69,7 @@ class FolderGrades:
         return self._ledger.write(work)
 
     def merge_within(self, assignment: AssignmentName, entries: tuple[GradeEntry, ...], version: str | None) -> int:
-        """As `merge`; the caller holds the ledger's lock."""
+        """As `merge`, inside a transaction of the ledger and without an event."""
         path = self._folder / assignment / GRADES
         with storage_errors("keep the grades"):
             self._in_use.make(self._folder, assignment)
@@ -111,7 +112,7 @@ class FolderGrades:
             # Before the transaction: submissions must not wait while a thousand pages are synced.
             with storage_errors("keep the feedback"):
                 folder = self._in_use.make(self._folder, assignment, FEEDBACK)
-                mode = files.private_mode(folder)
+                mode = private_mode(folder)
                 for username, page in pages.items():
                     path = folder / f"{username}.html"
                     ready[path] = files.write_beside(path, page, mode)
@@ -141,7 +142,7 @@ class FolderGrades:
         return found
 
     def look(self, assignment: AssignmentName, snapshot: StatSnapshot) -> tuple[GradeEntry, ...]:
-        """The grades of an assignment; the snapshot changes when a feedback page comes or goes. Raises OSError."""
+        """The grades of an assignment. The snapshot changes when feedback pages come or go. Raises OSError."""
         entries = self.of(assignment)
         feedback = f"{self._top}{os.sep}{assignment}{os.sep}{FEEDBACK}"
         snapshot.look(self._top)
@@ -150,7 +151,7 @@ class FolderGrades:
         return entries
 
     def erase(self, username: Username) -> None:
-        """Take a person's entries out of every table. Raises OSError and Unreadable."""
+        """Remove a person's entries from every table. Raises OSError and Unreadable."""
         for path in self._folder.glob(f"*/{GRADES}"):
             held = load_grades(path)
             others = [entry for entry in held if entry.username != username]
@@ -165,7 +166,7 @@ def _has_links(folder: Path) -> bool:
 
 def write_grades(path: Path, entries: Sequence[GradeEntry]) -> None:
     document = json.dumps([dict(entry.fields) for entry in entries], ensure_ascii=False, indent=2)
-    files.write_file(path, document.encode() + b"\n", files.private_mode(path.parent))
+    files.write_file(path, document.encode() + b"\n", private_mode(path.parent))
 
 
 def load_grades(path: Path) -> tuple[GradeEntry, ...]:

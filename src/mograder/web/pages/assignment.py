@@ -10,7 +10,7 @@ from urllib.parse import urlencode
 from starlette.responses import Response
 
 from mograder.domain import board as boards
-from mograder.domain import grade_changes
+from mograder.domain import grade_statistics
 from mograder.domain.access import Allow
 from mograder.domain.assignments import Assignment
 from mograder.domain.board import BoardFilter, Row, Show
@@ -18,7 +18,7 @@ from mograder.domain.deadlines import Penalties
 from mograder.domain.errors import BadRequest, MograderError, NotFound, Unreadable
 from mograder.domain.extensions import Change, Decision, State
 from mograder.domain.files import StoredFile
-from mograder.domain.grade_changes import Spread
+from mograder.domain.grade_statistics import Spread
 from mograder.domain.grades import GradeEntry, of_person
 from mograder.domain.grading_jobs import Readiness
 from mograder.domain.grading_results import Brief, Progress, Queue
@@ -203,7 +203,7 @@ def assignment(request: PageRequest) -> AssignmentPage:
     cells = [row.cells[0] for row in boards.find(everybody, BoardFilter(assignment=task.name, section=section)).rows]
     rows, part = part_of(_found(request, task, show), request.query, PEOPLE_A_PAGE)
     counts = tuple((each, sum(map(each.fits, cells))) for each in Show)
-    spread = grade_changes.spread((each.grade for each in cells if each.grade is not None), task.rules.points)
+    spread = grade_statistics.spread((each.grade for each in cells if each.grade is not None), task.rules.points)
     grades, pages = small_number(request.query.get("grades", "")), small_number(request.query.get("pages", ""))
     kept = "" if grades is None else f"the grades are stored: {grades} in all"
     kept = kept if pages is None else f"{counted(pages, 'feedback page')} {'is' if pages == 1 else 'are'} stored"

@@ -26,12 +26,16 @@ from mograder.domain.errors import Unreadable
 from mograder.domain.marks import in_words
 from mograder.domain.names import Username, counted
 
+SECTIONS = {"/my": "/", "/new-assignment": "/board", "/new-codes": "/people"}
+"""The sections of pages that do not stand below theirs; paths begin with the first name here."""
+
 
 @dataclass(frozen=True)
 class Frame:
     """The header and footer of every page. `root` is the path at which the course is mounted, "" for the root.
 
-    `user` is the person who is logged in, or None; `now` is the server's clock in Unix microseconds.
+    `user` is the person who is logged in, or None; `now` is the server's clock in Unix microseconds. `path` is where
+    the page is, below the mount.
     """
 
     course: str
@@ -48,6 +52,17 @@ class Frame:
     """How many requests for more time are undecided; every page tells instructors."""
     viewing: bool = False
     """Whether an instructor views the page as a student."""
+    path: str = ""
+
+    def current(self, section: str) -> str:
+        """The aria-current of the link to a section: "page" on its own page, "true" on those below it, else ""."""
+        path = self.path
+        if path == "/":
+            path = "/board" if self.is_instructor else "/marking" if self.is_grader else "/"
+        if path == section:
+            return "page"
+        first = "/".join(path.split("/")[:2])
+        return "true" if SECTIONS.get(first, first) == section else ""
 
     def at(self, path: str, *segments: str) -> str:
         """The link to a page: `path` below the mount, then each of `segments`, percent-encoded."""

@@ -108,6 +108,7 @@ class PageRequest:
             self.course.title or "Course", self.course.clock(), self.root, user, self.actor.is_instructor,
             self.actor.is_staff and not self.actor.is_instructor,
             self.api.check_tokens, self.course.config_errors(self.actor), self.waiting, self.viewing,
+            self.path.partition("?")[0].removeprefix(quote(self.root)),
         )  # fmt: skip
 
     def assignment(self) -> Assignment:
@@ -268,11 +269,10 @@ class PageEndpoint:
             fields["Connection"] = "close"
 
             async def linger(message: Message) -> None:
-                last = message["type"] == "http.response.body" and not message.get("more_body")
-                await send({**message, "more_body": True} if last else message)
-                if last:
-                    await body.drain()
-                    await send({"type": "http.response.body", "body": b"", "more_body": False})
+                if message["type"] == "http.response.body" and not message.get("more_body"):
+                    await body.send_last(message.get("body", b""), send)
+                else:
+                    await send(message)
 
         onwards = linger if body.unread else send
 

@@ -60,7 +60,11 @@ def join_form(request: PageRequest) -> Join:
     course = request.course
     ways = course.accounts.ways_to_join
     return Join(
-        request.frame, course.accounts.registration_open, course.keys.public()[0]["kid"], random_secret(), *ways
+        replace(request.frame, path="/join"),
+        course.accounts.registration_open,
+        course.keys.public()[0]["kid"],
+        random_secret(),
+        *ways,
     )
 
 
@@ -78,7 +82,9 @@ def join(request: PageRequest) -> Answer:
 
 def login_form(request: PageRequest) -> Answer:
     return Login(
-        request.frame, request.course.accounts.registration_open, way_back(request, request.query.get("next", ""))
+        replace(request.frame, path="/login"),
+        request.course.accounts.registration_open,
+        way_back(request, request.query.get("next", "")),
     )
 
 

@@ -125,6 +125,7 @@ def serve(
     `parent` is a pipe's descriptor that the parent process holds open: when it ends, so does this server.
     """
     gc.freeze()  # loaded modules stay: exclude them from garbage collection
+    gc.enable()
     if sys.platform == "win32":
         asyncio.run(_serve(app, listening, started, tls, parent))
     else:
@@ -188,21 +189,24 @@ class _Servers:
 
     async def watch(self) -> None:
         """Serve a renewed certificate as soon as its files have changed."""
-        tls, tried = self._tls, None
+        tls, told = self._tls, None
+        failed: tuple[object, ...] | None = ()
         while tls is not None:
             await asyncio.sleep(LOOK_SECONDS)
+            mark: tuple[object, ...] | None = None
             try:
                 await asyncio.to_thread(tls.renew)
                 mark = tls.mark()
-                if mark in (self._mark, tried):
+                if mark in (self._mark, told):
                     continue
-                tried = mark  # a mismatch is logged once: perhaps only one of the two files has been renewed so far
                 await asyncio.to_thread(tls.check)
                 if tls.mark() != mark:  # replaced while it was tried
-                    tried = None
                     continue
             except (MograderError, OSError) as error:
-                log.error("the certificate is served as it was: %s", error)
+                if mark == failed:  # what fails for the first time may be written at this very moment
+                    log.error("the certificate is served as it was: %s", error)
+                    told = mark
+                failed = mark
                 continue
             self._take_over()
             log.warning("the certificate was renewed")
