@@ -28,7 +28,7 @@ def import_gradebook(folder: Path, dry_run: bool, as_json: bool) -> None:
 
     Every total is computed again, from the records that mograder autograde made, else from the results that the
     gradebook and its grading copies hold. Those that differ are listed, with the reason. What is in marks/ already is
-    left as it is, and the gradebook is not changed. mograder feedback makes pages and grades from there.
+    left as it is, and the gradebook is not changed. mograder feedback makes pages and grades from it.
 
     \b
     Example:

@@ -183,7 +183,7 @@ def check_own(paths: tuple[Path, ...], offline: bool, keys: Path | None, server:
     servers: list[dict[str, str]] = []
     right: list[tuple[KeptReceipt, Mapping[str, Any]]] = []
     for url, group in _by_server([*kept, *graded], server).items():
-        signer = trusted or _believed(url, server, offline)
+        signer = trusted or _trusted_keys(url, server, offline)
         servers.append({"server": url, "key": signer.public_keys()[0]["kid"]})
         genuine = []
         for receipt in [each for each in group if isinstance(each, KeptReceipt)]:
@@ -273,10 +273,10 @@ def _by_server(kept: Iterable[KeptReceipt | KeptResult], server: Server) -> dict
     return groups
 
 
-def _believed(url: str, server: Server, offline: bool) -> Ed25519Signer:
-    """The keys of a server that this person named with --url or has a login at; that a file names it is not enough.
+def _trusted_keys(url: str, server: Server, offline: bool) -> Ed25519Signer:
+    """The keys of a server that this person named with --url or has a login at.
 
-    Raises Usage and VerificationFailed.
+    Raises Usage for a server that only a file names, and VerificationFailed.
     """
     if not server.url and not TrustedServers().vouches(url):
         place = f"{url}, which the receipt names" if url else "the course"

@@ -69,12 +69,12 @@ def submit(
     and its checksum, and keeps the server's receipt in .mograder/receipts/ beside the file. Submit as often as you
     like: every version is kept, and the last one counts, or the last on time where the course says so.
 
-    It asks first where the submission would take the place of one that is on time, where one file would take the place
-    of several, and where files that the assignment names are missing or others are there. Where nobody can answer, it
+    It asks first if the submission would take the place of one that is on time, if one file would take the place of
+    several, and if files that the assignment names are missing or others are there. Without a terminal to ask on, it
     sends nothing unless you say --yes.
 
-    When a deadline is near, the file's checksum goes ahead of it, and its moment counts. What cannot be sent is kept on
-    this machine, and sent by your next command or by mograder https retry.
+    When a deadline is near, the file's checksum is sent before the file, and the time of the checksum counts. A file
+    that cannot be sent is kept on this machine, and sent by your next command or by mograder https retry.
 
     \b
     Examples:

@@ -162,7 +162,7 @@ def _owner(folder: Path | None) -> tuple[str, str]:
 
 
 def _program() -> str:
-    """The command by which this one was started, else the one that is beside this Python."""
+    """The path of `mograder`: beside this Python, else the first on PATH. Raises Usage."""
     beside = Path(sys.executable).with_name("mograder")
     found = str(beside) if beside.exists() else shutil.which("mograder")
     if not found:

@@ -55,7 +55,7 @@ class Gradebook(Struct, frozen=True):
 
 
 class Difference(Struct, frozen=True):
-    """A mark that is not what it should be. `ours` is the right one, None if it cannot be computed; `why` says why."""
+    """A wrong mark. `ours` is the right one, None if it cannot be computed; `why` is the reason."""
 
     assignment: str
     student: str

@@ -1,1 +1,1 @@
-"""Runs submissions against an instructor's tests, in two sandboxed processes, so that no code of theirs shares one."""
+"""Runs submissions against an instructor's tests, each in a sandboxed process of its own."""

@@ -52,7 +52,7 @@ class EnvironmentFailed(MograderError):
 
 
 class Wanted(Struct, frozen=True):
-    """What a notebook's block asks for."""
+    """The requirements in a notebook's PEP 723 block."""
 
     dependencies: tuple[str, ...]
     requires_python: str = ""
@@ -209,7 +209,7 @@ def _read(folder: Path) -> Environment:
 
 
 def _ran(words: Sequence[str], check: bool = False) -> subprocess.CompletedProcess[str]:
-    """Run a program that runs code of packages while they are built or loaded."""
+    """Run a program without our secrets: building or loading a package runs the package's code."""
     return subprocess.run(words, capture_output=True, text=True, check=check, env=without_settings())  # noqa: S603
 
 

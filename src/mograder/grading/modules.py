@@ -18,7 +18,7 @@ _WITH = {
 
 
 def preloaded(notebook: Notebook, without: tuple[Cell, ...] = ()) -> tuple[str, ...]:
-    """The modules in the order of the file, without those of the cells in `without`."""
+    """The modules that the notebook's cells import, in their order; cells in `without` are left out."""
     found: dict[str, None] = dict.fromkeys(_ALWAYS)
     for cell in notebook.cells:
         if cell not in without:

@@ -135,7 +135,7 @@ def _programs() -> Iterator[str]:
 
 
 def _try(sandbox: Sandbox) -> str | None:
-    """What is wrong with it; None when it works."""
+    """Why the sandbox does not work, None if it does."""
     words = [sandbox.program, *_NAMESPACES, "--die-with-parent"]
     words += [] if sandbox.privileged else ["--unshare-user"]
     words += ["--proc", "/proc", "--dev", "/dev", "--perms", "1777", "--size", "1048576", "--tmpfs", WORK]

@@ -45,7 +45,7 @@ class Ended(Struct, frozen=True):
 
 
 class Setup(Struct, frozen=True):
-    """What a warm process is started with."""
+    """The parameters of a warm process."""
 
     role: str  # "answers" or "checks"
     environment: Environment

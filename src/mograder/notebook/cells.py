@@ -386,7 +386,7 @@ def _with_comments(node: ast.stmt, lines: list[str]) -> int:
 
 
 def _characters(line: str, offset: int) -> int:
-    """Columns of `ast` count the bytes of UTF-8."""
+    """A column of `ast`, which counts UTF-8 bytes, as a number of characters."""
     return len(line.encode()[:offset].decode(errors="ignore"))
 
 

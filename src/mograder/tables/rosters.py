@@ -25,11 +25,11 @@ _USERNAMES = (
     "username", "user name", "user", "sis login id", "login id", "login", "anmeldename", "student_id", "student id",
     "email", "e-mail", "email address", "email_address", "e-mail address", "e-mail-adresse", "student",
 )  # fmt: skip
-"""The first of these with something in a row is the user name: what people log in with, else the e-mail address."""
+"""Columns of the user name. In each row the first one that is not empty counts: login names first, then e-mail."""
 
 _EMAILS = ("email", "e-mail", "email address", "email_address", "e-mail address", "e-mail-adresse")
 _GITHUB_USERNAMES = ("identifier", "github_username")
-"""GitHub Classroom's identifier is whatever the instructor typed: a user name if it can be one."""
+"""As _USERNAMES. An instructor types anything as GitHub Classroom's identifier; it counts if it can be a user name."""
 
 _IDS = (
     (Kind.STUDENT, ("sis user id", "id number", "sid", "idnumber", "student number", "student_id", "student id",

@@ -31,7 +31,7 @@ MOST_RENDERINGS = 16
 
 
 class _Question(Struct):
-    """What one `refresh` of the store is asked for, by all requests that came before it began."""
+    """One `refresh` of the store, for all requests that came before it began."""
 
     users: set[str] = field(default_factory=set)
     announced: set[Key] = field(default_factory=set)

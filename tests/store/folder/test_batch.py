@@ -96,6 +96,23 @@ def test_after_a_batch_that_could_not_begin_the_next_is_taken(
     assert sent(store, signer, ALICE, b"work").result(60).receipt.number == 1
 
 
+def test_a_batch_that_fails_before_its_caller_is_back_is_answered(
+    store: FolderStore, signer: Ed25519Signer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    failed: Future[object] = Future()
+    failed.set_exception(Temporary("the ledger is not usable"))
+    answers: list[Future[Accepted]] = []
+    with monkeypatch.context() as patched:
+        patched.setattr(store.ledger, "begin", lambda *_: failed)
+        caller = threading.Thread(target=lambda: answers.append(sent(store, signer, ALICE, b"work")), daemon=True)
+        caller.start()
+        caller.join(10)
+    assert answers, "accept waits for a lock that it holds"
+    with pytest.raises(Temporary):
+        answers[0].result(10)
+    assert sent(store, signer, ALICE, b"work").result(60).receipt.number == 1
+
+
 def test_the_names_of_versions_that_were_removed_by_hand_are_not_given_again(
     store: FolderStore, signer: Ed25519Signer, submitted: Path
 ) -> None:

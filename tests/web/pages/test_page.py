@@ -108,3 +108,9 @@ def test_the_pages_own_paths_are_known_to_the_application_and_none_of_the_protoc
 
 def test_the_ids_of_other_systems_are_labels_and_no_sentences() -> None:
     assert "<dt>Canvas id</dt>" in render(SAMPLES["overview-details"])
+
+
+def test_the_remarks_on_a_planned_release_are_separated() -> None:
+    text = re.sub("<[^>]*>", "", render(SAMPLES["marking-release"]))
+    assert "earlier submission: Essay, the mark; a newer submission exists; Essay: 8 -&gt; 9 points; Donau" in text
+    assert "It is left as it is." in text

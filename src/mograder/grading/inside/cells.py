@@ -47,7 +47,7 @@ def read_cells(documents: Any) -> list[Cell]:
 
 @dataclass(frozen=True)
 class Failure:
-    """Why a cell did not finish. `kind` is error, stopped, absent (what it reads is not there) or a limit."""
+    """Why a cell did not finish. `kind` is error, stopped, absent (a name that it reads is missing) or a limit."""
 
     kind: str
     text: str
@@ -157,7 +157,7 @@ def _out_of_time(number: int, frame: object) -> None:
 
 
 def _stop_error() -> type[BaseException] | None:
-    """What `mo.stop` raises."""
+    """The class of the exception that `mo.stop` raises, None without marimo."""
     marimo: Any = sys.modules.get("marimo")
     stop: Callable[[bool], None] | None = getattr(marimo, "stop", None)
     if stop is None:

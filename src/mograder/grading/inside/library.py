@@ -26,7 +26,7 @@ _FORBIDDEN = frozenset((
     "runpy", "shelve", "shutil", "signal", "socket", "sqlite3", "subprocess", "sys", "tempfile", "threading", "weakref",
     "_thread", "_io", "_posixsubprocess", "_socket", "_pickle", "_ctypes",
 ))  # fmt: skip
-"""Modules none of whose functions is called for a submission."""
+"""Modules whose functions are never called for a submission."""
 
 _NAMES = frozenset((
     "open", "eval", "exec", "compile", "__import__", "getattr", "setattr", "delattr", "hasattr", "vars", "dir",

@@ -30,7 +30,7 @@ class Output(io.TextIOBase):
 
     @property
     def text(self) -> str:
-        """What was written first."""
+        """The output that was kept."""
         return "".join(self._pieces)
 
     def writable(self) -> bool:

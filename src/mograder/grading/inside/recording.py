@@ -27,7 +27,7 @@ Listener = Callable[[str, tuple[Condition, ...]], None]
 
 
 class Shown:
-    """What a check cell shows: nothing, since nobody looks."""
+    """A stand-in for the output of a check: it shows nothing, because nobody sees a check cell's output."""
 
     def _mime_(self) -> tuple[str, str]:
         return ("text/plain", "")

@@ -79,13 +79,14 @@ class FolderSubmissions:
     def accept(self, submission: NewSubmission, issue: Issue) -> Future[Accepted]:
         waiting = PendingSubmission(submission, issue)
         with self._gathering:
-            if self._batch is None or len(self._batch) >= TOGETHER:
-                batch = [waiting]
-                taken = self._ledger.begin(partial(self._take, batch), self._place)
-                taken.add_done_callback(partial(self._answer, batch))
-                self._batch = batch
-            else:
+            if self._batch is not None and len(self._batch) < TOGETHER:
                 self._batch.append(waiting)
+                return waiting.promise
+            batch = [waiting]
+            taken = self._ledger.begin(partial(self._take, batch), self._place)
+            self._batch = batch
+        # Without the lock: a transaction that has failed already is answered here and now.
+        taken.add_done_callback(partial(self._answer, batch))
         return waiting.promise
 
     def _close(self, batch: list[PendingSubmission]) -> None:
