@@ -15,6 +15,7 @@ import argparse
 import asyncio
 import os
 import platform
+import shutil
 import statistics
 import sys
 import tempfile
@@ -26,7 +27,9 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from mograder.domain.names import Username  # noqa: E402
+from cases import wrk  # noqa: E402
+
+from mograder.domain.names import INSTRUCTOR, Username  # noqa: E402
 from mograder.domain.tokens import sign  # noqa: E402
 from mograder.rehearsal.load import Answer, Ask, quantile, rate, run, send_all  # noqa: E402
 from mograder.store.folder.layout import Folders  # noqa: E402
@@ -38,6 +41,10 @@ DOCUMENT = ROOT / "docs" / "scaling.md"
 BEGIN, END = "<!-- figures -->\n", "<!-- end of figures -->\n"
 SIZE = 20 * 1024
 CONNECTIONS = 100
+READERS = 500
+
+Figures = dict[str, float]
+"""Answers a second by what is asked, and `p50` and `p99` of submissions in milliseconds."""
 
 
 @dataclass(frozen=True)
@@ -93,13 +100,35 @@ def rush(targets: list[Target], submissions: int) -> list[Answer]:
     return answers
 
 
+def reads(folder: Path, target: Target, seconds: float) -> Figures:
+    """Answers a second of one server: everybody's status and list of assignments, and the instructor's list of
+    submissions, 32 at once.
+    """
+    users = [f"s{number:05}" for number in range(READERS)]
+    cases = {
+        "status": [(f"/assignments/hw1/status?user={user}", user) for user in users],
+        "assignments": [("/assignments", user) for user in users],
+        "submissions": [("/assignments/hw1/submissions", INSTRUCTOR)],
+    }
+    host, port = target.address
+    return {
+        name: wrk(
+            folder, f"http://{host}:{port}",
+            [(f"{target.path}{path}", sign(target.secret, Username(user))) for path, user in asks], seconds,
+        )
+        for name, asks in cases.items()
+    }  # fmt: skip
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--rounds", type=int, default=3)
     options = parser.parse_args()
-    submissions, rounds = (60, 1) if options.quick else (1500, options.rounds)
-    figures: dict[str, list[tuple[float, float, float]]] = {}
+    submissions, rounds, seconds = (60, 1, 1) if options.quick else (1500, options.rounds, 3)
+    if shutil.which("wrk") is None:
+        raise SystemExit("this needs wrk: apt-get install wrk")
+    figures: dict[str, list[Figures]] = {}
     with running_server() as database, tempfile.TemporaryDirectory(dir=ROOT) as scratch:
         for turn in range(rounds):
             place = Path(scratch, str(turn))
@@ -114,9 +143,11 @@ def main() -> None:
                 with case as targets:
                     rush(targets, 20)
                     answers = rush(targets, submissions)
-                figure = (rate(answers), quantile(answers, 0.5) * 1000, quantile(answers, 0.99) * 1000)
+                    figure = reads(Path(scratch), targets[0], seconds)
+                figure |= {"rush": rate(answers)}
+                figure |= {f"p{part}": quantile(answers, part / 100) * 1000 for part in (50, 99)}
                 figures.setdefault(name, []).append(figure)
-                print(f"{name}: {figure[0]:.0f} submissions/s, p50 {figure[1]:.0f} ms, p99 {figure[2]:.0f} ms")
+                print(name, " ".join(f"{key} {value:.0f}" for key, value in figure.items()), flush=True)
     table = written(figures, submissions, rounds)
     print(table)
     if not options.quick:
@@ -125,18 +156,27 @@ def main() -> None:
         DOCUMENT.write_text(before + BEGIN + table + END + after)
 
 
-def written(figures: dict[str, list[tuple[float, float, float]]], submissions: int, rounds: int) -> str:
-    """The table of docs/scaling.md: medians, and medians of the ratios to the folder of the same round."""
-    lines = [
-        f"{submissions} submissions of 20 KB over {CONNECTIONS} connections, each new; medians of {rounds} round(s), "
-        f"servers and database on one machine with {os.cpu_count()} cores (Python {platform.python_version()}):\n",
-        "\n| store | submissions/s | beside the folder | p50 | p99 |\n| --- | --- | --- | --- | --- |\n",
-    ]
+def written(figures: dict[str, list[Figures]], submissions: int, rounds: int) -> str:
+    """The table of docs/scaling.md: medians, and in brackets medians of the ratios to the folder of the same round."""
     first = next(iter(figures.values()))
-    for name, rounds_of in figures.items():
-        ratio = statistics.median(each[0] / base[0] for each, base in zip(rounds_of, first, strict=True))
-        speed, half, most = (statistics.median(each[index] for each in rounds_of) for index in range(3))
-        lines.append(f"| {name} | {speed:.0f} | {ratio:.2f} x | {half:.0f} ms | {most:.0f} ms |\n")
+
+    def cell(of: list[Figures], key: str) -> str:
+        ratio = statistics.median(each[key] / base[key] for each, base in zip(of, first, strict=True))
+        return f"{statistics.median(each[key] for each in of):,.0f}" + ("" if of is first else f" ({ratio:.2f})")
+
+    heads = {
+        "rush": "submissions/s", "p50": "p50, ms", "p99": "p99, ms", "status": "status/s",
+        "assignments": "assignments/s", "submissions": "lists of submissions/s",
+    }  # fmt: skip
+    lines = [
+        f"{submissions} submissions of 20 KB over {CONNECTIONS} connections, each new; then what one of the servers "
+        f"answers to {READERS} students and the\ninstructor. Medians of {rounds} round(s), in brackets beside the "
+        f"folder of the same round; servers and database on one machine with\n{os.cpu_count()} cores "
+        f"(Python {platform.python_version()}):\n",
+        f"\n| store | {' | '.join(heads.values())} |\n|{' --- |' * (1 + len(heads))}\n",
+    ]
+    for name, of in figures.items():
+        lines.append(f"| {name} | {' | '.join(cell(of, key) for key in heads)} |\n")
     return "".join(lines)
 
 

@@ -14,7 +14,7 @@ from mograder.domain.course import Course
 from mograder.store.postgres.database import upgrade
 from tests.courses import make_sound_course
 from tests.hostile import HostileServer, hostile
-from tests.parts import Clock, Running, make_course_folder, open_course, running
+from tests.parts import STRICT, Clock, Running, make_course_folder, open_course, running
 from tests.postgres import Server, Side, fresh_database, running_server, sides
 
 # A busy machine is no fault.
@@ -94,12 +94,12 @@ def postgres_url(postgres_server: Server) -> str:
 
 @pytest.fixture(params=["folder", "postgres"])
 def two_servers(request: pytest.FixtureRequest, course_folder: Path) -> Iterator[Sequence[Running | Side]]:
-    """Two real servers on one course."""
+    """Two real servers on one course; who guesses too often at them waits for minutes."""
     if request.param == "folder":
-        with running(course_folder) as first, running(course_folder) as second:
+        with running(course_folder, first=STRICT) as first, running(course_folder, first=STRICT) as second:
             yield first, second
     else:
-        with sides(fresh_database(request.getfixturevalue("postgres_server")), course_folder) as both:
+        with sides(fresh_database(request.getfixturevalue("postgres_server")), course_folder, STRICT) as both:
             yield both
 
 

@@ -220,6 +220,9 @@ Process = prefork.Process | subprocess.Popen[str]
 SERVE = ("-m", "mograder", "serve")
 """What a new interpreter runs."""
 
+STRICT = "from mograder.web import throttle as t; t.SHORTEST_PAUSE, t.MINUTE = t.LONGEST_PAUSE, t.HOUR"
+"""Runs before a server that counts wrong guesses for longer than a busy machine takes for them."""
+
 
 @contextmanager
 def running(

@@ -203,8 +203,8 @@ class Side:
 
 
 @contextmanager
-def sides(url: str, folder: Path) -> Iterator[list[Side]]:
-    """Two servers on a database with one course, made from the folder."""
+def sides(url: str, folder: Path, first: str = "") -> Iterator[list[Side]]:
+    """Two servers on a database with one course, made from the folder; `first` as in parts.serving."""
     courses = PostgresCourses(url)
     (folder.parent / "mograder.toml").write_text(f'[server]\nenrollment_code = "{CODE}"\n')
     name = new_course(courses, served_folders(folder))
@@ -212,7 +212,7 @@ def sides(url: str, folder: Path) -> Iterator[list[Side]]:
         stack.callback(courses.close)
         both = []
         for _ in range(2):
-            _, port, _ = stack.enter_context(serving("--store", url))
+            _, port, _ = stack.enter_context(serving("--store", url, first=first))
             at = f"http://127.0.0.1:{port}/c/{name}"
             client = stack.enter_context(httpx2.Client(base_url=at, timeout=PATIENCE))
             both.append(Side(at, client, courses.open(name)))

@@ -3,4 +3,4 @@
 __version__ = "1.0.0.dev0"
 
 DISTRIBUTION = "mograder-course"
-"""The name by which it is installed. The `mograder` of the Python Package Index is another program."""
+"""The name of the distribution. The `mograder` of the Python Package Index is another program."""

@@ -1,4 +1,4 @@
-"""`python -m mograder` is `mograder`."""
+"""Runs the command `mograder` for `python -m mograder`."""
 
 from mograder.cli import main
 

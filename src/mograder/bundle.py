@@ -1,7 +1,7 @@
-"""Several files as one submission: a zip with a manifest; and opening zips that come from anybody.
+"""Packs several files as one submission, a zip with a manifest, and opens the zips of others.
 
-Invariant: the same files make the same bytes, whenever and wherever they are packed, so that sending them again is
-recognised; and every name in the zip is relative and safe.
+Invariant: the same files always make the same bytes, so that a repeated submission is recognised; and every name in the
+zip is relative and safe.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from mograder.domain.names import FileName, printable
 
 MANIFEST = "submission.json"
 MAX_FILES = 1_000
-_EARLIEST = (1980, 1, 1, 0, 0, 0)  # a zip cannot say less, and must not say when it was made
+_EARLIEST = (1980, 1, 1, 0, 0, 0)  # the first time that a zip can state; the real one would change the bytes
 _PIECE = 256 * 1024
 MAX_DIRECTORY = 1024 * 1024
 """Bytes of the central directory of a zip, its list of files: of more it takes hundreds of times as much memory."""
@@ -54,14 +54,14 @@ def _directory_size(file: BinaryIO) -> int:
 
 @dataclass(frozen=True)
 class Member:
-    """A file of a submission of several: its name in the zip, and how its bytes are opened. The caller closes them."""
+    """One of several files of a submission: its name in the zip, and a function that opens it. The caller closes it."""
 
     name: str
     open: Callable[[], BinaryIO]
 
 
 def member_name(text: str) -> str:
-    """The name of a file below the top of a submission, NFC, with `/` between folders. Raises BadRequest."""
+    """The name of a file in a submission: NFC, with `/` between folders. Raises BadRequest."""
     try:
         return FileName.parse(unicodedata.normalize("NFC", text.replace("\\", "/")))
     except BadName:
@@ -71,7 +71,7 @@ def member_name(text: str) -> str:
 
 
 def check_names(names: Iterable[str]) -> None:
-    """Raises BadRequest when two of them would be one file somewhere, one is the manifest's, or there are too many."""
+    """Raises BadRequest if two names are equal but for case, one is the manifest's, or there are too many."""
     found: dict[str, str] = {MANIFEST: MANIFEST}
     for name in names:
         if name.casefold() in found:
@@ -83,7 +83,7 @@ def check_names(names: Iterable[str]) -> None:
 
 
 def pack(members: Sequence[Member], assignment: str, target: BinaryIO) -> None:
-    """Write the zip to `target`, which can seek. Its manifest has each file's name, size in bytes and SHA-256."""
+    """Write the zip to the seekable `target`. Its manifest has each file's name, size in bytes and SHA-256."""
     check_names(each.name for each in members)
     listed = []
     with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED, compresslevel=6) as archive:

@@ -1,4 +1,4 @@
-"""The settings of `mograder serve`: given by flag or environment, else in mograder.toml, else the default."""
+"""The settings of `mograder serve`: from flags or the environment, else from mograder.toml, else defaults."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ MAX_UPLOAD = 100  # MiB
 
 @dataclass(frozen=True)
 class Setting:
-    """One setting of `mograder serve`. `toml` is its place in mograder.toml ("table.key"), if it has one.
+    """One setting of `mograder serve`. `toml` is its key in mograder.toml ("table.key"), if it has one.
 
     `kind` is int, str, bool or Path; a bool is a flag without a value.
     """
@@ -36,15 +36,15 @@ class Setting:
 
 
 def _setting(help_text: str, default: object = None, **places: str) -> Any:
-    """A field of ServeSettings with what `Setting` says about it."""
+    """A field of ServeSettings, with the attributes of its `Setting`."""
     return field(default=default, metadata={"help": help_text, **places})
 
 
 @dataclass(frozen=True)
 class ServeSettings:
-    """The settings of one `mograder serve`, as `resolve` found them.
+    """The settings of one `mograder serve`, as resolved by `resolve`.
 
-    `given` are the names of those that a flag or the environment set.
+    `given` are the names of the settings that a flag or the environment gave.
     """
 
     port: int = _setting("Port to listen on.", 8080, short="-p", env="PORT", toml="server.port")
@@ -64,7 +64,7 @@ class ServeSettings:
     )
     enrollment_code_file: Path | None = _setting("A file that holds the enrollment code.", metavar="FILE")
     generate_tokens: Path | None = _setting(
-        "Print a token for each user name in FILE (one a line) and exit.", metavar="FILE"
+        "Print a token for each user name in FILE (one in each line) and exit.", metavar="FILE"
     )
     release_dir: Path | None = _setting(
         "Serve a flat FOLDER/<assignment>/<file> layout from here.", toml="dirs.release", metavar="FOLDER"
@@ -106,21 +106,21 @@ class ServeSettings:
     )
     trusted_proxies: str | None = _setting(
         "Addresses or networks of proxies, separated by commas, whose X-Forwarded-For, -Proto, -Host and -Prefix are "
-        "believed.",
+        "trusted.",
         env="MOGRADER_TRUSTED_PROXIES",
         toml="server.trusted_proxies",
         metavar="ADDRESSES",
     )
     root_path: str | None = _setting(
-        "The path of the public address, such as /course, where neither [https] url nor a trusted proxy says it.",
+        "The path of the public address, such as /course, if neither [https] url nor a trusted proxy gives it.",
         env="MOGRADER_ROOT_PATH",
         toml="server.root_path",
         metavar="PATH",
     )
-    workers: int = _setting("How many processes serve.", 1, env="MOGRADER_WORKERS", toml="server.workers")
+    workers: int = _setting("Number of server processes.", 1, env="MOGRADER_WORKERS", toml="server.workers")
     grading_workers: int | None = _setting(
-        "How many submissions are graded at once as they come in, of all courses; 0 for none. By default 1 where there "
-        "are tests.",
+        "Number of submissions of all courses that are graded at the same time; 0 for none. By default 1 if there are "
+        "tests.",
         None, env="MOGRADER_GRADING_WORKERS", toml="server.grading_workers",
     )  # fmt: skip
 
@@ -128,7 +128,7 @@ class ServeSettings:
 
 
 def _declared() -> tuple[Setting, ...]:
-    """The settings table, from the fields of ServeSettings that say what they are."""
+    """The table of settings, made from the fields of ServeSettings."""
     kinds = get_type_hints(ServeSettings)
     return tuple(
         Setting(each.name, next(iter(get_args(kinds[each.name])), kinds[each.name]), default=each.default,
@@ -141,14 +141,14 @@ SERVE_SETTINGS = _declared()
 
 
 def utc_now() -> int:
-    """The wall clock, in Unix microseconds. The one place that reads it for the course."""
+    """The wall clock in Unix microseconds. Courses read it only here."""
     return time_ns() // 1000
 
 
 def course_folder(root: Path) -> Path:
-    """The folder of the course that is served from `root`: its parent when it is called release, else itself.
+    """The folder of the course that is served from `root`: its parent if it is called release, else itself.
 
-    The path as typed decides, then where its links lead: course/release may be a link to another disk.
+    The path as typed comes before the path with links followed, as course/release may be a link to another disk.
     """
     real = root.resolve()
     for each in (root.absolute(), real):
@@ -158,24 +158,24 @@ def course_folder(root: Path) -> Path:
 
 
 def source_folder(root: Path) -> Path:
-    """Where the notebooks with solutions and tests are, of the course that is served from `root`."""
+    """The folder of notebooks with solutions and tests, for the course that is served from `root`."""
     home = course_folder(root)
     try:
         named = read_course_file(home / CONFIG_NAME).dirs.source
     except Unreadable:
-        named = None  # a slip in the settings: as if nothing was said
+        named = None  # settings with an error count as empty here
     return home / (named or "source")
 
 
 def has_tests(root: Path) -> bool:
-    """Whether the course that is served from `root` has notebooks to grade with."""
+    """Whether the course that is served from `root` has notebooks with tests."""
     return any(source_folder(root).glob("*/*.py"))
 
 
 def resolve(given: Mapping[str, Any], course: CourseFile, folder: Path) -> ServeSettings:
-    """Each setting as given (by flag or environment), else from mograder.toml, else its default.
+    """Resolve each setting: from `given` (flags and environment), else from mograder.toml, else its default.
 
-    A value of None in `given` counts as not given. A path in mograder.toml is relative to `folder`, the course's.
+    None in `given` means not given. Paths in mograder.toml are relative to `folder`, the course's.
     """
     values: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
     said = frozenset(values)

@@ -1,4 +1,4 @@
-"""What stands in a course's mograder.toml: read, checked key by key, and made into the plan of the course."""
+"""Reads a course's mograder.toml, checks it key by key, and makes the plan of the course from it."""
 
 from __future__ import annotations
 
@@ -15,9 +15,10 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 import msgspec
 
 from mograder.domain import deadlines
-from mograder.domain.allowance import Allowance
+from mograder.domain.allowance import MAX_ATTEMPTS, MAX_PER_HOUR, MAX_PERSON_BYTES, MIB, Allowance
 from mograder.domain.assignments import (
     EDIT_PLACEHOLDERS,
+    REGRADE_DAYS,
     CountingRule,
     Plan,
     PlannedQuestion,
@@ -36,9 +37,6 @@ from mograder.text import DecodedText, decode, decode_certain
 CONFIG_NAME = "mograder.toml"
 
 
-MIB = 1024 * 1024
-
-
 @dataclass(frozen=True)
 class _Grading:
     hidden: Hidden | None = None
@@ -54,12 +52,12 @@ class _Grading:
     results: ResultsShown | None = None
 
     def over(self, other: _Grading) -> _Grading:
-        """These, and what `other` says where these say nothing."""
+        """This table, with the values of `other` where this one has none."""
         said = {each.name: getattr(self, each.name) for each in fields(self)}
         return replace(other, **{name: value for name, value in said.items() if value is not None})
 
     def rules(self) -> GradingRules:
-        """Raises ValueError."""
+        """The grading rules. Raises ValueError."""
         limits = {name: getattr(self, name) for name in LIMITS if getattr(self, name) is not None}
         if self.per_hour is not None and self.per_hour < 1:
             raise ValueError(f"grading: per_hour is {self.per_hour}: give at least 1")
@@ -83,7 +81,7 @@ class _Question:
 
 @dataclass(frozen=True)
 class _OwnPenalties:
-    """What is left out is as in [penalties]."""
+    """[assignments.penalties]. Keys that are left out are as in [penalties]."""
 
     enabled: bool | None = None
     grace_minutes: float | None = None
@@ -146,9 +144,9 @@ class _Server:
     grading_workers: int | None = None
     enrollment_code: str | None = None
     max_people: int | None = None
-    max_per_hour: int = Allowance.per_hour
-    max_attempts: int = Allowance.attempts
-    max_person_mb: int = Allowance.size // MIB
+    max_per_hour: int = MAX_PER_HOUR
+    max_attempts: int = MAX_ATTEMPTS
+    max_person_mb: int = MAX_PERSON_BYTES // MIB
     store: str | None = None
 
 
@@ -163,13 +161,13 @@ class _Penalties:
 
 @dataclass(frozen=True)
 class _Marking:
-    regrade_days: float = Plan.regrade_days
+    regrade_days: float = REGRADE_DAYS
     letters: dict[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class CourseFile:
-    """What stands in a mograder.toml. Tables that are not ours are left alone."""
+    """The content of a mograder.toml. Tables of other programs are ignored."""
 
     title: str = ""
     timezone: str = "UTC"
@@ -185,7 +183,7 @@ class CourseFile:
     edit_links: dict[str, str] = field(default_factory=dict)
 
     def plan(self) -> Plan:
-        """Raises ValueError naming the key at fault."""
+        """The plan of the course. Raises ValueError that names the wrong key."""
         try:
             zone = ZoneInfo(self.timezone)
         except (ZoneInfoNotFoundError, ValueError, OSError):
@@ -223,13 +221,13 @@ class CourseFile:
         return plan if self.server.max_people is None else replace(plan, max_people=self.server.max_people)
 
     def grading_rules(self, assignment: str) -> GradingRules:
-        """What holds for an assignment: its own `grading`, else `[grading]`. Raises ValueError."""
+        """The grading rules of an assignment: its own `grading`, else `[grading]`. Raises ValueError."""
         key = AssignmentName(assignment).key
         own = next((each.grading for each in self.assignments if AssignmentName(each.name).key == key), _Grading())
         return own.over(self.grading).rules()
 
     def setting(self, place: str) -> object:
-        """The value at "table.key", None when it is not set."""
+        """The value of "table.key", None if it is not set."""
         table, _, key = place.partition(".")
         return getattr(getattr(self, table), key)
 
@@ -306,7 +304,7 @@ def _questions(entry: _Assignment) -> tuple[PlannedQuestion, ...]:
 
 
 def _expected(entry: _Assignment) -> tuple[str, ...]:
-    """The expected files. Tables of released files, as others write them, are left alone."""
+    """The expected files. Tables of released files, which the published client reads, are ignored."""
     try:
         return expected_files(each for each in entry.files if isinstance(each, str))
     except BadRequest as error:
@@ -314,9 +312,9 @@ def _expected(entry: _Assignment) -> tuple[str, ...]:
 
 
 def manifest_rules(entry: Mapping[str, object], zone: tzinfo) -> Rules:
-    """What an entry of assignments.json says of an assignment, its times as texts or Unix seconds.
+    """The rules in an entry of assignments.json, whose times are texts or Unix seconds.
 
-    A `duedate` that is no time is none, as for clients in the field. Raises ValueError naming the key at fault.
+    A `duedate` that is not a time is ignored, as clients in the field do. Raises ValueError that names the wrong key.
     """
     said = {
         key: entry[key] for key in ("title", "max_size", "accepts", "points", "hidden") if entry.get(key) is not None
@@ -340,7 +338,7 @@ def _from_text(text: str) -> date | str:
 
 
 def _moment(value: Any, zone: tzinfo, of_day: time = deadlines.END_OF_DAY) -> int | None:
-    """Unix microseconds. A date without a time means its end (its start for `opens`); 0 means none."""
+    """A time in Unix microseconds. A date without a time means `of_day` of that day; 0 means None."""
     if value is None or (value == 0 and value is not False):
         return None
     if isinstance(value, bool) or not isinstance(value, date | int):
@@ -372,7 +370,7 @@ _INNER: Mapping[str, type] = MappingProxyType(
 
 
 def read_course_file(path: Path) -> CourseFile:
-    """The course's mograder.toml; an empty one when there is none. Raises Unreadable with file and place."""
+    """The course's mograder.toml, an empty one if there is none. Raises Unreadable with file and place."""
     try:
         course = parse_course_file(read_text(path).raw)
         course.plan()
@@ -382,7 +380,7 @@ def read_course_file(path: Path) -> CourseFile:
 
 
 def read_text(path: Path) -> DecodedText:
-    """The text of a course's mograder.toml, empty when there is none. Raises Unreadable."""
+    """The text of a course's mograder.toml, empty if there is none. Raises Unreadable."""
     try:
         return decode_certain(path.read_bytes())
     except FileNotFoundError:
@@ -394,7 +392,9 @@ def read_text(path: Path) -> DecodedText:
 
 
 def parse_course_file(text: str) -> CourseFile:
-    """Raises ValueError that names the place and, for an unknown key, the nearest known one."""
+    """The content of a mograder.toml. Raises ValueError that names the place and, for an unknown key, the nearest known
+    one.
+    """
     try:
         document = tomllib.loads(text)
     except RecursionError:
@@ -416,7 +416,7 @@ def parse_course_file(text: str) -> CourseFile:
 
 
 def _without_seconds(text: str) -> str:
-    """What to write where a time has no seconds, which TOML does not take; "" where every time has them."""
+    """The message for the first time without seconds, which TOML does not allow; "" if all times have them."""
     for number, line in enumerate(text.splitlines(), 1):
         found = re.match(r"[^#\"']*=\s*((\d{4}-\d\d-\d\d[Tt ])?\d\d:\d\d)(Z|[+-]\d\d:\d\d)?\s*(#.*)?$", line)
         if found:
@@ -431,14 +431,14 @@ def _known(document: dict[str, Any]) -> dict[str, Any]:
 
 
 def _similar(key: str, names: list[str], cutoff: float = 0.6) -> list[str]:
-    """The one of `names` that is most like `key`, as a list; empty when none is like it enough."""
-    import difflib  # rarely needed: for a slip
+    """The one of `names` that is most similar to `key`, as a list; empty if none is similar enough."""
+    import difflib  # here, as it is rarely needed
 
     return difflib.get_close_matches(key, names, 1, cutoff)
 
 
 def _refuse_near_misses(document: dict[str, Any]) -> None:
-    """Tables and keys of other programs are left alone, but not one that is ours but for a slip of the finger."""
+    """Raises ValueError for a table or key that is probably a misspelt one of ours; others are ignored."""
     names = [each.name for each in fields(CourseFile)]
     for key in document:
         near = [] if key in names else _similar(key, names, 0.8)

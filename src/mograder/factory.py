@@ -1,4 +1,4 @@
-"""Puts a course together: the folder's store, its key, the clock and the settings."""
+"""Puts courses together: a store, its signing key, the clock and the settings."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, TypeGuard
 
 from mograder import config, course_file
 from mograder.domain.access import COURSE_INSTRUCTOR
+from mograder.domain.allowance import MIB
 from mograder.domain.audit import Event
 from mograder.domain.course import Course
 from mograder.domain.errors import BadName, Unreadable, Usage
@@ -32,17 +33,17 @@ if TYPE_CHECKING:
 def open_course(root: Path | str, settings: config.ServeSettings | None = None, **given: object) -> Course:
     """The course served from the folder `root`, ready to use; close it with `course.close()`.
 
-    Without `settings` they are read here: those `given` (release_dir, submitted_dir, grades_dir, enrollment_code,
-    max_upload in MiB), else those of the course's mograder.toml, else the defaults. Raises MograderError.
+    Without `settings`, they are resolved here: from those `given` (release_dir, submitted_dir, grades_dir,
+    enrollment_code, max_upload in MiB), the course's mograder.toml, and the defaults. Raises MograderError.
     """
-    root = Path(root).absolute()  # not resolved: the path as typed says where the course is
+    root = Path(root).absolute()  # not resolved: see `config.course_folder`
     if settings is None:
         settings = read_settings(root, **given)
     return _course(FolderStore(find_folders(root, settings)), settings.enrollment_code or "", settings.max_upload)
 
 
 def read_settings(root: Path, **given: object) -> config.ServeSettings:
-    """The settings of the course that is served from `root`: those `given` by flag, then those of its mograder.toml.
+    """The settings of the course that is served from `root`: those `given`, else those of its mograder.toml.
 
     Raises Unreadable.
     """
@@ -62,13 +63,13 @@ def _course(store: Store, enrollment_code: str, max_upload: int) -> Course:
 
         return record_of(signer.verify(text, KIND))
 
-    return Course(store, signer, config.utc_now, enrollment_code.strip(), max_upload * course_file.MIB, read_record)
+    return Course(store, signer, config.utc_now, enrollment_code.strip(), max_upload * MIB, read_record)
 
 
 def rotate_signing_key(folder: Path | str) -> str:
-    """Sign receipts with a new key from the next start on; its fingerprint. Raises Usage and MograderError.
+    """Make a new key that signs receipts from the next start on; returns its fingerprint. Raises MograderError.
 
-    Also where the one before is lost, so that the course itself does not open.
+    This works also if the present key is lost, so that the course itself does not open.
     """
     store = FolderStore(served_folders(_served(Path(folder))))
     try:
@@ -80,10 +81,10 @@ def rotate_signing_key(folder: Path | str) -> str:
 
 
 def open_existing(place: Path | str, **given: Path | None) -> Course:
-    """The course that is served from a folder, or from its release/; or the one at `postgresql://…#name`.
+    """The existing course that is served from a folder or its release/, or the one at `postgresql://…#name`.
 
-    A course that does not exist is not created. `given` are folders that `serve` was told by flags (release_dir,
-    submitted_dir, grades_dir). Raises Usage and MograderError.
+    `given` are the folders that `serve` gets by flags (release_dir, submitted_dir, grades_dir). Raises Usage for a
+    course that does not exist, and MograderError.
     """
     if is_database(place):
         url, name = split_place(str(place))
@@ -98,7 +99,7 @@ def open_existing(place: Path | str, **given: Path | None) -> Course:
 
 
 def adopt_course(folder: Path, say: Callable[[str], None]) -> Adopted:
-    """Bring over the work of a course that another server served from `folder`. Raises Usage and MograderError."""
+    """Adopt the submissions of a course that another server served from `folder`. Raises MograderError."""
     from mograder.store.folder.adopting import adopt
 
     root = folder.absolute()
@@ -112,7 +113,7 @@ def adopt_course(folder: Path, say: Callable[[str], None]) -> Adopted:
 
 
 def published_sources(course: Course, folder: Path) -> PublishedSources:
-    """What is published of a database's course for whoever grades, to be written into `folder`."""
+    """The published sources of a course in a database, to be written into `folder` for a worker."""
     from mograder.store.postgres.sources import PublishedSources
     from mograder.store.postgres.store import PostgresStore
 
@@ -121,7 +122,7 @@ def published_sources(course: Course, folder: Path) -> PublishedSources:
 
 
 def _served(folder: Path) -> Path:
-    """`folder`, or its release/: where a course was served. Raises Usage."""
+    """`folder` or its release/, whichever was served as a course. Raises Usage."""
     for root in (folder, folder / "release"):
         if (root / SECRET_NAME).exists():
             return root
@@ -156,7 +157,7 @@ def open_courses(place: Path | str) -> Courses:
 
 
 def courses_have_tests(place: Path | str) -> bool:
-    """Whether submissions of any of the courses can be graded. Raises Usage and MograderError."""
+    """Whether any of the courses has tests. Raises Usage and MograderError."""
     courses = open_courses(place)
     try:
         return bool(courses.with_tests())
@@ -165,7 +166,7 @@ def courses_have_tests(place: Path | str) -> bool:
 
 
 def upgrade_database(url: str) -> tuple[int, int]:
-    """Bring a database's schema up to date; the version before and after. Raises Usage, Temporary, Unreadable."""
+    """Bring a database's schema up to date; returns its version before and after. Raises MograderError."""
     if not is_database(url):
         raise Usage("give the URL of a PostgreSQL database: postgresql://…")
     with _extra_packages():
@@ -174,7 +175,7 @@ def upgrade_database(url: str) -> tuple[int, int]:
 
 
 def copy_course(source: Path | str, target: Path | str, say: Callable[[str], None]) -> None:
-    """Copy a course from a folder into a database, or back; see copying.py. Raises Usage and MograderError."""
+    """Copy a course from a folder into a database, or back (see store/copy.py). Raises Usage and MograderError."""
     if is_database(source) == is_database(target):
         raise Usage("copy from a folder to postgresql://…#name, or from there to a folder")
     url, name = split_place(str(target if is_database(target) else source))
@@ -192,7 +193,7 @@ def copy_course(source: Path | str, target: Path | str, say: Callable[[str], Non
 
 
 def mirror_course(place: Path | str, folder: Path, say: Callable[[str], None]) -> int:
-    """Bring a folder up to date with a database's submissions; how many were new. Raises Usage and MograderError."""
+    """Write the submissions of a course in a database to a folder; returns how many were new. Raises MograderError."""
     if not is_database(place):
         raise Usage("a course in a folder has its files there already: give postgresql://…#name")
     with database_course(str(place)) as store:
@@ -203,7 +204,7 @@ def mirror_course(place: Path | str, folder: Path, say: Callable[[str], None]) -
 
 @contextlib.contextmanager
 def database_course(place: str) -> Iterator[PostgresStore]:
-    """The course at `postgresql://…#name`, as it is kept. Raises Usage and MograderError."""
+    """The store of the course at `postgresql://…#name`. Raises Usage and MograderError."""
     url, name = split_place(place)
     courses = open_courses(url)
     assert is_postgres(courses)
@@ -215,7 +216,7 @@ def database_course(place: str) -> Iterator[PostgresStore]:
 
 @contextlib.contextmanager
 def database_courses(place: str) -> Iterator[Iterator[PostgresStore]]:
-    """As `database_course`; without #name, all courses that are not archived."""
+    """As `database_course`, but without #name all courses that are not archived."""
     url, _, name = place.partition("#")
     if name:
         with database_course(place) as store:
@@ -253,7 +254,10 @@ class ManyCourses:
         self._opened: dict[CourseName, Course] = {}
 
     def course(self, name: CourseName) -> Course:
-        """As it stands now: the same value as before, unless something about it has changed. Raises NotFound."""
+        """The course with its present enrollment code. Its services stay the same objects while that does not change.
+
+        Raises NotFound.
+        """
         store = self.courses.open(name)
         held = self._opened.get(name)
         if held is None or held.store is not store:

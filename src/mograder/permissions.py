@@ -1,4 +1,4 @@
-"""Who else on this machine may read a new file that is about one person."""
+"""The permissions of files about one person: who else on this machine may read them."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from pathlib import Path
 
 
 def private_mode(folder: Path) -> int:
-    """The mode of a new file that not everybody may read: its owner may, and the folder's group where that is set.
+    """The mode of a new private file in `folder`: its owner has access, and so has the folder's group if allowed.
 
-    A folder says so by its set-group-ID bit (`chmod g+s`): then the file belongs to the folder's group.
+    The folder's set-group-ID bit (`chmod g+s`) allows it: new files belong to the folder's group then.
     """
     mode = folder.stat().st_mode
     return 0o600 | (mode & 0o060 if mode & stat.S_ISGID else 0)
 
 
 def make_private(path: Path, folder: Path) -> None:
-    """Give a file of ours the mode and the group that a new private one in `folder` has, before it is moved there."""
+    """Give the file `path` the mode and the group of a new private file in `folder`, into which it is moved next."""
     group, mode = folder.stat().st_gid, private_mode(folder) & 0o640
     if sys.platform == "win32" or path.stat().st_gid == group:
         path.chmod(mode)

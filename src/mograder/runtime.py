@@ -1,6 +1,6 @@
-"""What notebooks import: check, Grader, hint, word_count, submit. Needs marimo alone, and works in its browser build.
+"""Functions for notebooks: check, Grader, hint, word_count, submit. They need only marimo, also in a browser.
 
-What is shown and written here is for the person at the notebook. Nothing of it is believed when a submission is graded.
+Their output is for the person at the notebook. Grading a submission does not rely on it.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ import marimo as mo
 SIDECAR = "MOGRADER_SIDECAR_PATH"
 _FORMULA = re.compile(r"\$\$.+?\$\$|\$.+?\$", re.DOTALL)
 _HEAD = 20_000  # characters in which a notebook's PEP 723 block is looked for
-_NEAR = 100  # words from its target at which a word count is no longer merely off
+_NEAR = 100  # words outside the target up to which a word count is shown in orange
 _GREEN, _ORANGE, _RED = "#34A853", "#FF9800", "#EA4335"
 Kind = Literal["neutral", "warn", "success", "info", "danger"]
 _KINDS: dict[str, Kind] = {"success": "success", "partial": "danger", "danger": "danger", "warn": "warn"}
@@ -32,7 +32,10 @@ _KINDS: dict[str, Kind] = {"success": "success", "partial": "danger", "danger": 
 
 @dataclass(frozen=True)
 class Outcome:
-    """Of one check: success, partial, danger (nothing earned) or warn (waiting). `details` are messages of failures."""
+    """The outcome of one check. `status` is success, partial, danger (nothing earned) or warn (no code yet).
+
+    `details` are the messages of failed conditions; `earned` and `total` are weights.
+    """
 
     status: str
     details: tuple[Any, ...]
@@ -43,8 +46,8 @@ class Outcome:
 def check(label: str, checks: Iterable[tuple[Any, ...]] | None) -> mo.Html:
     """A callout that says which conditions fail.
 
-    `checks` has (condition, message) or (condition, message, weight); the weight is 1 unless given. An empty list or
-    None waits for the student's code.
+    `checks` has items (condition, message) or (condition, message, weight); the default weight is 1. An empty list or
+    None means that the student's code is missing.
     """
     outcome = _outcome(checks)
     _tell(label, outcome)
@@ -52,10 +55,10 @@ def check(label: str, checks: Iterable[tuple[Any, ...]] | None) -> mo.Html:
 
 
 class Grader:
-    """Checks with points: `Grader({"Q1": 5})`, or `Grader(mo, marks)` as older notebooks have it.
+    """Checks with points: `Grader({"Q1": 5})`, or `Grader(mo, marks)` in older notebooks.
 
-    The key of a check is its label before the first colon. In a release with hidden tests no points are shown, since
-    what they say is not all.
+    The key of a check is its label before the first colon. A release with hidden tests shows no points, as the visible
+    checks give only a part of them.
     """
 
     def __init__(self, *arguments: Any, marks: Mapping[str, float] | None = None) -> None:
@@ -68,7 +71,7 @@ class Grader:
         self._has_hidden = _hidden_tests(sys._getframe(1).f_globals.get("__file__"))
 
     def check(self, label: str, checks: Iterable[tuple[Any, ...]] | None) -> mo.Html:
-        """As the function `check`, with the points of the question so far."""
+        """As the function `check`, with the present points of the question."""
         outcome = _outcome(checks)
         _tell(label, outcome)
         key = _key(label)
@@ -80,7 +83,7 @@ class Grader:
         return _callout(label, outcome, shown, "info" if outcome.status == "partial" else _KINDS[outcome.status])
 
     def scores(self) -> mo.Html:
-        """A table of the questions with what their checks have earned until now; run its cell again to renew it."""
+        """A table of the questions with their present points; run its cell again to update it."""
         if self._has_hidden:
             text = "Scores will be available in your feedback after grading."
             return mo.callout(mo.md(text), kind="neutral")
@@ -111,7 +114,7 @@ class Grader:
 
 
 def hint(*hints: str) -> mo.Html:
-    """Hints that stay closed until somebody opens them, one after another."""
+    """Hints, each hidden until the reader opens it."""
     names = ["Hint"] if len(hints) == 1 else [f"Hint {number}" for number in range(1, len(hints) + 1)]
     return mo.accordion({name: mo.md(text) for name, text in zip(names, hints, strict=True)})
 
@@ -119,9 +122,9 @@ def hint(*hints: str) -> mo.Html:
 def word_count(
     notebook: str | os.PathLike[str], cell: str = "written_analysis", target: tuple[int, int] = (300, 500)
 ) -> mo.Html:
-    """How many words the written answer in that cell of the saved notebook has, and how many it should have.
+    """Shows the number of words of the written answer in a cell of the saved notebook, and the `target` range.
 
-    `notebook` is the notebook's own file: `word_count(__file__)`. Raises OSError when it cannot be read.
+    `notebook` is the notebook's own file: `word_count(__file__)`. Raises OSError if it cannot be read.
     """
     low, high = target
     with open(notebook, encoding="utf-8") as file:
@@ -135,7 +138,7 @@ def word_count(
 
 
 def count_response_words(source: str, cell: str = "written_analysis") -> int | None:
-    """The words, parted by blanks, of the longest text in that cell of a notebook; None when there is no such cell.
+    """The number of words (separated by white space) of the longest text in a notebook's cell; None without the cell.
 
     A formula between dollar signs is one word.
     """
@@ -153,10 +156,10 @@ def count_response_words(source: str, cell: str = "written_analysis") -> int | N
 
 
 def submit(url: str, assignment: str, filepath: str | os.PathLike[str], user: str, token: str = "") -> str:
-    """Sends the saved notebook to the course server; one line that says what the server has kept.
+    """Submit the saved notebook to the course server; returns a line about the outcome.
 
-    `token` is the student's, or else the environment's MOGRADER_HTTPS_TOKEN. Raises RuntimeError with the server's
-    sentence when it refuses, OSError when it cannot be reached.
+    `token` is the student's, by default the environment variable MOGRADER_HTTPS_TOKEN. Raises RuntimeError with the
+    server's message if it refuses, OSError if it cannot be reached.
     """
     place = f"{url.rstrip('/')}/assignments/{urllib.parse.quote(assignment)}/submit?user={urllib.parse.quote(user)}"
     if not place.startswith(("https://", "http://")):
@@ -174,7 +177,7 @@ def submit(url: str, assignment: str, filepath: str | os.PathLike[str], user: st
 
 
 def _post(place: str, body: bytes, headers: dict[str, str]) -> tuple[int, bytes]:
-    """Status and body of the reply. Raises OSError."""
+    """Send a POST request; returns status and body of the reply. Raises OSError."""
     request = urllib.request.Request(place, data=body, headers=headers, method="POST")  # noqa: S310 - web addresses only
     try:
         with urllib.request.urlopen(request, timeout=60) as reply:  # noqa: S310
@@ -184,7 +187,7 @@ def _post(place: str, body: bytes, headers: dict[str, str]) -> tuple[int, bytes]
 
 
 def _post_in_browser(place: str, body: bytes, headers: dict[str, str]) -> tuple[int, bytes]:
-    """As `_post`, by the browser: Python has no sockets there. Waits for the reply, as a cell expects."""
+    """As `_post`, with the browser's XMLHttpRequest, as Python has no sockets there. Waits for the reply."""
     js, ffi = importlib.import_module("js"), importlib.import_module("pyodide.ffi")
     request = js.XMLHttpRequest.new()
     request.open("POST", place, False)
@@ -230,12 +233,12 @@ def _callout(label: str, outcome: Outcome, badge: str, kind: Kind) -> mo.Html:
 
 
 def _indented(message: Any) -> str:
-    """A message of several lines stays in its item of the list."""
+    """The message, indented so that all its lines stay in one list item."""
     return str(message).strip().replace("\n", "\n  ")
 
 
 def _tell(label: str, outcome: Outcome) -> None:
-    """One line of JSON for other tools. A file that cannot be written is no failure of the student's."""
+    """Write one line of JSON for other tools, if there is a sidecar file. Errors are not the student's, so ignored."""
     path = os.environ.get(SIDECAR)
     if not path:
         return

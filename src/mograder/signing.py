@@ -1,7 +1,7 @@
-"""Signs and verifies receipts: compact JWS with Ed25519.
+"""Signs and verifies receipts and other statements: compact JWS with Ed25519.
 
-joserfc checks them and reads JWKs. A server signs a thousand a second and checks none: it signs with the library below,
-and loads the other when it is needed.
+joserfc verifies them and reads JWKs. A server signs many and verifies few, so it signs with cryptography, which is
+faster, and loads joserfc only when it is needed.
 """
 
 from __future__ import annotations
@@ -28,25 +28,25 @@ _PEM = re.compile(rb"-----BEGIN ([A-Z ]+)-----.*?-----END \1-----", re.DOTALL)
 
 
 def new_private_key() -> bytes:
-    """A fresh Ed25519 key as PEM."""
+    """A new Ed25519 private key as PEM."""
     form = (serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
     return Ed25519PrivateKey.generate().private_bytes(*form)
 
 
 def public_pem(key: bytes) -> bytes:
-    """The PEMs of a signing key's file, each with its public part alone."""
+    """The public parts of all PEMs in a signing key's file."""
     form = (serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
     return b"".join(_public(_read(each)).public_bytes(*form) for each in _pems(key))
 
 
 class Ed25519Signer:
-    """A `Signer` (see domain.receipts) over Ed25519 keys: the first signs, all verify.
+    """A `Signer` (see domain.receipts) with Ed25519 keys: the first signs, all verify.
 
-    With public keys alone it can only verify.
+    With only public keys it can only verify.
     """
 
     def __init__(self, key: bytes | Mapping[str, Any]) -> None:
-        """`key` is a PEM or several, a JWK, or a JWK Set. Raises ValueError when it holds no Ed25519 key."""
+        """`key` is one or more PEMs, a JWK, or a JWK Set. Raises ValueError unless it holds Ed25519 keys."""
         try:
             given = _pems(key) if isinstance(key, bytes) else key.get("keys", [key])
             keys = [_read(each) for each in given]
@@ -57,7 +57,10 @@ class Ed25519Signer:
         self._header = _encoded(encode_json({"alg": ALGORITHM, "kid": self._public[0]["kid"]})) + b"."
 
     def sign(self, claims: Mapping[str, object], kind: str = "") -> str:
-        """`kind` is the `typ` of the header, "" for none, as in receipts: what is of another kind does not verify."""
+        """`kind` is the `typ` in the header, "" for none, as in receipts. `verify` refuses statements of another kind.
+
+        Raises ValueError without a private key.
+        """
         if not isinstance(self._key, Ed25519PrivateKey):
             raise ValueError("a public key cannot sign")
         header = self._header
@@ -81,7 +84,8 @@ class Ed25519Signer:
         try:
             content = jws.deserialize_compact(text, self._keys, registry=jws.JWSRegistry(algorithms=[ALGORITHM]))
             if any(urlsafe_b64encode(urlsafe_b64decode(each)) != each for each in text.encode().split(b".")):
-                raise ValueError("it is not written as it was signed")  # the last letters hold bits that mean nothing
+                # The last letters of base64 have unused bits: other letters would decode to the same bytes.
+                raise ValueError("it is not written as it was signed")
             if content.headers().get("typ", "") != kind:
                 raise ValueError("it is a statement of another kind")
             claims = decode_json(content.payload, dict[str, Any])
@@ -99,7 +103,7 @@ def _pems(text: bytes) -> list[bytes]:
 
 
 def _read(key: bytes | Mapping[str, Any]) -> Ed25519PrivateKey | Ed25519PublicKey:
-    """Raises ValueError, TypeError, UnsupportedAlgorithm."""
+    """The key of a PEM or JWK. Raises ValueError, TypeError, UnsupportedAlgorithm."""
     if isinstance(key, bytes):
         is_private = b"PRIVATE" in key.partition(b"\n")[0]
         found: object = (
@@ -128,7 +132,7 @@ def _public(key: Ed25519PrivateKey | Ed25519PublicKey) -> Ed25519PublicKey:
 
 
 def _jwk(key: Ed25519PublicKey) -> Mapping[str, str]:
-    """The key is called by its fingerprint (RFC 7638), whatever a JWK calls it."""
+    """The public key as a JWK. Its `kid` is its fingerprint (RFC 7638), whatever a given JWK had."""
     named = {"crv": ALGORITHM, "kty": "OKP", "x": _encoded(key.public_bytes_raw()).decode("ascii")}
     kid = _encoded(sha256(encode_json(named)).digest()).decode("ascii")
     return {**named, "kid": kid, "alg": ALGORITHM, "use": "sig"}

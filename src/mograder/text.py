@@ -1,4 +1,4 @@
-"""The one reader of text that people wrote in editors. Byte-order marks and forms of line ends never matter."""
+"""Reads text that people wrote in editors: encodings, byte-order marks and line ends."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from dataclasses import dataclass
 from mograder.domain.errors import BadRequest
 
 FALLBACK = "windows-1252"
-"""What text is taken for, on request, that is neither UTF-8 nor UTF-16: what western editors wrote before."""
+"""The assumed encoding of text that is neither UTF-8 nor UTF-16; older western editors write it."""
 
 _MARKS = (
     (codecs.BOM_UTF8, "utf-8"),
-    (codecs.BOM_UTF32_LE, "utf-32-le"),  # before UTF-16, whose mark it begins with
+    (codecs.BOM_UTF32_LE, "utf-32-le"),  # before UTF-16, as it begins with the mark of that
     (codecs.BOM_UTF32_BE, "utf-32-be"),
     (codecs.BOM_UTF16_LE, "utf-16-le"),
     (codecs.BOM_UTF16_BE, "utf-16-be"),
 )
-_SAMPLE = 4096  # bytes that tell UTF-16 without a mark from UTF-8
+_SAMPLE = 4096  # bytes that distinguish UTF-16 without a mark from UTF-8
 
 _DECLARED = 1024  # bytes at the beginning of an HTML page in which browsers look for its charset
 
@@ -27,9 +27,9 @@ _ENCODINGS = ("utf-8", "utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be", FALLB
 
 @dataclass(frozen=True)
 class DecodedText:
-    """Text with all that is needed to write it back: `raw` has the line ends as they came, and no byte-order mark.
+    """A decoded text that can be written back. `raw` has the original line ends and no byte-order mark.
 
-    `assumed`: nothing in the bytes says that `encoding` is right, so letters may be wrong; ask before relying on it.
+    `assumed`: nothing in the bytes confirms `encoding`, so letters may be wrong; ask the person before relying on it.
     """
 
     raw: str
@@ -39,7 +39,7 @@ class DecodedText:
 
     @property
     def text(self) -> str:
-        """The text with every line end as a line feed."""
+        """The text with line feeds as line ends."""
         return re.sub(r"\r\n?", "\n", self.raw)
 
     @property
@@ -59,10 +59,10 @@ class DecodedText:
 
 
 def decode(content: bytes, encoding: str = "") -> DecodedText:
-    """The text of a file. `encoding`, if given, is what a person said it is in.
+    """The text of a file. `encoding`, if given, is what a person said.
 
-    Without it: what a byte-order mark says, else UTF-8, else UTF-16 where every other byte is zero, else FALLBACK with
-    `assumed` set. Raises BadRequest for what is no text, or not in the encoding said.
+    Without it, a byte-order mark decides; else it is UTF-16 if every other byte is zero, else UTF-8, else FALLBACK with
+    `assumed` set. Raises BadRequest for a file that is not text, or not in the given encoding.
     """
     for mark, name in _MARKS:
         if content.startswith(mark) and encoding in ("", name):
@@ -74,7 +74,7 @@ def decode(content: bytes, encoding: str = "") -> DecodedText:
     try:
         return _checked(DecodedText(content.decode(), "utf-8"))
     except UnicodeDecodeError:
-        # Five bytes mean nothing in windows-1252; latin-1 has a character for each, so no byte is lost.
+        # Windows-1252 does not define five bytes; latin-1 has a character for every byte.
         try:
             return _checked(DecodedText(content.decode(FALLBACK), FALLBACK, assumed=True))
         except UnicodeDecodeError:
@@ -93,9 +93,9 @@ def decode_certain(content: bytes, encoding: str = "") -> DecodedText:
 
 
 def person_text(content: bytes) -> str:
-    """The text of a file that a person wrote, with line feeds alone. Raises ValueError that says what to do.
+    """The text of a file that a person wrote, with line feeds as line ends. Raises ValueError that says what to do.
 
-    For files of ours, which are UTF-8: other encodings are taken where their byte-order mark or zeros tell them.
+    For settings and similar files, which should be UTF-8. Encodings that are certain (see `decode`) are accepted, too.
     """
     try:
         return decode_certain(content).text
@@ -104,9 +104,9 @@ def person_text(content: bytes) -> str:
 
 
 def declared_charset(page: bytes) -> str:
-    """The charset to name for an HTML page: that of its byte-order mark, else what it declares, else UTF-8.
+    """The charset of an HTML page: that of its byte-order mark, else the declared one, else UTF-8.
 
-    As in browsers, a page that declares UTF-16 in ASCII is UTF-8; a charset that is not known is none.
+    As in browsers, a page that declares UTF-16 in ASCII is UTF-8. So is one that declares an unknown charset.
     """
     for mark, name in _MARKS:
         if page.startswith(mark):
@@ -115,7 +115,7 @@ def declared_charset(page: bytes) -> str:
     found = re.search(rb"<meta\b[^>]*?charset\s*=\s*[\"']?\s*([\w.:-]+)", start, re.IGNORECASE)
     name = found[1].decode("ascii", "replace").lower() if found else "utf-8"
     try:
-        "".encode(name)  # not of a codec that is none of text, such as hex
+        "".encode(name)  # raises also for a codec that is not for text, such as hex
     except LookupError:
         return "utf-8"
     return "utf-8" if name.startswith("utf-16") else name
@@ -140,7 +140,7 @@ def _decode(content: bytes, encoding: str) -> str:
 
 
 def _unmarked_utf16(content: bytes) -> str:
-    """The byte order of UTF-16 that has no mark, "" when it is not UTF-16: of ASCII every other byte is zero."""
+    """The encoding of UTF-16 without a mark, in which every other byte of ASCII letters is zero; "" if it is not."""
     sample = content[:_SAMPLE]
     even, odd = sample[::2].count(0), sample[1::2].count(0)
     half = len(sample) // 2

@@ -1,7 +1,7 @@
-"""The installed mograder as a wheel, which a course server hands out to its students.
+"""Packs the installed mograder as a wheel, which a course server offers to its students.
 
-Invariant: the same installation makes the same bytes: sorted entries, one time and mode for all, nothing that a run or
-an editor leaves behind.
+Invariant: the same installation makes the same bytes: entries are sorted, all have the same time and mode, and no
+leftovers of programs are included.
 """
 
 from __future__ import annotations
@@ -21,16 +21,16 @@ from mograder import DISTRIBUTION, __version__
 from mograder.domain.files import is_left_behind
 
 _TIME = (1980, 1, 1, 0, 0, 0)
-"""The first moment that a zip can state."""
+"""The first time that a zip can state."""
 
 _MODE = 0o100644
 _LEFT_OUT = frozenset({"description", "description-content-type", "license-file", "version"})
-"""Fields of the metadata that are written anew, or that go with the description, which is not needed."""
+"""Fields of the metadata that are written anew, or that belong to the description, which is not needed."""
 
 
 @dataclass(frozen=True)
 class Wheel:
-    """A wheel under its file name. `sha256` is lower-case hex."""
+    """A wheel and its file name. `sha256` is lower-case hex."""
 
     name: str
     content: bytes
@@ -38,7 +38,7 @@ class Wheel:
 
 
 def make_wheel(package: Path, about: metadata.Distribution) -> Wheel:
-    """The package in the folder `package` as a wheel, with dependencies, commands and licences as `about` states them.
+    """The package in the folder `package` as a wheel, with the dependencies, commands and licences of `about`.
 
     `about` may be of an editable installation: then the licences are in the checkout around the package.
     """
@@ -64,7 +64,7 @@ def make_wheel(package: Path, about: metadata.Distribution) -> Wheel:
 
 @cache
 def own_wheel() -> Wheel | None:
-    """The wheel of the mograder that runs, made once; None when it was never installed and states no dependencies."""
+    """The wheel of the running mograder, made once; None if it is not installed: its dependencies are unknown then."""
     try:
         about = metadata.distribution(DISTRIBUTION)
     except metadata.PackageNotFoundError:
@@ -73,7 +73,7 @@ def own_wheel() -> Wheel | None:
 
 
 def _files_of(package: Path) -> Iterator[tuple[str, bytes]]:
-    """Every file of the package by its place in the wheel, but links, hidden files and what programs leave behind."""
+    """Every file of the package with its path in the wheel, except links, hidden files and leftovers of programs."""
     for path in package.rglob("*"):
         place = path.relative_to(package.parent)
         named = not any(each.startswith(".") or is_left_behind(each) for each in place.parts)
@@ -91,7 +91,7 @@ def _licences(about: metadata.Distribution, checkout: Path) -> Iterator[tuple[st
 
 
 def _metadata(fields: metadata.PackageMetadata, licences: dict[str, bytes]) -> bytes:
-    """The metadata without the description: name, version, dependencies and extras above all."""
+    """The metadata without the description."""
     assert isinstance(fields, Message)
     kept = [(name, value) for name, value in fields.items() if name.lower() not in _LEFT_OUT]
     kept += [("Version", __version__), *(("License-File", name) for name in licences)]

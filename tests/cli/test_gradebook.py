@@ -176,7 +176,7 @@ def test_an_export_has_everybody_and_no_grade_is_no_zero(instructor: Mograder, s
     document = json.loads(instructor("export-grades", "hw1", "--format", "json", "-o", "x.json", "--json").out)
     assert document == {"file": "x.json", "grades": 1, "notes": []}
     instructor(*UPLOAD, work(b"username,grade\nada,7\n", "g.csv"))
-    assert "is there and differs" in instructor("export-grades", "hw1", code=1).err
+    assert "exists and differs" in instructor("export-grades", "hw1", code=1).err
 
 
 @pytest.mark.usefixtures("people")

@@ -305,7 +305,7 @@ def test_feedback_tells_where_things_stand(alice: Mograder, server: Running) -> 
     assert "-o feedback.html" in ran.err
     alice("feedback", "hw1", "-o", "page.html")
     alice("feedback", "hw1", "-o", "page.html")
-    assert "is there and differs" in alice("feedback", "hw1", "-o", work(), code=1).err
+    assert "exists and differs" in alice("feedback", "hw1", "-o", work(), code=1).err
     assert Path("homework.py").read_bytes() == b"x = 1\n"
     assert Path("page.html").read_text() == "<p>well done"
     assert json.loads(alice("feedback", "hw1", "--json").out)["grade"] == "87.5"

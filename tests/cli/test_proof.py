@@ -298,7 +298,7 @@ def test_a_result_that_does_not_belong_to_the_receipt_is_wrong_and_says_why(
     replace_claims(server, result, user="bob", receipt=1)
     assert "it does not belong to receipt 1: it states another user, sha256" in wrong()
     replace_claims(server, result, receipt=3)
-    assert "it is of receipt 3, which is not here" in wrong()
+    assert "it belongs to receipt 3, which is not here" in wrong()
     forged = Ed25519Signer(new_private_key()).sign({"receipt": 2, "points": 30}, STATEMENT)
     result.write_text(json.dumps({"server": server.url, "statement": forged}))
     assert "not signed by this course" in wrong()
@@ -307,7 +307,7 @@ def test_a_result_that_does_not_belong_to_the_receipt_is_wrong_and_says_why(
     assert "statement of another kind" in wrong()
     result.write_text(genuine)
     kept()[1].unlink()
-    assert "it is of receipt 2, which is not here" in wrong()
+    assert "it belongs to receipt 2, which is not here" in wrong()
 
 
 def test_a_grading_record_is_bound_to_the_receipt_beside_it(
@@ -321,7 +321,7 @@ def test_a_grading_record_is_bound_to_the_receipt_beside_it(
     assert "right: result of receipt 2: alice, hw1, 15.8 of 30 points" in capsys.readouterr().out
     other = str(kept()[0])
     assert run(["verify", str(record), other]) == 7
-    assert "it is of receipt 2, which is not here" in capsys.readouterr().out
+    assert "it belongs to receipt 2, which is not here" in capsys.readouterr().out
     record.write_text(record.read_text().replace('"points": 15.8', '"points": 30.0'))
     assert run(["verify", str(record), receipt]) == 7
     assert "the file was altered" in capsys.readouterr().out

@@ -99,7 +99,7 @@ def test_what_a_list_changes_is_said_first(folder: Path, capsys: pytest.CaptureF
         ran = capsys.readouterr()
         assert ran.err.splitlines()[:4] == [
             "ada@u.de is ada in the list: stays ada@u.de",
-            "bob@u.de was removed and stays so: 'mograder roster reset bob@u.de' brings back",
+            "bob@u.de was removed and stays so: 'mograder roster reset bob@u.de' brings the person back",
             "not in the list, and left on the roster (--drop removes): cy@u.de",
             "1 new, 1 on the roster already, 1 not in the list",
         ]

@@ -72,7 +72,7 @@ def test_the_start_says_where_and_what_next_and_no_secret(release: Path) -> None
         assert f"http://localhost:{port}" in output
         assert str(release) in output
         assert "2 (exam opens at Wed 2090-02-01 09:00 UTC, hw1)" in output
-        assert "homework.py in loose/: students get what is in loose/files/, and it is not there" in output
+        assert "homework.py in loose/: students get only what is in loose/files/" in output
         assert "registration    on" in output
         assert "the enrollment code can be guessed" in output
         assert CODE not in output

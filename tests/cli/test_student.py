@@ -11,7 +11,7 @@ import pytest
 
 from mograder.cli import run
 from tests.cli.conftest import Mograder
-from tests.parts import Running
+from tests.parts import PATIENCE, Running
 
 TITLE = 'title = "Übung: Physik II"\n'
 FOLDER = Path("mograder-übung-physik-ii")
@@ -36,7 +36,7 @@ def heading(server: Running, link: str) -> str:
     """What the page says to whoever opens the link in a fresh browser."""
     address, _, ticket = link.strip().partition("#")
     assert address == f"{server.url}/once"
-    with httpx2.Client(base_url=server.url, follow_redirects=True) as browser:
+    with httpx2.Client(base_url=server.url, follow_redirects=True, timeout=PATIENCE) as browser:
         fields = {"Sec-Fetch-Site": "same-origin", "Accept": "text/html"}
         return browser.post("/once", data={"ticket": ticket}, headers=fields).text.partition("<h1><bdi>")[2][:16]
 

@@ -326,7 +326,7 @@ def test_several_students_and_a_list_are_extended_at_once_or_not_at_all(alice: R
     assert [(each["user"], each["note"]) for each in found] == [("alice", "A"), ("bob", "strike")]
     for text, says in (
         ("username,until\na,b\n", "has no column assignment"), ("username,assignment,until\n", "names nobody"),
-        ("username,assignment,until\nalice,hw1,\n", "line 2: says no time"),
+        ("username,assignment,until\nalice,hw1,\n", "line 2: has no time"),
     ):  # fmt: skip
         Path("list.csv").write_text(text)
         assert says in alice("extend", "--csv", "list.csv", *here, code=1)[1]

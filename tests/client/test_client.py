@@ -32,10 +32,10 @@ from mograder.signing import Ed25519Signer
 from mograder.wire import messages
 from mograder.wire.endpoints import CHECKSUM_HEADER, ENDPOINTS
 from tests.hostile import Answer, HostileServer, as_json, hostile
-from tests.parts import ALICE, CODE, NOTEBOOK, Running, free_port, sha256
+from tests.parts import ALICE, CODE, NOTEBOOK, PATIENCE, Running, free_port, sha256
 
 TOKEN = "alice:" + "0" * 64
-QUICK = RetryPolicy(attempts=4, total=2, first_wait=0.001, longest_wait=0.002)
+QUICK = RetryPolicy(attempts=4, total=PATIENCE, first_wait=0.001, longest_wait=0.002)
 
 
 @pytest.fixture
@@ -208,7 +208,7 @@ def test_a_server_that_is_not_there_is_a_network_failure_and_said_while_waiting(
         pytest.raises(NetworkFailure, match=r"not answer: check the address, else tell your instructor$"),
     ):
         client.health()
-    assert said == [f"the server at {client.url} does not answer; trying for up to 2 s (Ctrl-C stops)"]
+    assert said == [f"the server at {client.url} does not answer; trying for up to {PATIENCE} s (Ctrl-C stops)"]
 
 
 def test_an_unknown_host_and_a_server_without_tls_are_not_waited_for(hostile_server: HostileServer) -> None:

@@ -16,9 +16,9 @@ from mograder.client.collecting import collect
 from mograder.client.connection import RetryPolicy
 from mograder.domain.errors import NetworkFailure
 from tests.hostile import Answer, HostileServer, as_json
-from tests.parts import Running, names_in, sha256
+from tests.parts import PATIENCE, Running, names_in, sha256
 
-QUICK = RetryPolicy(attempts=2, total=1, first_wait=0.001)
+QUICK = RetryPolicy(attempts=2, total=PATIENCE, first_wait=0.001)
 
 
 @pytest.fixture

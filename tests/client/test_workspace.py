@@ -20,7 +20,7 @@ from mograder.client.workspace import Fetched, Outcome, fetch, is_release_file, 
 from mograder.domain.errors import MograderError, Usage, VerificationFailed
 from mograder.wire import messages
 from tests.hostile import Answer, HostileServer
-from tests.parts import NOTEBOOK, Running, names_in, sha256
+from tests.parts import NOTEBOOK, PATIENCE, Running, names_in, sha256
 
 HERE, THERE = "https://course.example.org", "http://localhost:8080"
 
@@ -244,7 +244,7 @@ def test_a_refused_archive_leaves_what_was_there(hostile_server: HostileServer, 
 def test_a_download_that_fails_leaves_what_was_there(hostile_server: HostileServer, tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_bytes(b"before")
     hostile_server.answer("GET /f", Answer(b"half", announced=8))
-    quick = RetryPolicy(attempts=2, total=1, first_wait=0.001)
+    quick = RetryPolicy(attempts=2, total=PATIENCE, first_wait=0.001)
     with Client(hostile_server.url, patience=quick) as client, pytest.raises(MograderError):
         list(fetch(client, messages.AssignmentInfo("hw1", "1", [messages.ReleaseFileInfo("a.csv", "/f")]), tmp_path))
     assert (tmp_path / "a.csv").read_bytes() == b"before"

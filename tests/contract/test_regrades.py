@@ -12,7 +12,7 @@ from mograder.domain.errors import ChangedMeanwhile
 from mograder.domain.grading_jobs import LEASE, TRIES, Announced, Result
 from mograder.domain.grading_rules import Hidden
 from mograder.domain.names import AssignmentName
-from mograder.domain.regrade_jobs import Brought, HeldRegrade, RegradeJob
+from mograder.domain.regrade_jobs import HeldRegrade, ImportedGrading, RegradeJob
 from mograder.domain.store import Store
 from tests.contract.parts import NOTE, SIGNER, Open
 from tests.crashes import Say, die_before
@@ -95,9 +95,9 @@ def test_results_that_another_machine_made_bring_their_tests_along_and_leave_the
     for _ in range(2):
         job = take(graded)
         graded.regrades.finish(job, new(job), b"of the regrade")
-    brought = Brought(Announced("t3", Hidden.AFTER_DUE), {job.receipt: b"as it ran"})
-    assert graded.regrades.apply(HW1, lambda _: [new(job, "t3")], NOTE, brought) == 1
-    assert graded.jobs.announced()[HW1] == brought.announced
+    imported = ImportedGrading(Announced("t3", Hidden.AFTER_DUE), {job.receipt: b"as it ran"})
+    assert graded.regrades.apply(HW1, lambda _: [new(job, "t3")], NOTE, imported) == 1
+    assert graded.jobs.announced()[HW1] == imported.announced
     assert [(each.tests, each.signed) for each in graded.jobs.results(HW1, job.username)][-1] == ("t3", "new bob")
     assert graded.jobs.notebook(job.receipt) == b"as it ran"
     assert [each.is_done("t3") for each in held(graded).jobs] == [False, False]
@@ -111,23 +111,23 @@ class Deadly(list[Result]):
         os._exit(9)
 
 
-@pytest.mark.parametrize("brought", [None, Brought(Announced("t3"), {})], ids=["applied", "brought"])
+@pytest.mark.parametrize("imported", [None, ImportedGrading(Announced("t3"), {})], ids=["applied", "imported"])
 def test_of_a_process_that_is_killed_while_it_applies_every_result_is_in_force_or_none(
-    graded: Store, open_elsewhere: Open, brought: Brought | None
+    graded: Store, open_elsewhere: Open, imported: ImportedGrading | None
 ) -> None:
     graded.regrades.start(jobs(graded), "", NOTE)
     for _ in range(2):
         job = take(graded)
         graded.regrades.finish(job, new(job))
     before = held(graded), graded.jobs.results(HW1), graded.jobs.announced(), graded.audit.events()
-    made = [new(each, "t3" if brought else "t2") for each in before[0].jobs]
+    made = [new(each, "t3" if imported else "t2") for each in before[0].jobs]
 
     def act(say: Say) -> None:
-        open_elsewhere().regrades.apply(HW1, lambda _: Deadly(made), NOTE, brought)
+        open_elsewhere().regrades.apply(HW1, lambda _: Deadly(made), NOTE, imported)
 
     assert die_before(1_000_000, act).died
     assert (held(graded), graded.jobs.results(HW1), graded.jobs.announced(), graded.audit.events()) == before
-    assert graded.regrades.apply(HW1, lambda _: made, NOTE, brought) == 2
+    assert graded.regrades.apply(HW1, lambda _: made, NOTE, imported) == 2
 
 
 def test_what_keeps_a_regrade_from_being_applied_is_seen_in_the_transaction_and_changes_nothing(

@@ -177,7 +177,7 @@ def test_a_wish_that_changes_while_it_is_decided_on_is_looked_at_again(
         return NOON
 
     meanwhile = replace(course.extensions, clock=asked_meanwhile)
-    with pytest.raises(BadRequest, match="'alice' asks for another time meanwhile: look again"):
+    with pytest.raises(BadRequest, match="'alice' has asked for another time meanwhile: look again"):
         meanwhile.decide(COURSE_INSTRUCTOR, [Change(hw1, ALICE, decision)])
     for said in (Change(hw1, ALICE, decision, "+4d"), Change(hw1, ALICE, Decision.WITHDRAW)):
         meanwhile.decide(COURSE_INSTRUCTOR, [said])  # which hangs on no wish

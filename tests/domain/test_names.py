@@ -178,5 +178,6 @@ def test_what_is_printable_cannot_steer_a_terminal(text: str) -> None:
 
 
 def test_one_is_one_and_everything_else_is_many() -> None:
+    assert [counted(number, "entry", "entries") for number in (1, 2)] == ["1 entry", "2 entries"]
     said = [counted(number, "minute") for number in (0, 1, 1.0, 2, 2.5, 1_000_000)]
     assert said == ["0 minutes", "1 minute", "1 minute", "2 minutes", "2.5 minutes", "1000000 minutes"]

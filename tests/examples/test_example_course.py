@@ -175,6 +175,10 @@ def test_a_notebook_says_what_it_needs_to_run(notebook: Path) -> None:
 @pytest.mark.parametrize("assignment", ASSIGNMENTS)
 def test_a_solution_leaves_the_instructors_cells_as_they_were(assignment: str) -> None:
     assert hidden_cells(solution(assignment)) == hidden_cells(handed_out(assignment))
+    recorded = [
+        re.findall("mograder-cell-hashes = .*", find(assignment).read_text()) for find in (solution, handed_out)
+    ]
+    assert recorded[0] == recorded[1], "else `mograder validate` says that cells were changed"
 
 
 def hidden_cells(notebook: Path) -> list[str]:

@@ -31,7 +31,7 @@ from mograder.store.copy import DatabasePlace, FolderPlace, mirror, to_database,
 from mograder.store.folder.layout import FEEDBACK, GRADES, Folders
 from mograder.store.folder.store import FolderStore
 from mograder.store.postgres.courses import PostgresCourses
-from mograder.store.shared.files import is_on_its_way
+from mograder.store.shared.files import is_scratch
 from tests.grading_samples import signed_result
 from tests.parts import ALICE, BOB, HW1, NOON, SECOND, make_course_folder, names_in, open_store, submit_work
 from tests.postgres import Server, fresh_database, new_course
@@ -228,7 +228,7 @@ def test_a_course_in_which_nothing_has_happened_goes_into_a_folder_and_gets_its_
 def test_what_a_copy_that_was_killed_leaves_is_known_as_a_leftover(tmp_path: Path) -> None:
     def pieces() -> Iterator[bytes]:
         yield b"one"
-        assert [is_on_its_way(name) for name in names_in(tmp_path)] == [True]
+        assert [is_scratch(name) for name in names_in(tmp_path)] == [True]
         yield b"two"
 
     write_pieces(tmp_path / LONG, pieces())

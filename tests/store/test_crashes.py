@@ -15,7 +15,7 @@ from mograder.config import utc_now
 from mograder.domain.audit import ERASED_NAME, Event
 from mograder.domain.chain import find_breaks, make_tombstone
 from mograder.signing import Ed25519Signer, new_private_key
-from mograder.store.folder import doctor
+from mograder.store.folder import doctor, settling
 from mograder.store.folder.layout import LEDGER, Folders
 from mograder.store.folder.store import FolderStore
 from mograder.store.shared import findings
@@ -55,8 +55,12 @@ EARLIER = (
 
 @pytest.fixture(autouse=True)
 def nobody_serves(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The doctor looks twice, with a pause, at what a server may be between two steps of: here none runs."""
+    """The doctor looks twice, with a pause, at what a server may be between two steps of: here none runs.
+
+    And nothing is settled unless it is asked for, however long a step takes.
+    """
     monkeypatch.setattr(findings, "SECOND_LOOK", 0)
+    monkeypatch.setattr(settling, "SETTLE_AFTER", 3600)
 
 
 def course(folder: Path, writes: tuple[Write, ...]) -> tuple[Path, Model]:

@@ -60,7 +60,7 @@ def test_two_columns_of_one_name_are_refused_with_both_named() -> None:
     with pytest.raises(BadRequest, match=r"columns 2 \('grade'\) and 3 \('Gra\?de'\) have the same name"):
         sheet.find("GRADE")
     with pytest.raises(BadRequest, match="columns 2"):
-        sheet.refuse_twins()
+        sheet.refuse_duplicate_columns()
 
 
 @given(

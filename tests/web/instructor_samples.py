@@ -15,7 +15,7 @@ from mograder.domain.deadlines import Lateness, Penalties
 from mograder.domain.disclosure import for_instructor
 from mograder.domain.extensions import Extension
 from mograder.domain.files import StoredFile
-from mograder.domain.grade_changes import spread
+from mograder.domain.grade_statistics import spread
 from mograder.domain.grades import GradeEntry
 from mograder.domain.grading_jobs import Job, Readiness, ReadyState
 from mograder.domain.grading_results import Brief, GradingState, Progress, Queue
@@ -205,7 +205,7 @@ SAMPLES: dict[str, Page] = {
     "rendered": RenderedPage(TEACHER, TASKS[0], "alice", RAN, f"{RAN}/notebook/content"),
     "source-cut": source_page(Contents(Markup("x = 1\n"), cut=True), HARD_TASK),
     "source-zip": source_page(Contents(files=ZIP, cut=True)),
-    "source-broken": source_page(Contents(problem="this zip is not sound: download it to look at it")),
+    "source-broken": source_page(Contents(problem="this zip is damaged: download it to look at it")),
     "board": board_page(TEACHER, board(FEW)),
     "board-sections": replace(board_page(TEACHER, board(FEW)), sections=("1", SCRIPT, LONG)),
     "board-left-out": replace(board_page(TEACHER, board(FEW)), left_out=LEFT_OUT),

@@ -9,7 +9,7 @@ from markupsafe import Markup
 from mograder.domain.counting import AssessedSubmission
 from mograder.domain.deadlines import Lateness
 from mograder.domain.disclosure import for_instructor
-from mograder.domain.grade_changes import spread
+from mograder.domain.grade_statistics import spread
 from mograder.domain.mark_release import PlannedRelease, Released, ReleasePlan, ReleaseState
 from mograder.domain.marking import Entry, GivenMark, Kind, Names, Request, RubricItem, Sheet
 from mograder.domain.marking_desk import Candidate, MarkedQuestion, Overview, PersonMarking, Progress

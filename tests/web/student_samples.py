@@ -70,7 +70,7 @@ def task_page(
 
 
 LIMIT = (
-    "you have submitted 240 times within an hour, which is all that is taken: your submissions are safe; the next is "
+    "you have submitted 240 times within an hour, which is the limit: your submissions are safe; the next is "
     "taken in 12 minutes"
 )
 

@@ -25,7 +25,7 @@ def log_in(server: Running | Side, name: str = INSTRUCTOR) -> dict[str, str]:
     """The header fields of a browser in which somebody is logged in."""
     link = server.client.post("/login-link", headers=server.bearer(name)).json()["url"]
     ours = {"Origin": server.url.partition("/c/")[0], "Sec-Fetch-Site": "same-origin", "Accept": "text/html"}
-    with httpx2.Client(base_url=server.url) as browser:
+    with httpx2.Client(base_url=server.url, timeout=PATIENCE) as browser:
         cookie = browser.post("/once", data={"ticket": link.partition("#")[2]}, headers=ours).headers["set-cookie"]
     return {**ours, "Cookie": cookie.partition(";")[0]}
 

@@ -106,7 +106,7 @@ def test_a_list_grades_and_exports_go_round_with_sections_and_nothing_is_stored_
     tab.get_by_role("link", name="all sections").click()
     choose(tab, "Your own export of that system, to be filled", tmp_path / "canvas.csv", samples.CANVAS)
     tab.get_by_role("button", name="Export", exact=True).click()
-    expect(tab.get_by_role("list", name="What to know of this file")).to_contain_text("bob is excused there")
+    expect(tab.get_by_role("list", name="Notes on this file")).to_contain_text("bob is excused there")
     name, content = saved(tab, "link", "Download hw1-canvas.csv")
     assert name == "hw1-canvas.csv"
     assert content.decode() == samples.CANVAS.replace("ada,Sec 1,9.50", "ada,Sec 1,8.00")

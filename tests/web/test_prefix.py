@@ -65,7 +65,7 @@ def nginx(folder: Path, port: int, inner: int, cut: bool, said: bool) -> Iterato
 
 def answers(port: int) -> bool:
     try:
-        httpx2.get(f"http://127.0.0.1:{port}/")
+        httpx2.get(f"http://127.0.0.1:{port}/", timeout=PATIENCE)
     except httpx2.TransportError:
         return False
     return True

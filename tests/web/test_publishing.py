@@ -29,8 +29,8 @@ def test_an_assignment_is_made_filled_and_seen_as_a_student_sees_it(
         (tmp_path / name).write_text("x\n")
     tab.get_by_label("What students download").set_input_files([tmp_path / "one.py", tmp_path / "two.csv"])
     expect(tab.get_by_role("status")).to_contain_text("one.py")
-    tab.get_by_role("button", name="Make the assignment").click()
-    expect(tab.get_by_role("status").first).to_contain_text("The assignment is made")
+    tab.get_by_role("button", name="Create the assignment").click()
+    expect(tab.get_by_role("status").first).to_contain_text("The assignment is created")
     assert sorted(path.name for path in (course_folder / "hw2" / "files").iterdir()) == ["one.py", "two.csv"]
 
     tab.locator("form[data-drop]").evaluate(DROP)

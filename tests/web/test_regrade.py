@@ -26,7 +26,7 @@ def seen(page: str, path: str) -> str:
 def test_it_is_said_what_happens_to_marks_that_are_released() -> None:
     assert "stay until you" in render(SAMPLES["regrade-done"])
     at_once = render(SAMPLES["regrade-at-once"])
-    assert ("stay until you" in at_once, "follow, also where they are released" in at_once) == (False, True)
+    assert ("stay until you" in at_once, "change with them, even where they are released" in at_once) == (False, True)
 
 
 def test_what_was_shown_is_applied_or_dropped_and_anything_else_is_shown_again(desk: Course) -> None:
@@ -43,7 +43,7 @@ def test_what_was_shown_is_applied_or_dropped_and_anything_else_is_shown_again(d
     for said in ("Q2</bdi>: 13.3 → 20", "<bdi>C</bdi> → <bdi>B</bdi>", "−5.8", "Q1: value", "Apply 3 new results"):
         assert said in page
     conflict = visitor.post(PAGE, user="s01", seen="")  # as who has not seen that it was begun
-    assert (conflict.status_code, "somebody else has begun" in conflict.text.lower()) == (409, True)
+    assert (conflict.status_code, "somebody else has started" in conflict.text.lower()) == (409, True)
     desk.store.jobs.announce(HW1, Announced("t3"))
     conflict = visitor.post(f"{PAGE}/apply", seen=seen(page, "/apply"))
     assert (conflict.status_code, "look at what changes now" in conflict.text) == (409, True)

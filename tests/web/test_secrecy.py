@@ -15,7 +15,7 @@ from mograder.domain.access import Allow
 from mograder.domain.names import INSTRUCTOR
 from mograder.wire.endpoints import ENDPOINTS, Endpoint
 from mograder.wire.paths import build_path
-from tests.parts import CODE, Running, make_course_folder, running
+from tests.parts import CODE, PATIENCE, Running, make_course_folder, running
 
 GUARDED = [row for row in ENDPOINTS if row.allow is not Allow.ANYONE]
 FIELD = st.binary(max_size=300).map(lambda value: bytes(each for each in value if each >= 32 and each != 127))
@@ -81,7 +81,7 @@ def test_a_token_in_the_query_is_ignored(shared: Running, name: str) -> None:
     for reply in (
         shared.client.get("/assignments", params={name: token}),
         shared.client.get("/assignments", headers={"Cookie": f"{name}={token}"}),
-        httpx2.get(f"http://{token}@127.0.0.1:{shared.port}/assignments"),
+        httpx2.get(f"http://{token}@127.0.0.1:{shared.port}/assignments", timeout=PATIENCE),
     ):
         assert reply.status_code in (401, 429)  # a user name and password in the address are a wrong token
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import socket
 import ssl
@@ -14,7 +15,9 @@ from pathlib import Path
 import httpx2
 import pytest
 
+from mograder.domain.errors import MograderError
 from mograder.store.folder.authority import AUTHORITY, CERTIFICATE, Authority
+from mograder.web.serving import server as server_module
 from tests import prefork
 from tests.parts import PATIENCE, Running, environment, free_port, running
 from tests.web.serving.test_server import answer, head
@@ -100,6 +103,35 @@ def test_a_renewal_that_the_server_cannot_load_does_not_end_it(course_folder: Pa
         assert "served as it was" in server.process.stdout.readline()  # type: ignore[union-attr]
         assert presented(server) == before
         assert server.stop() == 0
+
+
+@pytest.mark.parametrize(("marks", "logged"), [((1, 2, 3), 0), ((1, 2, 2, 2, 2), 1), ((1, 1, 2, 3, 3, 3), 2)])
+def test_files_that_are_being_written_are_no_fault_and_a_fault_is_logged_once(
+    marks: tuple[int, ...], logged: int, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    looks = iter(marks)
+
+    class Broken(server_module.Tls):
+        def mark(self) -> tuple[object, ...]:
+            if (mark := next(looks, None)) is None:
+                raise asyncio.CancelledError
+            return (mark,)
+
+        def check(self) -> None:
+            raise MograderError("half a file")
+
+    async def watch() -> None:
+        with socket.socket() as listening:
+            servers = server_module._Servers(lambda *_: asyncio.sleep(0), listening, Broken(Path(), Path()))
+            servers._mark = (0,)
+            with pytest.raises(asyncio.CancelledError):
+                await servers.watch()
+
+    monkeypatch.setattr(server_module, "LOOK_SECONDS", 0)
+    asyncio.run(watch())
+    assert [each.getMessage() for each in caplog.records].count(
+        "the certificate is served as it was: half a file"
+    ) == logged
 
 
 def test_silent_connections_do_not_delay_other_requests(course_folder: Path) -> None:

@@ -82,7 +82,7 @@ def test_instructors_are_told_what_is_broken_and_where_and_students_are_not(cour
     break_it(file, ill)
     for path in ("/assignments", "/roster", "/assignments/nothing/submissions"):
         (trouble,) = said(web("GET", path))
-        assert "what it said before goes on" in trouble
+        assert "its earlier content stays in force" in trouble
         assert str(file) in trouble
         assert place in trouble
     assert str(file) in page.get("/").text
@@ -160,7 +160,9 @@ def test_each_worker_keeps_the_configuration_that_it_last_read(course_folder: Pa
     with running(course_folder, "--workers", "2") as server:
         (course_folder.parent / "mograder.toml").write_text("title = ")
         for number in range(20):
-            with httpx2.Client(base_url=server.url) as client:  # another connection may reach another process
+            with httpx2.Client(
+                base_url=server.url, timeout=PATIENCE
+            ) as client:  # a connection of its own: at any process
                 reply = client.post(
                     "/assignments/hw1/submit?user=alice", content=b"%d" % number, headers=server.bearer("alice")
                 )

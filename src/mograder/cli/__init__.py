@@ -1,12 +1,13 @@
 """The command line: `main`, and one module a command group, imported when it is called.
 
 Invariant: every failure that we foresaw is one line on stderr and an exit code (docs/reference/commands.md); nothing
-that a server says can steer the terminal; no traceback ever reaches a user.
+that a server says can control the terminal; no traceback ever reaches a user.
 """
 
 from __future__ import annotations
 
 import contextlib
+import gc
 import io
 import json
 import os
@@ -81,16 +82,18 @@ def mograder() -> None:
 
 
 def main() -> None:
-    """Run the command line and exit with its code. A crash leaves no core file, in which secrets would stand."""
+    """Run the command line and exit with its code. A crash leaves no core file, which would contain secrets."""
     with contextlib.suppress(ImportError, OSError):  # Windows has no such limit
         import resource
 
         resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
+    if sys.argv[1:2] == ["serve"]:
+        gc.disable()  # nothing that a start loads is garbage; the server enables it once it serves
     sys.exit(run(sys.argv[1:]))
 
 
 def run(words: list[str]) -> int:
-    """Run one command; its exit code."""
+    """Run one command and return its exit code."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # a name that this terminal cannot show is no failure
@@ -112,7 +115,7 @@ def run(words: list[str]) -> int:
         said = error.message + (f" ({place})" if place else "")
         return _fail(f"error: {said}", error.exit_code, error.code)
     except BrokenPipeError:
-        # Whoever read our output has enough; Python would complain once more when it flushes at exit.
+        # The reader of our output has closed it. Python would complain once more when it flushes at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except OSError as error:
@@ -127,7 +130,7 @@ def run(words: list[str]) -> int:
 
 
 def _shown(message: str) -> str:
-    """On one line, and without the password of an address, which may end up in a log."""
+    """The message on one line, without passwords in addresses, because it may end up in a log."""
     return printable(re.sub(r"(://[^/\s:@]*):[^/\s]*@", r"\1:…@", message.replace("\n", " ")), 2000)
 
 

@@ -1,4 +1,4 @@
-"""`mograder course adopt`: a course that another server served, brought over where it stands."""
+"""`mograder course adopt`: brings over a course that the published server served, in its own folder."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from mograder.domain.names import counted
 @click.argument("folder", type=FOLDER)
 @json_option
 def adopt(folder: Path, as_json: bool) -> None:
-    """Bring over the work of a course that the published server served, in FOLDER, which is what serve is given.
+    """Bring over the work of a course that the published server served. FOLDER is the folder that serve is given.
 
     That server keeps submissions beside what students download (hw1/alice_20260310T200800.py). Each becomes a
-    submission of this course with a receipt, which says when it was submitted, by its name, and that an instructor
-    brought it, and when. Grades and feedback stay where they are: they are read there. The originals are moved into the
-    hidden folder .adopted; what is not understood stays, and is named. Running it again does no harm.
+    submission of this course with a receipt. The receipt says when it was submitted, as its file name has it, and when
+    an instructor brought it over. Grades and feedback stay where they are, and are read there. The originals are moved
+    into the hidden folder .adopted; files that are not understood stay, and are named. Running it again does no harm.
 
     \b
     Example:
@@ -32,8 +32,8 @@ def adopt(folder: Path, as_json: bool) -> None:
     for each in done.left:
         note(f"warning: left where it is: {each}")
     said = (
-        f"Brought over {counted(done.submissions, 'submission')} of {done.people} "
-        f"{'person' if done.people == 1 else 'people'}, with receipts; in place: {counted(done.grades, 'table')} of "
+        f"Brought over {counted(done.submissions, 'submission')} of "
+        f"{counted(done.people, 'person', 'people')}, with receipts; in place: {counted(done.grades, 'table')} of "
         f"grades, {counted(done.feedback, 'feedback page')}"
     )
     result(as_json, done, said)

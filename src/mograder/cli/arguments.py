@@ -1,4 +1,4 @@
-"""What is typed at a command: where a course is (a folder of this machine, or a database), names, times and numbers."""
+"""Types of arguments: where a course is (a folder of this machine, or a database), names, numbers and tables."""
 
 from __future__ import annotations
 
@@ -64,14 +64,14 @@ jobs_option = click.option(
 
 
 def course_name(_context: click.Context, _parameter: click.Parameter, text: str) -> CourseName:
-    """For a click argument. Raises Usage."""
+    """The callback of a click argument that names a course. Raises Usage."""
     with as_typed():
         return CourseName.parse(text)
 
 
 @contextlib.contextmanager
 def as_typed() -> Iterator[None]:
-    """What cannot be understood in here stood in the command's own words. Raises Usage for BadRequest."""
+    """Raises Usage for a BadRequest in the block, whose text was typed at the command."""
     try:
         yield
     except BadRequest as error:
@@ -79,10 +79,10 @@ def as_typed() -> Iterator[None]:
 
 
 def read_table(path: Path, encoding: str | None) -> Sheet:
-    """The table in a file. `encoding` is what a person said, "" for nothing, None where the command cannot be told.
+    """The table in a file. `encoding` is the one given, "" for none; None if the command has no such option.
 
-    On a terminal the encoding is asked about when it would be a guess; elsewhere that raises Usage. Raises BadRequest
-    when it is no table.
+    On a terminal the person must confirm an encoding that is a guess; elsewhere a guess raises Usage. Raises BadRequest
+    when the file is no table.
     """
     from mograder.tables.sheet import read_sheet
 

@@ -48,7 +48,7 @@ def audit(last: int, everything: bool, course: Path | str | None, server: Server
 
 
 def _by_this_clock(found: re.Match[str]) -> str:
-    """A moment in UTC as the other moments are shown."""
+    """A moment in UTC, shown as the other moments are."""
     try:
         return when(datetime.fromisoformat(found[0]).timestamp())
     except ValueError:  # not a moment: a person wrote it

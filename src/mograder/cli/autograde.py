@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from mograder.domain.grading_record import GradingRecord
 
 HARDEST = 5
-"""Questions that are named as those which most people missed."""
+"""The most questions that are named as those that most people missed."""
 
 BAR = 40
 """Letters of the longest bar of the histogram."""
@@ -63,12 +63,12 @@ def autograde(
 ) -> None:  # fmt: skip
     """Grade the submissions of each ASSIGNMENT in submitted/, or those at each PATH; by default of all assignments.
 
-    A submission is graded when it is new, or when it or the tests have changed. Of each there is a signed record,
+    A submission is graded when it is new, or when it or the tests have changed. Each gets a signed record,
     autograded/ASSIGNMENT/USER.json, and a page to read, USER.html; checks.csv has every check of everybody. Where
     questions are marked by hand, marks/ASSIGNMENT.csv is a table to fill in; nothing in it is ever changed.
 
-    It ends with 0 when everything could be graded, whatever the marks, and with 1 when something could not be for a
-    reason that is not the student's. Those are tried again the next time.
+    The exit code is 0 when everything could be graded, whatever the marks, and 1 when something could not be graded for
+    a reason that is not the student's. The next run tries those again.
 
     \b
     Examples:
@@ -81,7 +81,7 @@ def autograde(
 
     chosen = choose(assignments, Path.cwd())
     if source and len(chosen) > 1:
-        raise Usage("--source is of one assignment: name one")
+        raise Usage("--source goes with one assignment: name one")
     if no_sandbox:
         note("warning: --no-sandbox: what is in the submissions runs with all rights that you have on this machine")
     check_stdout(csv_file, as_json)
@@ -102,7 +102,7 @@ def autograde(
 
 
 def _grade(chosen: Chosen, source: Path | None, output: Path | None, force: bool, wishes: Wishes) -> list[Done]:
-    """Grade an assignment's submissions and write what is written about all of them; in the order of names."""
+    """Grade an assignment's submissions and write the tables about all of them. The results are sorted by name."""
     from mograder.client.files import replacing
     from mograder.client.trust import check_written_inside
     from mograder.coursework.autograding import grade_all
@@ -153,7 +153,7 @@ def _plain(done: Done) -> dict[str, object]:
     return {**claims_of(done.record), "new": done.new}
 
 
-# what is told at the end
+# the summary at the end
 
 
 _OUTCOMES = {
@@ -192,7 +192,7 @@ def _row(record: GradingRecord) -> tuple[str, ...]:
 
 
 def _histogram(records: Sequence[GradingRecord]) -> None:
-    from mograder.domain.grade_changes import spread
+    from mograder.domain.grade_statistics import spread
     from mograder.domain.marks import in_words
 
     marks = [each.marks for each in records]
@@ -218,7 +218,7 @@ def _hardest(records: Sequence[GradingRecord]) -> None:
 
 @contextlib.contextmanager
 def _progress(label: str, total: int) -> Iterator[Callable[[], None]]:
-    """A bar on stderr where a person is watching; call what it gives for each submission that is done."""
+    """A progress bar on stderr if that is a terminal. It gives a function to call after each submission."""
     if not sys.stderr.isatty():
         yield lambda: None
         return

@@ -1,4 +1,4 @@
-"""Which certificate `mograder serve` serves HTTPS with, and by which names this machine is reached."""
+"""Chooses the certificate for HTTPS of `mograder serve`, and finds the names by which this machine is reached."""
 
 from __future__ import annotations
 
@@ -34,11 +34,11 @@ def check_words(settings: ServeSettings) -> None:
 
 
 def given_names(settings: ServeSettings) -> list[str]:
-    """Raises Usage."""
+    """The names in --tls-names. Raises Usage."""
     names = [each.strip() for each in (settings.tls_names or "").split(",") if each.strip()]
     for name in names:
         if "/" in name or not _fits(name):
-            raise Usage(f"--tls-names: {name!r} is no name of a machine: write lab.example.org,192.168.1.20")
+            raise Usage(f"--tls-names: {name!r} is no host name: give names such as lab.example.org,192.168.1.20")
     return names
 
 
@@ -68,7 +68,7 @@ def https(settings: ServeSettings, root: Path, host: str, url: str) -> tuple[Tls
 
 
 def names_of_this_machine(host: str) -> list[str]:
-    """By which it may be reached when it listens on `host`. Nothing is sent to find out."""
+    """The names by which this machine may be reached when it listens on `host`. Nothing is sent to find out."""
     if host not in ANY_ADDRESS:
         return sorted({*LOOPBACK, host})
     names = {*LOOPBACK, socket.gethostname()}
@@ -99,7 +99,7 @@ def _is_address(name: str) -> bool:
 
 
 def _fits(name: str) -> bool:
-    """Whether it can stand in a certificate."""
+    """Whether a certificate can contain the name."""
     if _is_address(name):
         return "%" not in name
     with contextlib.suppress(UnicodeError):

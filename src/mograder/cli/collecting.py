@@ -17,7 +17,7 @@ from mograder.domain.errors import MograderError
 _out_folder = click.Path(file_okay=False, path_type=Path)
 
 
-@click.command(name="fetch-submissions", short_help="Download the submission of every student that counts.")
+@click.command(name="fetch-submissions", short_help="Download every student's submission that counts.")
 @click.argument("assignment", shell_complete=assignment_names)
 @click.option(
     "-o",
@@ -30,7 +30,7 @@ _out_folder = click.Path(file_okay=False, path_type=Path)
     type=click.Choice(["counts", "latest", "on-time"]),
     default="counts",
     show_default=True,
-    help="What the course counts, the latest of everybody, or the last on time of those who have one.",
+    help="Each person's submission that counts in the course, the latest, or the last on time, if there is one.",
 )
 @section_option
 @click.option("--force", is_flag=True, help="Download everything again.")
@@ -45,10 +45,10 @@ def fetch_submissions(
     server: Server,
     as_json: bool,
 ) -> None:
-    """Download the submission of every student that counts: USER.py each.
+    """Download every student's submission that counts, as USER.py.
 
-    Only what is new is downloaded. Of a zip submission the largest .py becomes USER.py, and all of it is unpacked into
-    a folder USER.
+    Only new submissions are downloaded. Of a zip submission, the largest .py becomes USER.py, and all of it is unpacked
+    into a folder USER.
 
     \b
     Example:

@@ -13,7 +13,7 @@ PATIENCE = 2.0
 
 
 def assignment_names(context: click.Context, _parameter: click.Parameter, begun: str) -> list[str]:
-    """The names that begin with what was typed; none whatever goes wrong, as nobody asked for an answer."""
+    """The names that begin with what was typed. Any error gives no names and no message: no command was run yet."""
     with contextlib.suppress(Exception, KeyboardInterrupt):
         from mograder.cli.connect import Server
         from mograder.client.client import Client

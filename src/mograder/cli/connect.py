@@ -36,9 +36,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Server:
-    """What a person said about the server; what was not said is looked up in the documented order.
+    """The server and token that a person gave; what is missing is looked up in the documented order.
 
-    `token_typed` is whether the token stands on the command line, and not in the environment.
+    `token_typed` is whether the token was given on the command line, and not in the environment.
     """
 
     url: str | None
@@ -48,7 +48,7 @@ class Server:
     _noted: set[str] = field(default_factory=set, compare=False, repr=False)
 
     def address(self) -> str | None:
-        """The normalised URL: as said, else of mograder.toml, else of the last login."""
+        """The normalised URL: the one given, else that of mograder.toml, else that of the last login."""
         url = self.url or read_settings(Path()).url
         if url:
             return normalise_url(url)
@@ -56,25 +56,25 @@ class Server:
         return last.url if last else None
 
     def required_address(self) -> str:
-        """Raises Usage."""
+        """As `address`. Raises Usage if there is none."""
         address = self.address()
         if address is None:
             raise Usage("no URL: give --url, set [https] url in mograder.toml, or log in with mograder https login")
         return address
 
     def token_for(self, address: str) -> str | None:
-        """The token in force there, if any. Raises Usage where nobody vouches for sending it there."""
+        """The token to send to `address`, if any. Raises Usage if it may not be sent there."""
         if self.token:
             self.check_secret(address, "token", "MOGRADER_HTTPS_TOKEN", self.token_typed)
             return self.token
         return kept_token(address)
 
     def check_secret(self, address: str, what: str, variable: str, typed: bool) -> None:
-        """Whether a secret that this person gave may go to `address`. Raises Usage when it may not.
+        """Raises Usage unless a secret that this person gave may be sent to `address`.
 
-        An address that was given with the command, and that of a login, are this person's own choice. One that only
-        mograder.toml names gets what was `typed` for this command, with a note; what stands in the environment only
-        after a yes, which is remembered.
+        It may be sent to an address that was given with the command, and to that of a login: the person chose them. To
+        an address that only mograder.toml names, a secret that was `typed` for this command is sent with a note, and
+        one from the environment only after a yes, which is remembered.
         """
         if self.url or TrustedServers().vouches(address):
             return
@@ -113,7 +113,7 @@ class Server:
         )  # fmt: skip
 
     def owner(self) -> str:
-        """Whose token is in force, "" without one or when the token does not say."""
+        """The user name in the token in force, "" without a token or without a name in it."""
         token = self.token_for(self.required_address())
         return _owner(token) if token else ""
 
@@ -123,10 +123,10 @@ class Server:
     ) -> Iterator[tuple[Client, Username]]:
         """A client with the token in force, and the person it speaks for: `user`, else the token's own.
 
-        A server may ask for no token: then the name is `user`, or empty. What waits in the outbox for this server goes
-        first, if that is possible at once, unless said otherwise. With `changes`, a token that only mograder.toml gives
-        and that is another person's than this person's logins is asked about. Raises Usage when the server wants a
-        token and there is none.
+        A server may ask for no token: then the name is `user`, or empty. With `deliver_first`, submissions that wait in
+        the outbox for this server are sent first, if that is possible at once. With `changes`, the person must confirm
+        a token that only mograder.toml gives and that is not of any of their logins. Raises Usage when the server wants
+        a token and there is none.
         """
         address = self.required_address()
         token = self.token_for(address)
@@ -160,7 +160,7 @@ class Server:
 
 
 def tell_delivered(client: Client, waiting: OutboxEntry, submitted: messages.Submitted | None, problem: str) -> None:
-    """Say what became of a submission that waited, and keep its receipt where its file was."""
+    """Report what became of a submission that waited, and keep its receipt where its file was."""
     name = Path(waiting.place).name
     if submitted is None:
         note(f"warning: {name} for {waiting.assignment!r} waits in the outbox and was not taken: {problem}")
@@ -176,7 +176,7 @@ def tell_delivered(client: Client, waiting: OutboxEntry, submitted: messages.Sub
 
 
 def check_receipt(client: Client, submitted: messages.Submitted) -> VerificationFailed | None:
-    """What is wrong with the receipt of a submission that was received; what cannot be checked now is noted."""
+    """What is wrong with the receipt of a submission, None for nothing. If it cannot be checked now, prints a note."""
     try:
         signer = KnownKeys().find(client.url) or KnownKeys().meet(client)
         if signer and not submitted.receipt:
@@ -253,16 +253,16 @@ def is_typed(option: str) -> bool:
     return click.get_current_context().get_parameter_source(option) is ParameterSource.COMMANDLINE
 
 
-reads_from_a_server = _options(patience=10)  # who reads can ask again
+reads_from_a_server = _options(patience=10)  # a person can run such a command again
 sends_to_a_server = _options(patience=60)  # a submission at the deadline is worth waiting for
 
 
 def kept_token(url: str) -> str | None:
-    """The token of the login at `url`, else the one that stands beside this URL in mograder.toml."""
+    """The token of the login at `url`, else the one beside this URL in mograder.toml."""
     if login := Logins().find(url):
         return login.token
     settings = read_settings(Path())
-    # A token that stands beside a URL is for that server alone.
+    # A token beside a URL is for that server alone.
     fits = not settings.url or normalise_url(settings.url) == url
     return settings.token if settings.token and fits else None
 
@@ -279,7 +279,7 @@ def _is_whole(token: str) -> bool:
 
 
 def _owner(token: str) -> str:
-    """Whose token it is, as far as it says; it may have an odd shape, and a server may take it all the same."""
+    """The user name in a token, "" if there is none: a server may also accept tokens of another shape."""
     try:
         return Username.parse(token.partition(":")[0]) if ":" in token else ""
     except BadRequest:
@@ -287,7 +287,7 @@ def _owner(token: str) -> str:
 
 
 def owner_of(token: str) -> Username:
-    """Raises Usage."""
+    """The person of a token. Raises Usage."""
     try:
         return Token.parse(token).username
     except Unauthenticated:
@@ -302,7 +302,7 @@ def named(name: Username, address: str) -> Username:
 
 
 def _check_identity(address: str, owner: str, user: str | None) -> None:
-    """Ask before a token of mograder.toml acts as somebody else than this person's logins. Raises Usage."""
+    """Ask before a token in mograder.toml is used that is not of any of this person's logins. Raises Usage."""
     if not owner or Logins().find(address) is not None or owner == user:
         return
     others = sorted({login.user for login in Logins().all()} - {owner})
@@ -316,16 +316,16 @@ def _check_identity(address: str, owner: str, user: str | None) -> None:
 
 
 def username(text: str) -> Username:
-    """Raises Usage."""
+    """A user name that was typed. Raises Usage."""
     with as_typed():
         return Username.parse(text)
 
 
 def choose(listing: Sequence[messages.AssignmentInfo], text: str, *, exactly: bool = False) -> messages.AssignmentInfo:
-    """The assignment of exactly this name, else this id, else the only one with this in its name or title, in any case.
+    """The assignment with this name, else with this id, else the only one with the text in its name or title.
 
-    With `exactly`, which every command takes that changes something, a part of a name is not enough. Raises Usage,
-    naming what there is.
+    A part of a name or title may be in any case. With `exactly`, which commands that change something use, a part is
+    not enough. Raises Usage, which lists the assignments.
     """
     wanted = _composed(text)
     for exact in ([each for each in listing if _composed(each.name) == wanted], [e for e in listing if e.id == text]):

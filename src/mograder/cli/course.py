@@ -87,7 +87,7 @@ def create(courses: Courses, name: CourseName, folder: Path | None) -> None:
     """Make the course NAME, served at /c/NAME/, with a secret of its own, and print its instructor's token.
 
     With --from it begins with the mograder.toml and the released files of another course. Do not copy a course's
-    folder: the copy would have the same secret, and whoever registers in one would be somebody in the other.
+    folder: the copy would have the same secret, and a token of one would be valid in the other.
     """
     courses.create(name, Event(utc_now(), INSTRUCTOR, "create", name))
     tell(f"Made the course {name}, served at /c/{name}/")
@@ -95,8 +95,8 @@ def create(courses: Courses, name: CourseName, folder: Path | None) -> None:
         _publish(courses, name, folder)
         if courses.open(name).config.plan().enrollment_code:
             note(
-                f"warning: {name} has the enrollment code of {folder}, and whoever knows it can join: write another "
-                "as enrollment_code of [server] in its mograder.toml"
+                f"warning: {name} has the enrollment code of {folder}, and anybody who knows it can join: write "
+                "another as enrollment_code of [server] in its mograder.toml"
             )
     tell(f"instructor: {sign(courses.open(name).keys.secrets()[0], INSTRUCTOR)}")
 
@@ -215,7 +215,7 @@ def copy(source: Path | str, target: str) -> None:
     """Copy a whole course from the served folder SOURCE to the database course TARGET, or the other way round.
 
     Submissions with their receipts, people, tokens, grades, feedback and the audit log go over as they are; at the end
-    every checksum is compared. What was cut short goes on when it is run again. Stop the course's server first.
+    every checksum is compared. After an interruption, run it again: it continues. Stop the course's server first.
 
     \b
     Examples:
@@ -248,7 +248,7 @@ def mirror(course: Path | str, folder: Path) -> None:
     """Write the submissions of a database's COURSE (postgresql://…#name) into FOLDER, as a course folder has them.
 
     FOLDER/hw1/alice_20260310T200800.py and so on, and FOLDER/hw1/alice.py is the latest: for tools that grade files.
-    Run again, it fetches what is new. Nothing that is changed in FOLDER goes back.
+    Run again, it fetches what is new. Changes in FOLDER are never copied back.
 
     \b
     Example:
@@ -263,7 +263,7 @@ def mirror(course: Path | str, folder: Path) -> None:
 
 @contextlib.contextmanager
 def progress() -> Iterator[Callable[[str], None]]:
-    """Says on a terminal how far it has come, on one line."""
+    """Gives a function that shows a text on the same line of a terminal each time, and nothing elsewhere."""
     watched = sys.stderr.isatty()
 
     def say(text: str) -> None:

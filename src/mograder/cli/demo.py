@@ -29,7 +29,7 @@ USUAL_PORT = 8080
 
 
 def make_course(folder: Path) -> Path:
-    """Write the example course into `folder`, which must be empty or not there; the folder to serve."""
+    """Write the example course into `folder`, which must be empty or missing. Returns the folder to serve."""
     if folder.exists() and any(folder.iterdir()):
         raise Usage(f"{folder} is not empty: name a new folder for the demo course")
     with resources.as_file(resources.files("mograder") / "example") as example:
@@ -51,7 +51,7 @@ def free_port(wanted: int) -> int:
 @click.command()
 @click.argument("folder", required=False, type=click.Path(file_okay=False, path_type=Path))
 @click.option("--port", "-p", type=click.IntRange(1, 65535), help="Port to listen on. [default: 8080, or a free one]")
-@click.option("--check", is_flag=True, help="Run the whole loop by itself and say what came of each step.")
+@click.option("--check", is_flag=True, help="Try everything automatically, and report each step.")
 @click.pass_context
 def demo(ctx: click.Context, folder: Path | None, port: int | None, check: bool) -> None:
     """Make a small real course in FOLDER (a temporary one by default) and serve it.
@@ -71,9 +71,9 @@ def demo(ctx: click.Context, folder: Path | None, port: int | None, check: bool)
         code = new_course_code(secrets.choice)
         address = port or free_port(USUAL_PORT)
         if check:
-            stack.enter_context(serving(root, address, code, "--grading-workers", "0"))  # the walk grades
+            stack.enter_context(serving(root, address, code, "--grading-workers", "0"))  # `walk` grades
             if not walk(root, f"http://127.0.0.1:{address}", code, scratch):
-                raise MograderError("the demo did not hold")
+                raise MograderError("the demo failed: see the steps above")
             return
         click.echo(guide(root.resolve(), f"http://localhost:{address}", code))
         ctx.invoke(serve, folder=root, port=address, host="127.0.0.1", enrollment_code=code)
@@ -88,7 +88,7 @@ def program() -> str:
 
 
 def guide(root: Path, url: str, code: str) -> str:
-    """What to try, ready to be pasted into a second terminal."""
+    """The commands to try, ready to be pasted into other terminals."""
     course, name = root.parent, program()
     secret = shlex.quote(str(root / SECRET_NAME))
     instructor = f"--url {url}"
@@ -112,7 +112,7 @@ Nothing can be graded here: {missing}
   {name} https upload-feedback hw1 {instructor}
 """
     return f"""\
-A demo course stands in {course}. Its enrollment code is {code}.
+A demo course is in {course}. Its enrollment code is {code}.
 
 As a student, in a second terminal (choose a name, say alice, and enter the code):
   {name} https login --url {url}
@@ -126,12 +126,12 @@ As the instructor, in a third (the first line is for a POSIX shell):
 {grade}"""
 
 
-# the loop by itself
+# --check
 
 
 @contextlib.contextmanager
 def serving(root: Path, port: int, code: str, *more: str) -> Iterator[int]:
-    """A server of its own process (its id), ready when the block begins and stopped when it ends."""
+    """A server in a process of its own, ready when the block begins and stopped when it ends. Gives the process id."""
     words = [sys.executable, "-m", "mograder", "serve", str(root), "--host", "127.0.0.1", "-p", str(port), *more]
     environment = {**os.environ, "MOGRADER_ENROLLMENT_CODE": code, "PYTHONUNBUFFERED": "1"}
     process = subprocess.Popen(words, env=environment, stdout=subprocess.PIPE, text=True, encoding="utf-8")  # noqa: S603
@@ -147,9 +147,9 @@ def serving(root: Path, port: int, code: str, *more: str) -> Iterator[int]:
 
 @dataclass(frozen=True)
 class Step:
-    """One command of the loop: what a person wants, the words after `mograder`, and what must be on its output.
+    """One command: its purpose, the words after `mograder`, and the text that its output must contain.
 
-    `at` is whose machine it runs on, with the logins that are kept there.
+    `at` is the person who runs it, with logins of their own.
     """
 
     title: str
@@ -162,7 +162,7 @@ class Step:
 
 
 def walk(root: Path, url: str, code: str, scratch: Path) -> bool:
-    """Walk the course from registration to feedback through the real command line; whether all of it held."""
+    """Run the course from registration to feedback by the real command line. Returns whether every step held."""
     environment = {**os.environ, "MOGRADER_ENROLLMENT_CODE": code, "NO_COLOR": "1"}
     for name in ("MOGRADER_HTTPS_TOKEN", "MOGRADER_HTTPS_URL"):
         environment.pop(name, None)
@@ -208,7 +208,7 @@ def _instructor(root: Path, url: str) -> list[str]:
 
 
 def _returning(root: Path, url: str) -> list[Step]:
-    """Grades and feedback that stand in the example, where nothing can be graded."""
+    """Steps that return the grades and feedback of the example, for a machine that cannot grade."""
     given, instructor = root.parent / "instructor", _instructor(root, url)
     grade = ["https", "upload-grades", "hw1", *instructor, "--grades-csv", str(given / "grades-hw1.csv")]
     give_back = ["https", "upload-feedback", "hw1", *instructor, "--feedback-dir", str(given / "feedback" / "hw1")]
@@ -216,7 +216,7 @@ def _returning(root: Path, url: str) -> list[Step]:
 
 
 def _grading(root: Path, url: str, scratch: Path) -> Iterator[Step]:
-    """Three more submit, and the instructor grades all: right, half right, endless, and an attempt to cheat."""
+    """Steps in which three more students submit, and the instructor grades all four; see demo_students.py."""
     course, instructor = root.parent, _instructor(root, url)
     files = write_submissions(course / "solutions" / "hw1.py", scratch / "written")
     (course / "marks").mkdir(exist_ok=True)
@@ -247,7 +247,7 @@ def _last(url: str) -> list[Step]:
 
 
 def _run(step: Step, own: Path, environment: dict[str, str]) -> str:
-    """Run a step in `own`, its person's folder, or where it says; what was wrong with it, "" when it held."""
+    """Run a step in its folder, by default `own`, its person's. Returns what was wrong with it, "" for nothing."""
     folder = step.folder or own
     own.mkdir(exist_ok=True)
     home = {name: str(own / ".home") for name in ("HOME", "USERPROFILE", "XDG_CONFIG_HOME", "APPDATA")}

@@ -16,7 +16,7 @@ ALWAYS = """\
 
 @dataclass(frozen=True)
 class Student:
-    """A student: what they submit, how it differs from the model solution, and what must come of it."""
+    """A student: what they submit, how it differs from the model solution, and the expected result."""
 
     name: str
     does: str
@@ -64,7 +64,7 @@ STUDENTS = (
 
 
 def write_submissions(solution: Path, folder: Path) -> dict[str, Path]:
-    """Write what each student submits into `folder`; the files by student."""
+    """Write what each student submits into `folder`. Returns the files by student."""
     text = solution.read_text(encoding="utf-8")
     folder.mkdir(parents=True, exist_ok=True)
     found = {}

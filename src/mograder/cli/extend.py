@@ -87,14 +87,14 @@ def _changes(words: Sequence[str], decision: str | None, reason: str) -> list[me
 
 
 def check_until(text: str) -> None:
-    """Raises Usage for what is no time, whatever the assignment; "" is none."""
+    """Raises Usage unless `text` is a time for any assignment, or ""."""
     with as_typed():
         if text:
             parse_until(text, Schedule(due=0), UTC)
 
 
 def _read(path: Path, reason: str) -> list[messages.ExtensionChange]:
-    """Raises Usage or BadRequest."""
+    """The extensions in a table. Raises Usage and BadRequest."""
     sheet = read_table(path, None)
     wanted = ("username", "assignment", "until")
     missing = [name for name in wanted if not sheet.has(name)]
@@ -102,7 +102,7 @@ def _read(path: Path, reason: str) -> list[messages.ExtensionChange]:
         raise BadRequest(
             f"{path} has no column {', '.join(sorted(missing))}: expected username, assignment, until, reason"
         )
-    sheet.refuse_twins()
+    sheet.refuse_duplicate_columns()
     places = [sheet.find(name) for name in (*wanted, "reason")]
     changes = []
     for row in sheet.rows:
@@ -110,7 +110,7 @@ def _read(path: Path, reason: str) -> list[messages.ExtensionChange]:
             raise BadRequest(f"{path}: {row.place}: expected {counted(len(sheet.columns), 'cell')}")
         user, assignment, until, why = ("" if at is None else row.cells[at].strip() for at in places)
         if not until:
-            raise BadRequest(f"{path}: {row.place}: says no time")
+            raise BadRequest(f"{path}: {row.place}: has no time")
         changes.append(messages.ExtensionChange(user, assignment, Decision.GRANT, until, why or reason))
     if not changes:
         raise BadRequest(f"{path} names nobody")

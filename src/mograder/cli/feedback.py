@@ -34,12 +34,12 @@ def feedback(
 ) -> None:
     """Make feedback/ASSIGNMENT/USER.html for everybody whose submission was graded.
 
-    Marks that a person gives and comments stand in marks/ASSIGNMENT.csv, a table that mograder autograde begins: a
-    column for each question that is marked by hand, or any other of the assignment, and one called feedback. A grade of
-    which a part is not marked yet is empty in the table of grades, and the page says what is missing.
+    Marks by hand and comments are in marks/ASSIGNMENT.csv, a table that mograder autograde creates. It has a column for
+    each question that is marked by hand, where you may add other questions, and one called feedback. While a part is
+    not marked yet, the grade is empty in the table of grades, and the page says what is missing.
 
-    Late work costs what mograder.toml says of the assignment, or in [penalties]: it stands beside the mark, in
-    columns of its own.
+    Late work costs what mograder.toml says for the assignment, or in [penalties]. The table of grades has the cost in
+    columns of its own beside the mark.
 
     \b
     Examples:
@@ -95,7 +95,7 @@ def _returned(chosen: Chosen, no_penalties: bool) -> list[Returned]:
     untimed = unknown_times(chosen.submissions) if costs and chosen.folders.last_due(chosen.assignment) else []
     if untimed:
         names = ", ".join(untimed[:10]) + ("…" if len(untimed) > 10 else "")
-        note(f"warning: nobody knows when {names} submitted: no penalty is taken")
+        note(f"warning: it is unknown when {names} submitted: no penalty is taken")
     return give_back(
         chosen.folders, chosen.assignment, chosen.submissions, records, now=utc_now(), with_penalties=not no_penalties
     )

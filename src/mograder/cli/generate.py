@@ -26,7 +26,7 @@ from mograder.domain.errors import MograderError, Usage
 @click.option("-o", "--output-dir", type=click.Path(file_okay=False, path_type=Path), help="Write releases here. "
               "[default: the course's release folder]")  # fmt: skip
 @click.option("--dry-run", is_flag=True, help="Say what would be written, and write nothing.")
-@click.option("--validate", "only_markers", is_flag=True, help="Only check what is marked in the sources.")
+@click.option("--validate", "only_markers", is_flag=True, help="Only check the markers in the sources.")
 @click.option("--no-validate", "no_run", is_flag=True, help="Do not run source and release before writing.")
 @click.option(
     "--submit-url", default="", metavar="URL", help="Add cells to each notebook that submit it to this server."
@@ -83,7 +83,7 @@ def generate(
 
 
 def _passes_trial(course: Path, planned: Planned) -> bool:
-    """Whether source and release do what they should; what they do not is said."""
+    """Whether source and release pass the trial run. Prints what is wrong."""
     from mograder.coursework.folders import GradingFolders
     from mograder.coursework.trial import try_out
 

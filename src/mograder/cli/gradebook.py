@@ -1,4 +1,4 @@
-"""`mograder https upload-grades`, `export-grades` and `export-feedback`: grades there and back, without re-typing."""
+"""`mograder https upload-grades`, `export-grades` and `export-feedback`: grades as tables of other systems."""
 
 from __future__ import annotations
 
@@ -35,15 +35,15 @@ _in_file = click.Path(exists=True, dir_okay=False, readable=True, path_type=Path
 _out_file = click.Path(dir_okay=False, path_type=Path)
 
 SHOWN = 40
-"""Changes that are shown before a question at most; --dry-run shows all."""
+"""The most changes that are shown before the question; --dry-run shows all."""
 
-_encoding = click.option("--encoding", default="", metavar="NAME", help="What the file is in, if it is not UTF-8.")
+_encoding = click.option("--encoding", default="", metavar="NAME", help="The encoding of the file, if it is not UTF-8.")
 _column = click.option("--column", default="", metavar="TITLE", help="The column of the grades, if it is not found.")
 
 
 @dataclass(frozen=True)
 class Upload:
-    """How a table is to be read and checked, as a person said it."""
+    """How a person wants a table to be read and checked."""
 
     column: str = ""
     encoding: str = ""
@@ -53,14 +53,14 @@ class Upload:
 
 
 def _reading_options(command: Callable[..., None]) -> Callable[..., None]:
-    """Adds what says how a table is to be read; the command gets it as `upload`."""
+    """Adds the options for reading a table; the command gets them as `upload`."""
     import functools
 
     @_column
     @_encoding
     @click.option("--allow-above", is_flag=True, help="Take grades above the points of the assignment.")
     @click.option("--allow-text", is_flag=True, help="Take grades that are no numbers, such as A or pass.")
-    @click.option("--clear-empty", is_flag=True, help="An empty cell takes the stored grade away.")
+    @click.option("--clear-empty", is_flag=True, help="An empty cell removes the stored grade.")
     @functools.wraps(command)
     def with_upload(
         column: str, encoding: str, allow_above: bool, allow_text: bool, clear_empty: bool, **rest: object
@@ -137,7 +137,7 @@ def _labels(chosen: messages.AssignmentInfo) -> Labels:
 
 
 def _named_in(table: GradeTable) -> list[Member]:
-    """Everybody whom the table names: a server without a roster cannot say who is unknown."""
+    """Everybody in the table: a server without a roster cannot say who is unknown."""
     from mograder.tables.people import Kind, Member
 
     names = dict.fromkeys(key.value for row in table.rows for key in row.keys if key.kind in (Kind.USERNAME, Kind.ANY))
@@ -177,7 +177,7 @@ def _lines(changes: Iterable[GradeChange], total: int) -> list[str]:
 
 
 def _accepted(changes: GradeChanges, partial: bool) -> Sequence[GradeEntry]:
-    """What to upload, with all that is to be said of the rest. Raises BadRequest unless it may be left out."""
+    """The grades to upload; prints the notes and problems. Raises BadRequest for problems, unless `partial`."""
     for each in changes.notes:
         note(f"note: {each}")
     for problem in changes.problems:
@@ -229,7 +229,7 @@ def export_grades(
     """Write everybody's grades as a table that Canvas, Moodle or Gradescope reads, or as CSV, JSON or .xlsx.
 
     With --template only the columns of the grade, the feedback and the questions change, and every other byte stays.
-    Whoever has no grade gets an empty cell, never 0. What is excused stays excused.
+    People without a grade get an empty cell, never 0. People who are excused stay excused.
 
     \b
     Examples:
@@ -255,10 +255,10 @@ def export_grades(
 
 
 def _write(exported: Exported, output: Path | None) -> Path:
-    """Keep an export, and say what there is to say. A file that nobody named is never overwritten."""
+    """Write an export and print its notes. Only a file that -o names may be overwritten."""
     target = output or Path(folder_name(exported.filename))
     if output is None and target.exists() and target.read_bytes() != exported.content:
-        raise MograderError(f"{target} is there and differs: remove it, or name the file with -o")
+        raise MograderError(f"{target} exists and differs: remove it, or name the file with -o")
     with writing(target) as file:
         file.write(exported.content)
     for each in exported.notes:

@@ -83,12 +83,12 @@ def login_link(root: Path, port: int) -> str:
 
 
 def open_when_ready(link: str, port: int) -> None:
-    """Open the link in a browser as soon as something listens on the port; say it where there is none."""
+    """Open the link in a browser as soon as something listens on the port. Without a browser, print it."""
     ends = time.monotonic() + PATIENCE
     while time.monotonic() < ends:
         with contextlib.suppress(OSError), socket.create_connection((HERE, port), timeout=1):
             break
         time.sleep(0.1)
     if not webbrowser.open(link):
-        note("no browser could be opened; open this link, which is good once:")
+        note("no browser could be opened; open this link, which works once:")
         tell(link)

@@ -34,7 +34,7 @@ def _listed(names: Sequence[str]) -> str:
 
 
 def _of_people(client: Client, pages: dict[str, bytes], partial: bool) -> dict[str, bytes]:
-    """The pages that are somebody's: one under a misspelt name is nobody's. Raises BadRequest, unless `partial`."""
+    """The pages of people in the course. With `partial` all others are left out, else they raise BadRequest."""
     unknown = strangers(client, [each.removesuffix(".html") for each in pages])
     if unknown and not partial:
         raise BadRequest(
@@ -71,7 +71,7 @@ def upload_feedback(
 ) -> None:
     """Upload feedback pages, one USER.html (or .htm) a student.
 
-    What else is in the folder is named, and not sent. A page of somebody who has neither registered nor submitted stops
+    Other files in the folder are named, and not sent. A page of somebody who has neither registered nor submitted stops
     all, unless you say --partial. On a terminal you are asked first.
 
     \b

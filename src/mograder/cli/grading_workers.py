@@ -21,7 +21,7 @@ from mograder.domain.course import Course
 from mograder.domain.errors import MograderError, Usage
 
 PAUSE_SECONDS = 5.0
-"""Before a worker that has ended is started again."""
+"""Seconds before a worker that has ended is started again."""
 
 
 def refuse_served_sources(root: Path, course: Course) -> None:
@@ -47,20 +47,21 @@ def _has_secrets(path: Path) -> bool:
 
 @dataclass(frozen=True)
 class ToGrade:
-    """What the workers of a server grade: what `mograder worker` is told of it, and whether there are tests now.
+    """What the workers of a server grade: the words for `mograder worker`, and whether there are tests now.
 
-    A URL may hold a password: it is told by the environment, which others on the machine do not see.
+    `variables` go into its environment. A URL goes there, because it may hold a password, and others on the machine can
+    read command lines.
     """
 
     words: tuple[str, ...]
     has_tests: Callable[[], bool]
     variables: Mapping[str, str] = field(default_factory=dict)
     look_seconds: float = 5.0
-    """Between two looks whether there are tests now."""
+    """Seconds between two checks whether there are tests."""
 
 
 def one_course(root: Path, submitted: Path | None = None) -> ToGrade:
-    """The course served from `root`; `submitted` is where submissions stand, if the server was told by a flag."""
+    """The course served from `root`; `submitted` is the folder of submissions, if a flag of the server named it."""
     words = () if submitted is None else ("--submitted-dir", str(submitted))
     return ToGrade((str(root), *words), lambda: has_tests(root))
 
@@ -126,7 +127,7 @@ def _keep(what: ToGrade, wanted: int | None, stop: threading.Event) -> None:
 
 
 def _has_tests(what: ToGrade) -> bool:
-    """False also while that cannot be found out: it is asked again."""
+    """Whether there are tests now; also False while that cannot be found out, because the caller asks again."""
     with contextlib.suppress(MograderError, OSError):
         return what.has_tests()
     return False

@@ -21,7 +21,7 @@ PLACES = {
     "verify": ("mograder.cli.proof:verify", "Check receipts against your files and the server's chain."),
     "fetch-submissions": (
         "mograder.cli.collecting:fetch_submissions",
-        "Download the submission of every student that counts.",
+        "Download every student's submission that counts.",
     ),
     "upload-grades": ("mograder.cli.gradebook:upload_grades", "Upload grades from a table of any known system."),
     "export-grades": ("mograder.cli.gradebook:export_grades", "Write grades as the table that another system reads."),
@@ -45,5 +45,5 @@ def https() -> None:
       mograder https submit hw1 hw1/homework.py
       mograder https feedback hw1
     """
-    # Retries are told to the person by on_wait; what stamina logs by itself would be said twice.
+    # on_wait tells the person about retries; stamina's own log would say it twice.
     stamina.instrumentation.set_on_retry_hooks([])

@@ -1,4 +1,4 @@
-"""`mograder course import-gradebook`: what a gradebook of the published toolchain says, and where it is wrong."""
+"""`mograder course import-gradebook`: reads a gradebook of the published toolchain, and lists its wrong totals."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which distributions of this environment bring a command `mograder`: of two, the one that was installed last wins."""
+"""Finds other distributions in this environment that bring a command `mograder`: the one installed last wins."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def others() -> list[str]:
 
 
 def warning() -> str:
-    """What to do about others, "" when there are none."""
+    """A warning that names other distributions and says what to do, "" if there are none."""
     found = others()
     if not found:
         return ""

@@ -26,6 +26,6 @@ class LazyGroup(click.Group):
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """The short helps stand in the table, so that --help imports no command."""
+        """The commands with their short helps from `places`, so that --help imports no command."""
         with formatter.section("Commands"):
             formatter.write_dl([(name, place[1]) for name, place in self.places.items()])

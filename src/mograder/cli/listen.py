@@ -23,7 +23,7 @@ MOST_WORKERS = 64
 
 
 def check_numbers(settings: ServeSettings) -> None:
-    """Raises Usage."""
+    """Raises Usage for a number out of range."""
     if not 0 < settings.port < 65536:
         raise Usage(f"{settings.port} is not a port: choose one from 1 to 65535")
     if settings.max_upload < 1:
@@ -34,7 +34,7 @@ def check_numbers(settings: ServeSettings) -> None:
 
 @dataclass(frozen=True)
 class Listener:
-    """Where the server listens, and whom it believes. `authority` is that of a self-signed server."""
+    """Where the server listens, and which proxies it trusts. `authority` is that of a self-signed server."""
 
     host: str
     port: int
@@ -43,7 +43,7 @@ class Listener:
     tls: Tls | None
     authority: Authority | None
     name: str
-    """By which students reach this machine, as far as it is known."""
+    """The name by which students reach this machine, as far as it is known."""
 
     @classmethod
     def of(cls, settings: ServeSettings, host: str, root: Path, url: str = "") -> Listener:
@@ -60,17 +60,17 @@ class Listener:
 
     @property
     def options(self) -> dict[str, Any]:
-        """What an application must know of it."""
+        """The keyword arguments for an application behind this listener."""
         return {"authority": self.authority.pem if self.authority else ""}
 
     @property
     def address(self) -> str:
-        """As a person on this machine opens it."""
+        """The URL for a person on this machine."""
         return self._address("localhost" if self.host in (*certificate.ANY_ADDRESS, "127.0.0.1") else self.host)
 
     @property
     def address_for_students(self) -> str:
-        """As others reach this machine, as far as it is known."""
+        """The URL for people on other machines, as far as it is known."""
         return self._address(self.name) if self.authority or self.host in certificate.ANY_ADDRESS else self.address
 
     def _address(self, host: str) -> str:
@@ -79,30 +79,30 @@ class Listener:
 
 
 def keep_serving(
-    front: Listener, app: Application, close: Callable[[], None], again: Callable[[contextlib.ExitStack], Application],
-    report: str,
+    listener: Listener, app: Application, close: Callable[[], None],
+    again: Callable[[contextlib.ExitStack], Application], report: str,
 ) -> None:  # fmt: skip
     """Serve `app` until told to stop, and print `report` once it answers.
 
-    Of several processes each serves what `again` opens for it and closes with the stack; `close` closes what `app`
-    has open, which must not be taken into another process. Raises MograderError.
+    With several processes, each serves an application of its own, which `again` opens and the stack closes. `close`
+    closes what `app` has open, because processes must not share that. Raises MograderError.
     """
     from mograder.web.serving.server import listen
     from mograder.web.serving.server import serve as run_server
 
-    listening = listen(front.host, front.port)
+    listening = listen(listener.host, listener.port)
 
     def say() -> None:
         tell(report)
 
-    if front.workers == 1:
-        run_server(front.proxies.around(app), listening, say, front.tls)
+    if listener.workers == 1:
+        run_server(listener.proxies.around(app), listening, say, listener.tls)
         return
     from mograder.web.serving.workers import serve_in_processes
 
     def work(started: Callable[[], None], parent: int) -> None:
         with contextlib.ExitStack() as stack:
-            run_server(front.proxies.around(again(stack)), listening, started, front.tls, parent)
+            run_server(listener.proxies.around(again(stack)), listening, started, listener.tls, parent)
 
     close()
-    serve_in_processes(front.workers, listening, work, say)
+    serve_in_processes(listener.workers, listening, work, say)

@@ -13,7 +13,7 @@ from mograder.wire import messages
 
 
 class LocalCourse:
-    """A course that a command works on without a server. Raises what the server would answer."""
+    """A course that a command works on without a server. Its methods raise the errors that a server would answer."""
 
     def __init__(self, course: Course) -> None:
         self._course = course

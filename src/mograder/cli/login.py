@@ -25,7 +25,7 @@ from mograder.wire.join_link import JoinLink
 @reads_from_a_server
 @click.option("--user", help="The user name to register.")
 @click.option("--code", envvar="MOGRADER_ENROLLMENT_CODE", show_envvar=True, help="The enrollment code.")
-@click.option("--fingerprint", metavar="HEX", help="Of a server without a domain, as your instructor shows it.")
+@click.option("--fingerprint", metavar="HEX", help="That of a server without a domain, as your instructor shows it.")
 @click.option("--new-key", is_flag=True, help="Trust the key that the course signs receipts with now.")
 @json_option
 def login(
@@ -33,8 +33,8 @@ def login(
 ) -> None:
     """Register on a server, or keep a token that you were given.
 
-    --url takes a join link as well, with the code and the fingerprint that it holds. A server with a fingerprint is
-    known by it from then on: no other is talked to under its address.
+    --url takes a join link as well, with the code and the fingerprint that it holds. From then on a server with a
+    fingerprint is known by it: commands talk to no other server at its address.
 
     Without --token it registers: on a terminal it asks for the user name and the enrollment code. With --token - it
     asks for the token, or reads it from a pipe. Prefer being asked, or the environment, to --code and --token: what
@@ -103,7 +103,7 @@ def login(
 
 
 def _meet(server: Server, address: str, authority: str, new_key: bool) -> str:
-    """The fingerprint of the server's key, "" for a server without; a changed one is refused before any secret goes."""
+    """The fingerprint of the server's key, "" if it has none. A changed key is refused before any secret is sent."""
     with server.open(address, None, authority) as client:
         signer = KnownKeys().meet(client, new_key)
     return signer.public_keys()[0]["kid"] if signer else ""

@@ -27,7 +27,7 @@ BACK_UP = "back up a database with its own tools (pg_dump), or copy one course i
 
 
 def _elsewhere(command: Callable[..., None]) -> Callable[..., None]:
-    """The folders that `serve` was told by flags."""
+    """Adds options for the folders that flags of `serve` can name."""
     for flag, help_text in (
         ("--grades-dir", "Where grades and feedback are, if serve was told so."),
         ("--submitted-dir", "Where submissions are, if serve was told so."),
@@ -38,7 +38,7 @@ def _elsewhere(command: Callable[..., None]) -> Callable[..., None]:
 
 
 def _folders(folder: Path, release: Path | None, submitted: Path | None, grades: Path | None) -> Folders:
-    """Those of the course at `folder`, which is the course or the folder that is served."""
+    """The folders of the course at `folder`, which is the course or the folder that is served."""
     from mograder.domain.tokens import SECRET_NAME
     from mograder.store.folder.layout import LEDGER, find_folders
 
@@ -50,7 +50,7 @@ def _folders(folder: Path, release: Path | None, submitted: Path | None, grades:
     try:
         course = course_file.read_course_file(home / course_file.CONFIG_NAME)
     except Unreadable:
-        course = course_file.EMPTY  # doctor says so; the layout tells the folders
+        course = course_file.EMPTY  # doctor reports it; then the layout decides the folders
     given = {"release_dir": release, "submitted_dir": submitted, "grades_dir": grades}
     return find_folders(root, config.resolve(given, course, home))
 
@@ -69,9 +69,9 @@ def doctor(
     Given a folder of many courses, as for mograder serve --courses, it checks each, and names the folders in it that
     are not served.
 
-    Permissions, secret and key, settings, the ledger with its chain of signed receipts, every submission against the
-    checksum in its receipt, links, leftovers, clock and free space; whether each assignment can be graded, and what
-    waits. The exit code is 0 when nothing is wrong (notes do not count), 7 when something is.
+    It checks permissions, secret and key, settings, the ledger with its chain of signed receipts, every submission
+    against the checksum in its receipt, links, leftovers, clock and free space; whether each assignment can be graded,
+    and what waits. The exit code is 0 when nothing is wrong (notes do not count), 7 when something is.
 
     Of a database's course, postgresql://…#course, or of all of them without #course, it checks what is not a matter of
     files: the chain, every submission, what is left out, and grading.
@@ -100,7 +100,7 @@ def doctor(
 
 
 def _checked_folders(folder: Path, repair: bool, *elsewhere: Path | None) -> tuple[list[Finding], list[str]]:
-    """What is wrong, and what was mended."""
+    """What is still wrong, and what was mended."""
     from mograder.store.folder import doctor as checkup
 
     several = _courses_in(folder)
@@ -118,7 +118,7 @@ def _checked_folders(folder: Path, repair: bool, *elsewhere: Path | None) -> tup
 
 
 def _grading_here(folders: Folders) -> list[Finding]:
-    """Whether this machine can grade what there are tests for."""
+    """A finding if there are tests that this machine cannot run."""
     from mograder.coursework.exams import what_grading_lacks
     from mograder.store.shared.findings import warning
 
@@ -139,14 +139,14 @@ def _checked_database(place: str) -> list[Finding]:
 
 @dataclass(frozen=True)
 class _Several:
-    """The folders of many courses, and what of the folder around them is not served."""
+    """The folders of many courses, and findings about what beside them is not served."""
 
     courses: tuple[Path, ...]
     findings: tuple[Finding, ...]
 
 
 def _courses_in(folder: Path) -> _Several | None:
-    """None where `folder` is one course."""
+    """The courses in a folder of many; None if `folder` is one course."""
     from mograder.domain.tokens import SECRET_NAME
     from mograder.store.folder.courses import RELEASE, CourseFolders
     from mograder.store.folder.layout import LEDGER
@@ -280,7 +280,7 @@ def _evidence(place: Path | str, *elsewhere: Path | None) -> Iterator[Evidence |
 
 
 def _in_database(place: Path | str, *elsewhere: Path | None) -> bool:
-    """Raises Usage when folders are named for it."""
+    """Whether `place` is a database. Raises Usage if it is, and folders are named."""
     from mograder.factory import is_database
 
     if is_database(place) and any(elsewhere):
@@ -329,7 +329,7 @@ def erase(
         tell(f"{username}: {'an account' if held.account else 'no account'}, {counted(held.receipts, 'receipt')}")
         for what in ("submissions", "grades", "feedback"):
             names = getattr(held, what)
-            tell(f"  {what.replace('_', '-')}: {', '.join(names) or 'none'}")
+            tell(f"  {what}: {', '.join(names) or 'none'}")
         if dry_run:
             tell("nothing was erased")
             return

@@ -1,6 +1,6 @@
 """What commands print: data on stdout, messages on stderr, and no control sequences.
 
-rich is imported only when a person is watching.
+rich is imported only for a terminal.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from mograder.domain.errors import Usage
 from mograder.domain.names import counted, printable
 
 STDOUT = Path("-")
-"""What people write for stdout where a file is wanted."""
+"""The name of stdout where a file is wanted."""
 
 LONGEST_LINE = 2000
 _MOMENT = re.compile(r"\w{3} \d{4}-\d\d-\d\d \d\d:\d\d")  # as `when` shows one
@@ -30,28 +30,28 @@ Progress = Callable[[int, int | None], None]
 
 
 def clean(text: str) -> str:
-    """`text` line by line, with everything that could steer a terminal replaced."""
+    """`text` line by line, with everything that could control a terminal replaced."""
     return "\n".join(printable(line.expandtabs(4), LONGEST_LINE) for line in text.splitlines())
 
 
 def tell(text: str) -> None:
-    """A result, on stdout."""
+    """Print a result on stdout."""
     click.echo(clean(text))
 
 
 def note(text: str) -> None:
-    """A message to the person, on stderr."""
-    # Not err=True, with which click goes around the bar that may be drawn in the place of sys.stderr.
+    """Print a message to the person on stderr."""
+    # Not err=True, with which click bypasses a progress bar that has replaced sys.stderr.
     click.echo(clean(text), file=sys.stderr)
 
 
 def is_sure(question: str, abort: bool = False) -> bool:
-    """What a person answers to a question, no unless they say yes; with `abort` a no ends the command."""
+    """Ask the person a question. Only a yes is True; with `abort` a no ends the command."""
     return click.confirm(clean(question), abort=abort, err=True)
 
 
 def ask(question: str, hidden: bool = False) -> str:
-    """What a person types."""
+    """Ask the person for a text."""
     answer: str = click.prompt(clean(question), hide_input=hidden, err=True)
     return answer
 
@@ -60,7 +60,7 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, 
 
 
 def result(as_json: bool, value: object, text: str) -> None:
-    """What a command has to say: `value` for a program, else `text`."""
+    """Print the result of a command: `value` as JSON for a program, else `text`."""
     if as_json:
         tell_json(value)
     else:
@@ -69,7 +69,7 @@ def result(as_json: bool, value: object, text: str) -> None:
 
 @contextlib.contextmanager
 def writing(path: Path, mode: int = 0o666) -> Iterator[BinaryIO]:
-    """The file that an option names, which is written whole or not at all; stdout for "-"."""
+    """A file to write, which is replaced whole or not at all; stdout for "-"."""
     if path == STDOUT:
         yield sys.stdout.buffer
         sys.stdout.buffer.flush()
@@ -114,9 +114,9 @@ def lateness(due: float | None, days: int, penalty: float) -> str:
 
 
 def tell_json(value: object) -> None:
-    """A result for a program, on stdout, without the keys that are not known.
+    """Print a result as JSON on stdout, without the keys that are not known.
 
-    Letters stand as they are where stdout can show them; what could steer a terminal is escaped.
+    Letters that stdout cannot show are escaped, and so is everything that could control a terminal.
     """
     import msgspec
 
@@ -154,7 +154,7 @@ def table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
 
 @contextlib.contextmanager
 def progress(label: str) -> Iterator[Progress | None]:
-    """A bar on stderr for the bytes of a transfer that takes a while; None where nobody is watching."""
+    """A bar on stderr for the bytes of a transfer that takes a while; None if stderr is no terminal."""
     if not sys.stderr.isatty():
         yield None
         return

@@ -1,4 +1,4 @@
-"""The people of a course, with all that its roster says of them, and which of them are in a section."""
+"""The people of a course, with everything that its roster says about them, and those of a section."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ section_option = click.option("--section", default="", metavar="NAME", help="Onl
 
 
 def member_of(entry: messages.RosterEntry) -> Member:
-    """Somebody with all that the roster says of them."""
+    """A person with everything that the roster says about them."""
     from mograder.tables.people import Member
 
     return Member.known(
@@ -44,7 +44,7 @@ def members_of(client: Client) -> list[Member] | None:
 
 
 def here(client: Client, section: str = "") -> Callable[[str], bool]:
-    """Whether a user name is somebody's who was not removed and is in the section ("": in any, or in none).
+    """A test whether a user name is that of a person in the section who was not removed; "" is for any section or none.
 
     Raises BadRequest when nobody is in the section. A server without a roster has removed nobody.
     """

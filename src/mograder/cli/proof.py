@@ -44,7 +44,7 @@ RECEIPTS = ".mograder/receipts"
 
 @click.command(short_help="List your receipts, and download them with your submissions.")
 @click.argument("assignment", required=False, shell_complete=assignment_names)
-@click.option("--user", help="Of this student, as an instructor.")
+@click.option("--user", help="List this student's, as an instructor.")
 @click.option(
     "-o",
     "--output-dir",
@@ -136,7 +136,7 @@ def keep_if_ours(home: Path, url: str, assignment: str, statement: str, signer: 
 
 @dataclass(frozen=True)
 class Checked:
-    """What came of one receipt, or of a file that should have one; `problem` is "" when all is right."""
+    """The check of one receipt, result or file; `problem` says what is wrong with it, "" for nothing."""
 
     what: str
     problem: str = ""
@@ -144,7 +144,7 @@ class Checked:
 
 @click.command(short_help="Check receipts against your files and the server's chain.")
 @click.argument("paths", nargs=-1, type=click.Path(exists=True, path_type=Path))
-@click.option("--offline", is_flag=True, help="Ask no server: signatures and files alone.")
+@click.option("--offline", is_flag=True, help="Ask no server: check signatures and files only.")
 @click.option(
     "--keys",
     type=_in_file,
@@ -170,9 +170,9 @@ def verify(paths: tuple[Path, ...], offline: bool, keys: Path | None, server: Se
 
 
 def check_own(paths: tuple[Path, ...], offline: bool, keys: Path | None, server: Server, as_json: bool) -> None:
-    """Say of each receipt, result and file of a person whether it is right. Raises VerificationFailed when one is not.
+    """Print of each receipt, result and file of a person whether it is right.
 
-    Raises Usage where there are no receipts, and where nobody vouches for the keys.
+    Raises VerificationFailed when one is not, and Usage without receipts or without keys that the person trusts.
     """
     files = [path for path in paths if path.is_file() and not holds_receipt(path) and not holds_result(path)]
     kept = list(_receipts_of(paths or (Path(),), files))
@@ -215,7 +215,7 @@ def _checked_result(result: KeptResult, signer: Ed25519Signer, receipts: list[Ma
 
 
 def _results_of(paths: Iterable[Path], files: list[Path]) -> Iterator[KeptResult]:
-    """Each result once, of folders, beside files, or as named."""
+    """Each result once: those in folders, those beside files, and those that are named."""
     seen = set()
     for path in paths:
         if path.is_dir():
@@ -246,7 +246,7 @@ def holds_receipt(path: Path) -> bool:
 
 
 def _receipts_of(paths: Iterable[Path], files: list[Path]) -> Iterator[KeptReceipt]:
-    """Each receipt once, of folders, beside files, or as named."""
+    """Each receipt once: those in folders, those beside files, and those that are named."""
     seen = set()
     for path in paths:
         if path.is_dir():
@@ -266,7 +266,7 @@ def _receipts_of(paths: Iterable[Path], files: list[Path]) -> Iterator[KeptRecei
 
 
 def _by_server(kept: Iterable[KeptReceipt | KeptResult], server: Server) -> dict[str, list[KeptReceipt | KeptResult]]:
-    """By the server that was given, else by the one that the file names, else by the last login."""
+    """The files by their server: the one that was given, else the one that the file names, else the last login's."""
     groups: dict[str, list[KeptReceipt | KeptResult]] = {}
     for receipt in kept:
         url = normalise_url(server.url or receipt.server) if server.url or receipt.server else server.address() or ""
@@ -275,7 +275,7 @@ def _by_server(kept: Iterable[KeptReceipt | KeptResult], server: Server) -> dict
 
 
 def _believed(url: str, server: Server, offline: bool) -> Ed25519Signer:
-    """The keys of a server that this person named with --url or has a login at; a file vouches for none.
+    """The keys of a server that this person named with --url or has a login at; that a file names it is not enough.
 
     Raises Usage and VerificationFailed.
     """
@@ -299,7 +299,7 @@ def _against_server(
     """Whether each receipt still has its place in the server's chain."""
     if not genuine:
         return
-    # A token that was given goes to a server that was given. Another one's is that of the login there.
+    # A token that was given goes only to a server that was given. Another server gets that of the login there.
     there = server if server.url else Server(url or None, None, server.patience)
     for user in sorted({str(claims["user"]) for _, claims in genuine}):
         with there.connect(user) as (client, _):

@@ -19,7 +19,7 @@ from mograder.domain.names import counted
 
 
 def verify_records(paths: tuple[Path, ...], keys: Path | None, as_json: bool) -> None:
-    """Say of each record and file among `paths` whether it is right. Raises VerificationFailed when one is not."""
+    """Print of each record and file among `paths` whether it is right. Raises VerificationFailed when one is not."""
     kept = [read_record(path) for path in paths if holds_record(path)]
     files = [path for path in paths if not holds_record(path)]
     found: list[tuple[str, str]] = []

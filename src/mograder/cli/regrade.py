@@ -40,7 +40,7 @@ def regrade(
     assignment: str, place: Path | str, sources: Path | None, user: str, twice: bool, applied: bool, jobs: int,
     as_json: bool,
 ) -> None:  # fmt: skip
-    """Grade again what counts of everybody for ASSIGNMENT with the tests as they are now, and show what changes.
+    """Grade everybody's submission that counts for ASSIGNMENT again with the current tests, and show what changes.
 
     Nothing changes before you say yes, or give --apply. Then students see the new results. Earlier results stay in the
     history, and so do marks that were given by hand. Submissions that come in later are graded with the new tests.
@@ -56,7 +56,7 @@ def regrade(
     from mograder.coursework.sources import sources_of
     from mograder.domain.access import COURSE_INSTRUCTOR
     from mograder.domain.grading_jobs import Announced
-    from mograder.domain.regrade_jobs import Brought
+    from mograder.domain.regrade_jobs import ImportedGrading
     from mograder.factory import open_existing
     from mograder.signing import Ed25519Signer
 
@@ -83,8 +83,8 @@ def regrade(
             note("nothing to apply: every result in force was made with these tests")
         elif applied or (sys.stdin.isatty() and is_sure("Put the new results in force?")):
             announced = Announced(tests, folders.file.grading_rules(chosen.name).hidden)
-            brought = Brought(announced, {result.receipt: notebook for result, notebook in results})
-            course.regrades.bring(COURSE_INSTRUCTOR, chosen, made, found, brought)
+            imported = ImportedGrading(announced, {result.receipt: notebook for result, notebook in results})
+            course.regrades.apply_imported(COURSE_INSTRUCTOR, chosen, made, found, imported)
             note(f"{counted(new, 'new result')} {'is' if new == 1 else 'are'} in force")
         else:
             note("nothing was changed: --apply puts the new results in force")

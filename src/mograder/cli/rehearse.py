@@ -61,10 +61,10 @@ def rehearse(
     once. Every acknowledged submission is compared with the file on the disk. COURSE itself is only read; a course that
     is being served is refused, as its students would notice.
 
-    Where the assignment has tests in source/, students submit its model solution, which the copy's server grades; you
-    are told how long it takes until the last of them has a result. Then small mistakes are put into the model solution,
-    one at a time, and those are shown with which every check passes: a comparison, a constant or an operator is
-    changed, a bound moved by one, a returned value dropped, a statement deleted.
+    Where the assignment has tests in source/, students submit its model solution, which the copy's server grades; the
+    report says how long it takes until the last of them has a result. Then small mistakes are put into the model
+    solution, one at a time: a comparison, a constant or an operator is changed, a bound moved by one, a returned value
+    dropped, a statement deleted. The report shows the mistakes with which every check passes.
 
     \b
     Examples:
@@ -103,7 +103,7 @@ def rehearse(
 
 
 def _solutions(root: Path) -> Callable[[str], bytes]:
-    """The model solution of each assignment that has one, as it stands in the course's sources."""
+    """A function that returns an assignment's model solution from the course's sources, b"" if it has none."""
     from mograder.config import course_folder
     from mograder.coursework.folders import GradingFolders
     from mograder.domain.errors import NotFound
@@ -119,7 +119,7 @@ def _solutions(root: Path) -> Callable[[str], bytes]:
 
 
 def _first_source(root: Path) -> str:
-    """Raises Usage."""
+    """The first assignment that has a source. Raises Usage if none has."""
     from mograder.config import course_folder
     from mograder.coursework.folders import GradingFolders
 
@@ -156,7 +156,7 @@ def _tried(root: Path, assignment: str, most: int) -> MistakesTried:
 def tell_outcome(
     outcome: Outcome | None, results: ResultsTimed | None, tried: MistakesTried | None, as_json: bool
 ) -> None:
-    """What came of a rehearsal, in words or as JSON; of its parts those that there are."""
+    """Print the outcome of a rehearsal in words or as JSON; parts that are None are left out."""
     if as_json:
         held = {} if outcome is None else {**vars(outcome), "holds": outcome.holds}
         tell_json({**held, "results": results, "mistakes": tried})
@@ -194,7 +194,7 @@ def _of_mistakes(tried: MistakesTried) -> str:
         lines.append(f"  {each.cell}, line {each.line}: {each.before}")
         lines.append(f"    {'-> ' + each.after if each.after else 'deleted'}")
     if tried.unnoticed:
-        lines.append("Look whether each makes a difference: some change nothing that the code does.")
+        lines.append("Check whether each makes a difference: some do not change what the code does.")
     if tried.failed:
         lines.append(f"{counted(len(tried.failed), 'mistake')} could not be run: {tried.failed[0]}")
     if tried.unchecked:
@@ -229,7 +229,7 @@ def _folder(text: str) -> Path:
 
 @contextlib.contextmanager
 def serving_copy(root: Path, scratch: Path | None, grading_workers: int) -> Iterator[Server]:
-    """A server on a scratch copy, on the same disk as the course, all gone at the end; what it grades with is, too."""
+    """A server on a scratch copy of the course and its sources, on the same disk; the copy is removed at the end."""
     from mograder.cli.demo import free_port, serving
     from mograder.config import course_folder
     from mograder.rehearsal.rehearsal import copy_course
@@ -249,7 +249,7 @@ def serving_copy(root: Path, scratch: Path | None, grading_workers: int) -> Iter
 
 @contextlib.contextmanager
 def display() -> Iterator[Watch]:
-    """A bar for each phase on stderr, where a person is watching."""
+    """A progress bar for each phase on stderr, if that is a terminal."""
     if not sys.stderr.isatty():
         yield lambda name, done, total: None
         return

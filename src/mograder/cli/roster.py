@@ -46,7 +46,7 @@ def _somewhere(command: Callable[..., list[messages.RosterEntry]]) -> Callable[.
 
 
 _STATES = {"claimed": "registered", "unclaimed": "has a personal code"}
-"""What people call the states of the protocol, as on the page."""
+"""The protocol's states in the words of the page."""
 
 
 def _show(entries: Sequence[messages.RosterEntry], as_json: bool) -> None:
@@ -106,7 +106,7 @@ def list_command(place: LocalCourse | Client, section: str) -> list[messages.Ros
 
 @roster.command()
 @_user
-@click.option("--name", default="", help="What people call them.")
+@click.option("--name", default="", help="Their name.")
 @click.option("--role", type=_ROLES, default=Role.STUDENT.value, show_default=True, help="What they may do.")
 @_somewhere
 def add(place: LocalCourse | Client, user: Username, name: str, role: str) -> list[messages.RosterEntry]:
@@ -122,7 +122,7 @@ def add(place: LocalCourse | Client, user: Username, name: str, role: str) -> li
 
 @roster.command(name="import", short_help="Add everybody in FILE, a list as other systems export it.")
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@click.option("--encoding", default="", metavar="NAME", help="What the file is in, if it is not UTF-8.")
+@click.option("--encoding", default="", metavar="NAME", help="The encoding of the file, if it is not UTF-8.")
 @click.option("--drop", is_flag=True, help="Remove students who are not in FILE. Their work stays.")
 @click.option("-y", "--yes", is_flag=True, help="Do not ask first.")
 @click.option("--dry-run", is_flag=True, help="Say who is new, gone and renamed, and change nothing.")
@@ -135,7 +135,7 @@ def import_command(
     Takes our own lists and those of Canvas, Moodle, Gradescope, nbgrader, Autolab, Classroom 50 and GitHub Classroom,
     as CSV or .xlsx. The user name is the column username or SIS Login ID, else student_id, else the e-mail address; the
     name is name, or first_name and last_name. E-mail addresses, sections and ids are kept, and updated when you import
-    a newer list. What would change is said first; on a terminal you are asked.
+    a newer list. The changes are shown first; on a terminal you are asked.
 
     \b
     Examples:
@@ -192,7 +192,7 @@ def _changes(entries: Sequence[messages.RosterEntry], found: RosterTable) -> Ros
 
 
 def _read_list(file: Path, encoding: str) -> RosterTable:
-    """Raises Usage when the encoding would be a guess, BadRequest naming the line at fault."""
+    """The list in a file. Raises Usage when the encoding would be a guess, and BadRequest, which names the line."""
     from mograder.tables.rosters import read_roster
 
     sheet = read_table(file, encoding)
@@ -208,7 +208,7 @@ def _in_words(changes: RosterChanges, drop: bool) -> list[str]:
     """What the list changes, for the person who imports it."""
     lines = [f"{each.old.username} is {each.new.username} in the list: stays {each.old.username}"
              for each in changes.renamed]  # fmt: skip
-    back = "{0} was removed and stays so: 'mograder roster reset {0}' brings back"
+    back = "{0} was removed and stays so: 'mograder roster reset {0}' brings the person back"
     lines += [back.format(each.username) for each in changes.back]
     if changes.updated:
         lines.append(f"with other details in the list: {_some(each.old for each in changes.updated)}")
@@ -230,7 +230,7 @@ def _some(members: Iterable[Member]) -> str:
 def reset(place: LocalCourse | Client, user: Username) -> list[messages.RosterEntry]:
     """Revoke USER's token and print a new personal code: for a lost token, or one in the wrong hands.
 
-    Brings back who was removed.
+    A removed person is back in the course after it.
 
     \b
     Example:
@@ -247,8 +247,8 @@ def reset(place: LocalCourse | Client, user: Username) -> list[messages.RosterEn
 def new_codes(output: Path | None, yes: bool, course: Path | str | None, server: Server) -> None:
     """Revoke the tokens and logins of everybody but yourself, and write new personal codes for a mail merge.
 
-    For after mograder secret rotate, or when tokens have become known. The table is CSV with the columns username,
-    name, email and code; the codes are in it alone. Submissions and grades stay.
+    Use it after mograder secret rotate, or when tokens have become known. The table is CSV with the columns username,
+    name, email and code; only this table has the codes. Submissions and grades stay.
 
     \b
     Example:
@@ -276,7 +276,7 @@ def new_codes(output: Path | None, yes: bool, course: Path | str | None, server:
 @click.argument("name")
 @_somewhere
 def rename(place: LocalCourse | Client, user: Username, name: str) -> list[messages.RosterEntry]:
-    """Change what people call USER to NAME; "" takes the name out. The user name stays.
+    """Change the name of USER to NAME; "" removes it. The user name stays.
 
     \b
     Example:
@@ -290,7 +290,7 @@ def rename(place: LocalCourse | Client, user: Username, name: str) -> list[messa
 @click.argument("role", type=_ROLES)
 @_somewhere
 def role(place: LocalCourse | Client, user: Username, role: str) -> list[messages.RosterEntry]:
-    """Make USER an instructor, or a student again. The token stays; the audit log names who did what.
+    """Make USER a student, a grader or an instructor. The token stays; the audit log names who did what.
 
     \b
     Example:

@@ -17,13 +17,13 @@ from mograder.wire import messages
 @click.command(short_help="Show and change an assignment's times, title and limits.")
 @click.argument("assignment", shell_complete=assignment_names)
 @click.option("--title", help="Its title for people.")
-@click.option("--opens", metavar="TIME", help="Students do not see it before.")
-@click.option("--due", metavar="TIME", help="Late after this, and the grace.")
-@click.option("--closes", metavar="TIME", help="Nothing is taken after this, except with an extension.")
+@click.option("--opens", metavar="TIME", help="Before this, students see only the title and this time.")
+@click.option("--due", metavar="TIME", help="A submission is late after this time and the grace.")
+@click.option("--closes", metavar="TIME", help="Nothing is accepted after this, except with an extension.")
 @click.option("--max-size", metavar="SIZE", help="Largest submission: bytes, or such as '10 MiB'.")
 @click.option("--accepts", metavar="ENDINGS", help="File endings that are taken, such as '.py .zip'.")
 @click.option("--points", help="How many points it is worth.")
-@click.option("--hidden", metavar="yes|no", help="Whether students are not told of it before it opens.")
+@click.option("--hidden", metavar="yes|no", help="Whether it is hidden from students until it opens.")
 @click.option("--files", metavar="NAMES", help="The files that make a submission, such as 'part1.py, part2.py'.")
 @click.option("--counts", metavar="latest|on-time", help="Which submission counts; else as in the course.")
 @click.option("--penalties", metavar="yes|no", help="Whether late work costs something; else as in the course.")
@@ -41,8 +41,8 @@ def schedule(
     """Show the settings of ASSIGNMENT, or change them in the course's mograder.toml, where everything else stays.
 
     TIME is a date, which means its end (with --opens its start), or a date and time; in the course's zone, unless it
-    has an offset. "" takes something out. Students see the change at once. Receipts go on stating the due time that
-    held when they were given; whether a submission is late is decided again.
+    has an offset. "" removes a setting. Students see the change at once. Receipts keep the due time that was in force
+    when they were issued; lateness is computed anew.
 
     With --course it works on the folder that is served, while a server runs or not; otherwise over HTTP, with an
     instructor's token, found as for mograder https.

@@ -67,7 +67,7 @@ def rotate_key(folder: Path) -> None:
 def rotate(folder: Path | str, grace: int) -> None:
     """Make a new secret for the course in FOLDER (or at postgresql://…#course) and print the instructor's new token.
 
-    A running server notices. Tokens made before work until the grace is over: hand out new ones meanwhile
+    A running server notices. Older tokens work until the grace is over: hand out new ones meanwhile
     (mograder token, or mograder roster reset). If the secret has leaked, give --grace 0: old tokens end at once.
 
     \b

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from mograder.domain.course import Course
 
 LEFT_OUT = 6
-"""How much of what is left out the banner names."""
+"""The most things that are left out that the banner names."""
 
 
 def _settings(command: Callable[..., None]) -> Callable[..., None]:
@@ -119,7 +119,7 @@ def serve(folder: Path | None, print_unit: bool, **given: Any) -> None:
             course = opened(stack)
         except Unreadable:
             raise
-        except Temporary as error:  # for a server that has not begun, waiting is no help
+        except Temporary as error:  # waiting does not help a server that has not started
             raise MograderError(error.message) from error
         if names is not None:
             click.echo(token_lines(course.roster.enrol(names), course.store.keys.secrets()[0]), nl=False)
@@ -133,12 +133,12 @@ def serve(folder: Path | None, print_unit: bool, **given: Any) -> None:
         warn_of_files_outside(root, settings)
         if course.accounts.code_can_be_guessed:
             note(f"warning: {CAN_BE_GUESSED}. {HARDER}, such as {new_course_code(secrets.choice)}")
-        front = Listener.of(settings, host, root, course.url)
-        options = {"check_tokens": not settings.no_auth, **front.options}
-        report = banner(root, course, front, settings.no_auth)
+        listener = Listener.of(settings, host, root, course.url)
+        options = {"check_tokens": not settings.no_auth, **listener.options}
+        report = banner(root, course, listener, settings.no_auth)
         app = create_app(course, **options)
         with grading(one_course(root, settings.submitted_dir), settings.grading_workers):
-            keep_serving(front, app, stack.close, lambda stack: create_app(opened(stack), **options), report)
+            keep_serving(listener, app, stack.close, lambda stack: create_app(opened(stack), **options), report)
 
 
 def _unit(folder: Path | None, settings: ServeSettings) -> str:
@@ -161,7 +161,7 @@ def _unit(folder: Path | None, settings: ServeSettings) -> str:
         if said(each.name) is ParameterSource.COMMANDLINE
     }
     what = many_courses(root) if settings.courses else one_course(root)
-    # What a database holds is not asked: its courses get their tests at any time.
+    # A database is not asked: its courses may get tests at any time.
     grades = settings.grading_workers != 0 if settings.store else grades_here(what, settings.grading_workers)
     return unit(service_of(folder, typed, written, settings.port, grades))
 
@@ -191,7 +191,7 @@ def is_loopback(host: str) -> bool:
 
 
 def refuse_the_parent(root: Path) -> None:
-    """A course served from release/ is not served from its parent as well: it would get a second secret."""
+    """Raises Usage if the course is served from its folder release/ or its parent: it would get a second secret."""
     inner = root / "release"
     if not (root / SECRET_NAME).exists() and (inner / SECRET_NAME).exists():
         raise Usage(f"this course is served from {inner}: did you mean 'mograder serve {inner}'?")
@@ -203,7 +203,7 @@ def refuse_the_parent(root: Path) -> None:
 
 
 def warn_of_files_outside(root: Path, settings: ServeSettings) -> None:
-    """Say on stderr which folder is served that a mograder.toml names and that is not in the course."""
+    """Warn of a folder of released files that mograder.toml names and that is not in the course."""
     from mograder.store.folder.layout import find_folders
 
     outside = None if "release_dir" in settings.given else find_folders(root, settings).outside
@@ -256,7 +256,7 @@ def read_names(file: Path) -> list[Username]:
 
 
 def left_out_lines(left_out: Iterable[LeftOut]) -> list[str]:
-    """What the banner says of what is not in force; `mograder doctor` says all of it, with what to do."""
+    """The banner's lines on what is not in force; `mograder doctor` lists all of it, with what to do."""
     said = list(left_out)
     lines = [f"  left out        {each}{'' if each.expected else f'; {each.mend}'}" for each in said[:LEFT_OUT]]
     more = f"                  and {len(said) - LEFT_OUT} more: see mograder doctor"
@@ -264,39 +264,40 @@ def left_out_lines(left_out: Iterable[LeftOut]) -> list[str]:
 
 
 def assignment_in_words(assignment: Assignment, course: Course) -> str:
-    """Its name and, before it opens, when that is."""
+    """The assignment's name and, before it opens, when it opens."""
     schedule = assignment.rules.schedule
     if schedule.opens is None or schedule.is_open(course.clock()):
         return str(assignment.name)
     return f"{assignment.name} opens at {readable(schedule.opens, course.plan.zone)}"
 
 
-def banner(root: Path, course: Course, front: Listener, no_auth: bool) -> str:
+def banner(root: Path, course: Course, listener: Listener, no_auth: bool) -> str:
     """What the instructor sees on start: where, from which folder, who may come in, and what to do next."""
     from mograder.web.pages.sessions import START_LINK_SECONDS, link_with, new_ticket
 
-    way_in = f"{front.address}  (log in with your token)"
-    if sys.stdout.isatty():  # what is not a terminal is a log
+    way_in = f"{listener.address}  (log in with your token)"
+    if sys.stdout.isatty():  # else the output may be a log, which others read
         ticket, _ = new_ticket(course, INSTRUCTOR, START_LINK_SECONDS)
-        way_in = f"{link_with(front.address, ticket)}  (logs you in once, within an hour)"
-    join, identity = course.url or front.address_for_students, []
-    if front.authority:
-        # Without the code, for the same reason.
-        join = JoinLink(join, fingerprint=front.authority.fingerprint).text
-        identity = [f"  fingerprint     {front.authority.fingerprint}", f"  join link       {join}"]
+        way_in = f"{link_with(listener.address, ticket)}  (logs you in once, within an hour)"
+    others = listener.address_for_students
+    join, identity = course.url or others, []
+    if listener.authority:
+        # Without the enrollment code, because the output may be a log.
+        join = JoinLink(join, fingerprint=listener.authority.fingerprint).text
+        identity = [f"  fingerprint     {listener.authority.fingerprint}", f"  join link       {join}"]
     held = course.contents()
     assignments = [assignment_in_words(each, course) for each in course.store.release.assignments()]
     found = f"{len(assignments)} ({', '.join(assignments)})" if assignments else "none yet"
     lines = [
         f"Serving {root}",
-        f"  at              {front.address}",
-        *([f"  for others      {front.address_for_students}"] if front.address_for_students != front.address else []),
+        f"  at              {listener.address}",
+        *([f"  for others      {others}"] if others != listener.address else []),
         *identity,
         f"  assignments     {found}",
         f"  settings        {printable(held.settings, 300) or f'none: there is no {printable(held.place, 300)}'}",
         *left_out_lines(held.left_out),
         f"  authentication  {'OFF: everybody can do everything' if no_auth else 'on'}",
-        f"  your pages      {front.address if no_auth else way_in}",
+        f"  your pages      {listener.address if no_auth else way_in}",
         f"  registration    {'on: students need a code' if course.accounts.registration_open else 'off'}",
     ]
     if not assignments:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from mograder.store.folder.courses import CourseFolders
 
 NAMED = 10
-"""Courses that a line of the banner names at most."""
+"""The most courses that a line of the banner names."""
 
 ONE_COURSE_ONLY = (
     "enrollment_code", "enrollment_code_file", "generate_tokens", "release_dir", "submitted_dir", "grades_dir",
@@ -53,8 +53,8 @@ def serve_many(place: Path | str, root: Path | None, host: str, settings: ServeS
 
     with contextlib.ExitStack() as stack:
         many = opened(stack)
-        front = Listener.of(settings, host, root or Path())
-        options = {"check_tokens": not settings.no_auth, **front.options}
+        listener = Listener.of(settings, host, root or Path())
+        options = {"check_tokens": not settings.no_auth, **listener.options}
         listed = [str(each.name) for each in many.courses.entries() if each.archived is None]
         left = (
             [*many.courses.left_out(), *not_in_force(many.courses)] if isinstance(many.courses, CourseFolders) else []
@@ -63,14 +63,14 @@ def serve_many(place: Path | str, root: Path | None, host: str, settings: ServeS
             warn_of_shared_secrets(root / name / "release" for name in listed)
         if isinstance(many.courses, CourseFolders):
             for name in many.courses.with_tests():
-                with contextlib.suppress(Unreadable):  # it is served with what was readable, and said above
+                with contextlib.suppress(Unreadable):  # it is served with what was readable; `left` names it
                     refuse_served_sources(Path(place, name, "release"), many.course(name))
         where, store = ("the courses of the database", "URL") if is_database(place) else (str(place), str(place))
         found = left_out_of(many, listed)
-        report = banner(where, shlex.quote(store), front, settings.no_auth, listed, left, found)
+        report = banner(where, shlex.quote(store), listener, settings.no_auth, listed, left, found)
         app = create_many(many.course, **options)
         with grading(many_courses(place), settings.grading_workers):
-            keep_serving(front, app, stack.close, lambda stack: create_many(opened(stack).course, **options), report)
+            keep_serving(listener, app, stack.close, lambda stack: create_many(opened(stack).course, **options), report)
 
 
 def not_in_force(courses: CourseFolders) -> list[LeftOut]:
@@ -91,7 +91,7 @@ def not_in_force(courses: CourseFolders) -> list[LeftOut]:
 
 
 def left_out_of(many: ManyCourses, names: Iterable[str]) -> dict[str, int]:
-    """How much of each course is not in force and should be, by name; nothing of a course that cannot be read."""
+    """How many things that should be in force are not, by course; a course that cannot be read is left out."""
     found = {}
     for name in names:
         with contextlib.suppress(Unreadable, Temporary):
@@ -100,18 +100,18 @@ def left_out_of(many: ManyCourses, names: Iterable[str]) -> dict[str, int]:
 
 
 def banner(
-    where: str, store: str, front: Listener, no_auth: bool, courses: list[str], left: Sequence[LeftOut] = (),
+    where: str, store: str, listener: Listener, no_auth: bool, courses: list[str], left: Sequence[LeftOut] = (),
     left_inside: Mapping[str, int] = MappingProxyType({}),
 ) -> str:  # fmt: skip
     """What the operator sees on start; `store` is what `mograder course` calls the place.
 
-    `left` is not served as it stands; `left_inside` counts what of which course is not in force.
+    `left` lists what is not served; `left_inside` counts by course what is not in force.
     """
-    fingerprint = [f"  fingerprint     {front.authority.fingerprint}"] if front.authority else []
+    fingerprint = [f"  fingerprint     {listener.authority.fingerprint}"] if listener.authority else []
     named = f" ({', '.join(courses[:NAMED])}{', …' if courses[NAMED:] else ''})" if courses else ""
     lines = [
         f"Serving {where}",
-        f"  at              {front.address_for_students}/c/<course>/",
+        f"  at              {listener.address_for_students}/c/<course>/",
         *fingerprint,
         f"  courses         {len(courses)}{named}",
         *(f"  left out        {each}: {each.mend}" for each in left),
@@ -125,19 +125,19 @@ def banner(
 
 
 def _counts(left_inside: Mapping[str, int]) -> list[str]:
-    """One line; the board of each course and `mograder doctor` name what is counted."""
+    """One line with the counts; the board of each course and `mograder doctor` name what is counted."""
     named = ", ".join(f"{count} of {name}" for name, count in list(left_inside.items())[:NAMED])
     more = f" and of {len(left_inside) - NAMED} more" if len(left_inside) > NAMED else ""
     return [f"  not in force    {named}{more}: the board of the course and mograder doctor name it"] if named else []
 
 
 def warn_of_shared_secrets(roots: Iterable[Path]) -> None:
-    """Say on stderr which of the courses served from `roots` have the secret of a course beside them."""
+    """Warn of each course served from `roots` that has the same secret as a course beside it."""
     from mograder.store.folder.courses import same_secret
 
     for root in roots:
         for other in same_secret(root):
             note(
-                f"warning: {root} and {other} have the same secret: whoever registers in one is somebody in the other. "
+                f"warning: {root} and {other} have the same secret: a token of one is valid in the other. "
                 f"make a new one: mograder secret rotate {root} --grace 0"
             )

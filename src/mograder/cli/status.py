@@ -1,4 +1,4 @@
-"""`mograder https feedback`: what became of a person's work, its grade and feedback."""
+"""`mograder https feedback`: the state of a person's work, its checks, grade and feedback."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def feedback(
         elif output:
             page = client.feedback(chosen.name, name)
             if output.exists() and output.read_bytes() != page:
-                raise MograderError(f"{output} is there and differs: remove it, or name another file with -o")
+                raise MograderError(f"{output} exists and differs: remove it, or name another file with -o")
             with writing(output) as file:
                 file.write(page)
     lines = [f"Assignment: {chosen.name}", f"Status: {status.status}", *_times(status, name)]
@@ -112,7 +112,7 @@ def _keep_proof(client: Client, assignment: str, grading: messages.GradingInfo) 
 
 
 def attempts_left(assignment: messages.AssignmentInfo, status: messages.Status) -> list[str]:
-    """What is left of the attempts in this hour, where they are bounded."""
+    """A line on the submissions left in this hour, if their number is limited."""
     left = known(status.attempts_left)
     if left is None:
         return []
@@ -122,7 +122,7 @@ def attempts_left(assignment: messages.AssignmentInfo, status: messages.Status) 
 
 
 LOOK_SECONDS = 1.0
-"""The pause of `--wait` between two questions to the server."""
+"""The pause of `--wait` between two requests."""
 
 
 def _grading(client: Client, assignment: str, user: str, wait: bool) -> messages.GradingInfo:
@@ -138,7 +138,7 @@ def _grading(client: Client, assignment: str, user: str, wait: bool) -> messages
 
 
 def _progress(grading: messages.GradingInfo, graded: bool) -> list[str]:
-    """The place in the queue, then each check. `graded`: there is a grade, in which the marks by hand are."""
+    """Lines on the state of grading and on each check. With `graded` there is a grade, which has the marks by hand."""
     lines = {
         "waiting": [f"Grading: submission {grading.attempt} waits, place {grading.place} in the queue"],
         "running": [f"Grading: submission {grading.attempt} is being graded"],
@@ -173,7 +173,7 @@ def _check(check: messages.CheckInfo) -> list[str]:
 
 
 def _times(status: messages.Status, user: str) -> list[str]:
-    """Due time, extension, and what is to be said of the submission that counts."""
+    """Lines on the due time, the extension, and the submission that counts."""
     lines = []
     if due := known(status.duedate):
         lines.append(f"Due: {when(due)}")

@@ -28,9 +28,9 @@ from mograder.domain.errors import Unauthenticated, Usage
 def student(place: str, headless: bool, server: Server) -> None:
     """Open your page of a course in the browser, logged in.
 
-    With a URL the course is remembered in the folder mograder-TITLE, in its mograder.toml; with that FOLDER, or in it,
-    the page opens again. You are logged in by the token of mograder https login, through a link that is good once and
-    for a few minutes. Log in first: without a login nothing is made or opened.
+    With a URL, the course is remembered in the mograder.toml of a new folder mograder-TITLE. With that FOLDER, or in
+    it, the page opens again. You are logged in by the token of mograder https login, through a link that works once
+    and for a few minutes. Log in first: without a login nothing is made or opened.
 
     \b
     Examples:
@@ -49,7 +49,7 @@ def student(place: str, headless: bool, server: Server) -> None:
     if headless:
         tell(link)
     elif not webbrowser.open(link):
-        note("no browser could be opened; open this link, which is good once:")
+        note("no browser could be opened; open this link, which works once:")
         tell(link)
 
 

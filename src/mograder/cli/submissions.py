@@ -1,4 +1,4 @@
-"""Submitting, from a person's terminal: `submit`, what waits in the outbox, and asking for more time."""
+"""`mograder https submit`, `retry` and `ask-extension`: submitting, the outbox, and asking for more time."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ from mograder.wire import messages
 )
 @click.option("--user", help="Submit for this student, as an instructor: never late.")
 @click.option("--dry-run", is_flag=True, help="Check, and send nothing.")
-@click.option("-y", "--yes", is_flag=True, help="Submit whatever there is to be asked first.")
+@click.option("-y", "--yes", is_flag=True, help="Do not ask first.")
 @sends_to_a_server
 @json_option
 def submit(
@@ -114,7 +114,7 @@ class _Work:
 
     @property
     def names(self) -> list[str]:
-        """What the files are called; of a zip that a person has made, those in it."""
+        """The names of the files; for a zip that a person has made, those of the files in it."""
         if self.chosen:
             return [name for name, _ in self.chosen.files]
         if self.file.suffix.lower() != ".zip":
@@ -124,7 +124,7 @@ class _Work:
 
 @dataclass(frozen=True)
 class _Wishes:
-    """How it is submitted: for the student `user` if an instructor does, only tried, without questions."""
+    """How to submit: for the student `user` (as an instructor), only as a trial (`dry_run`), or without questions."""
 
     user: str | None
     dry_run: bool
@@ -191,12 +191,11 @@ def _submit(work: _Work, wishes: _Wishes, server: Server, as_json: bool) -> None
 
 
 def _check(file: Path, assignment: messages.AssignmentInfo) -> None:
-    """Refuse now what the server would refuse after the trip."""
+    """Refuse a file before it is sent if the server would refuse it."""
     accepts = [ending.lower().removeprefix("*") for ending in known(assignment.accepts) or USUALLY_ACCEPTED]
     if not ends_in(file.name, accepts):
-        refused = (
-            Usage if accepts == [".py"] else WrongType
-        )  # 2 is what clients in the field say to a file that is no .py
+        # Clients in the field exit with 2, as for Usage, when a file is no .py.
+        refused = Usage if accepts == [".py"] else WrongType
         raise refused(f"{file.name} cannot be submitted: {assignment.name!r} takes {', '.join(accepts)}")
     if file.suffix.lower() == ".zip" and not zipfile.is_zipfile(file):
         raise WrongType(f"{file.name} is called a zip file and is none: pack it as a zip, or give it its right ending")
@@ -206,7 +205,7 @@ def _check(file: Path, assignment: messages.AssignmentInfo) -> None:
 
 
 def _check_open(assignment: messages.AssignmentInfo, now: float) -> None:
-    """Refuse, by the clock here (Unix seconds), what the server will refuse by its own."""
+    """Refuse by this machine's clock (`now`, Unix seconds) what the server would refuse by its own."""
     if _is_closed(assignment, now):
         raise Closed(
             f"{assignment.name!r} closed at {when(known(assignment.closes) or 0)}: it takes no more submissions"
@@ -222,7 +221,7 @@ def _is_closed(assignment: messages.AssignmentInfo, now: float) -> bool:
 
 
 def _warn(work: _Work, assignment: messages.AssignmentInfo, late: bool) -> str:
-    """Say what a person should know before it is sent; the SHA-256 of what is sent."""
+    """Print warnings about the files. Returns the SHA-256 of what is sent."""
     for path in work.sources:
         if path.suffix == ".py" and is_release_file(sha256_of(path), assignment, work.keep_in):
             note(f"warning: {path.name} is unchanged from what the course gave out")
@@ -233,7 +232,7 @@ def _warn(work: _Work, assignment: messages.AssignmentInfo, late: bool) -> str:
 
 
 def _doubts(client: Client, assignment: messages.AssignmentInfo, user: str, work: _Work, sha256: str) -> Iterator[str]:
-    """What a person should be asked first; nothing of earlier submissions on a server that does not tell of them."""
+    """The questions to ask before sending; none about earlier submissions if the server does not list receipts."""
     last: list[messages.ReceiptInfo] = []
     with contextlib.suppress(NotFound):
         last = client.receipts(assignment.name, user)
@@ -251,7 +250,7 @@ def _doubts(client: Client, assignment: messages.AssignmentInfo, user: str, work
 
 
 def _ask(questions: Iterable[str], wishes: _Wishes, as_json: bool) -> None:
-    """Go on only if the person means it. Raises Unconfirmed; nothing is sent then."""
+    """Raises Unconfirmed unless the person says yes to the questions; then nothing is sent."""
     asked = [each for each in questions if each]
     going_on = not asked or wishes.yes or wishes.dry_run
     if not going_on and (as_json or not sys.stdin.isatty()):
@@ -271,7 +270,7 @@ def _put(work: _Work, url: str, sender: str, user: str, assignment: str) -> Outb
 
 
 def _announce(client: Client, waiting: OutboxEntry, size: int) -> OutboxEntry:
-    """Send the checksum ahead. A server that takes none, or not now, is no reason not to send the file."""
+    """Send the checksum ahead. If the server does not accept it, the file is sent all the same."""
     with contextlib.suppress(MograderError):
         made = client.commit(waiting.assignment, waiting.user, waiting.sha256, size)
         note(

@@ -19,7 +19,9 @@ LEDGER_NAME = ".mograder.db"
 @click.command()
 @click.argument("names", nargs=-1)
 @click.option("--secret-file", type=click.Path(path_type=Path), help="Read the secret from this file.")
-@click.option("--secret", metavar="VALUE", help="The secret itself. Others can read a command line: prefer the others.")
+@click.option(
+    "--secret", metavar="VALUE", help="The secret itself. Others can read a command line: prefer the other options."
+)
 @click.option("--secret-stdin", is_flag=True, help="Read the secret from standard input.")
 @click.option("--course", type=PLACE, metavar="FOLDER|URL", help="A served folder, or postgresql://…#course.")
 @click.option(
@@ -31,11 +33,11 @@ def token(
 ) -> None:  # fmt: skip
     """Print a token for each of NAMES; without NAMES, the instructor's.
 
-    The lines are NAME: TOKEN. Where a program reads them, an empty one and instructor: TOKEN follow:
-    that token is for nobody else, and --bare leaves it out.
+    The lines are NAME: TOKEN. When a program reads them, an empty line and instructor: TOKEN follow. Give that token to
+    nobody else; --bare leaves it out.
 
-    The secret is .mograder-secret in the working folder unless an option says otherwise. Where the course's ledger
-    stands beside it, the names are reserved: nobody else can register them.
+    The secret is .mograder-secret in the working folder unless an option says otherwise. If the course's ledger is
+    beside it, the names are reserved: nobody else can register them.
 
     \b
     Examples:
@@ -77,7 +79,7 @@ def _print(issued: list[tuple[Username, str]], secret: str, bare: bool) -> None:
 
 def _enrol(place: Path | str, usernames: list[Username]) -> tuple[list[tuple[Username, str]], str]:
     """The tokens of these people, whose names are reserved now, and the course's secret."""
-    from mograder.factory import open_existing  # here: it takes long, and most calls do without
+    from mograder.factory import open_existing  # here: it takes long, and most calls do not need it
 
     course = open_existing(place)
     try:

@@ -18,7 +18,7 @@ _NOT_FOR_A_SERVICE = ("generate_tokens",)
 _LOWEST_FREE_PORT = 1024
 
 _ALWAYS = """\
-# Nothing of the machine can be written but the folders named here, and nothing gets more rights than it has.
+# The service can write to nothing but the folders named here, and no process of it can gain rights.
 ProtectSystem=strict
 NoNewPrivileges=yes
 RestrictSUIDSGID=yes
@@ -43,7 +43,7 @@ SystemCallFilter=~@privileged"""
 
 _WITH_GRADING = """\
 # Submissions run in a sandbox (bubblewrap), which makes namespaces, a /proc, a loopback device and a host name of its
-# own: what would keep it from that is left out.
+# own: settings that forbid this are left out.
 RestrictNamespaces=cgroup ipc mnt net pid user uts
 RestrictAddressFamilies=AF_INET AF_INET6 AF_UNIX AF_NETLINK
 SystemCallFilter=@system-service @mount seccomp sethostname
@@ -141,7 +141,7 @@ def unit(service: Service) -> str:
 
 
 def _owner(folder: Path | None) -> tuple[str, str]:
-    """Raises Usage where there are no such owners, or the owner is root."""
+    """The user and group that own the folder. Raises Usage for root, and where there are no such owners."""
     try:
         import grp
         import pwd

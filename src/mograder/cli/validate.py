@@ -1,4 +1,4 @@
-"""`mograder validate`: a notebook's visible checks, for whoever wrote it, and an instructor's cells put back."""
+"""`mograder validate`: runs a notebook's visible checks, and puts an instructor's cells back."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ def _pristine(path: Path, notebook: Notebook, given: Path | None) -> Notebook | 
 
 
 def _pristine_places(path: Path, notebook: Notebook) -> Iterator[Path]:
-    """What fetching has kept in .mograder/release/<assignment>/, and the course's own release."""
+    """The copies that fetching has kept in .mograder/release/<assignment>/, then the course's own release."""
     try:
         assignment = pep723.read_facts(notebook.text).assignment
     except NotebookError:

@@ -38,7 +38,7 @@ Find = Callable[[], "Mapping[str, Worker]"]
 @click.option("--courses", is_flag=True, help="The folder holds many courses, as for serve --courses.")
 @click.option("-j", "--jobs", type=click.IntRange(1, 64), default=1, show_default=True, help="How many at once.")
 @click.option("--drain", is_flag=True, help="End when nothing waits to be graded.")
-@click.option("--retry", is_flag=True, help="Try again what was given up, too.")
+@click.option("--retry", is_flag=True, help="Also try again submissions that were given up.")
 @click.option(
     "--submitted-dir", type=click.Path(file_okay=False, path_type=Path),
     help="Where submissions are kept, if `serve` was told so. [default: as mograder.toml says]",
@@ -50,13 +50,13 @@ def worker(
 ) -> None:  # fmt: skip
     """Grade the submissions of a course as they come in, in a sandbox, until interrupted.
 
-    COURSE_FOLDER has source/ASSIGNMENT/ASSIGNMENT.py beside the folder that is served. Of a course in a database,
-    postgresql://…#name, the sources that were brought there with "mograder course publish" are used, anew when they
-    are published anew. Any number of workers may run, on any machine that reaches the course; a submission is graded
-    once.
+    COURSE_FOLDER has source/ASSIGNMENT/ASSIGNMENT.py beside the folder that is served. For a course in a database,
+    postgresql://…#name, the worker uses the sources that "mograder course publish" has brought there, and notices when
+    they are published again. Any number of workers may run, on any machine that reaches the course; a submission is
+    graded once.
 
-    With --courses, or of a database without #name, all courses are graded, those that are made later too. The course
-    with the fewest running is next, so that none waits for another. The database may be given as $MOGRADER_STORE, too.
+    With --courses, or for a database without #name, all courses are graded, also those made later. The course with the
+    fewest running submissions is next, so that no course waits for another. $MOGRADER_STORE can name the database.
 
     \b
     Examples:
@@ -72,7 +72,7 @@ def worker(
 
     many = courses or (is_database(place) and "#" not in str(place))
     if courses and is_database(place):
-        raise Usage("--courses is for a folder: of a database all courses are graded unless #name says which")
+        raise Usage("--courses is for a folder: in a database all courses are graded unless #name says which")
     if many and (sources is not None or submitted_dir is not None):
         raise Usage("--sources and --submitted-dir are of one course: with many, each has its own")
     stop = threading.Event()

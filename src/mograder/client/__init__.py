@@ -1,1 +1,1 @@
-"""The client: one short method an endpoint, and what a person has on disk."""
+"""The client: one short method for each endpoint, and the files that a person keeps on disk."""

@@ -1,6 +1,6 @@
-"""Which files of a person's disk make one submission of several.
+"""Chooses the files of a person's disk that make one submission of several files.
 
-Invariant: nothing outside the named folders gets in.
+Invariant: no file outside the given folders is chosen.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from mograder.domain.files import is_left_behind
 
 @dataclass(frozen=True)
 class Chosen:
-    """`files` by their names in the zip, sorted; `left_out` are paths below the folders that are not packed."""
+    """`files` are pairs of a name in the zip and a path, sorted; `left_out` are paths that are not packed."""
 
     files: tuple[tuple[str, Path], ...]
     left_out: tuple[Path, ...]
@@ -36,10 +36,10 @@ def _opened(path: Path) -> BinaryIO:
 
 
 def choose_files(paths: Sequence[Path]) -> Chosen:
-    """Files under their own names, and all files of folders under their paths below the folder; names are NFC.
+    """Choose the given files, and all files of the given folders (named by their path in the folder). Names are NFC.
 
-    Hidden files, what programs leave behind, and links that lead outside the folder are left out. Raises Usage when two
-    files would have one name, one is empty, or there are none.
+    Hidden files, leftovers of programs, and links that lead out of the folder are left out. Raises Usage if two files
+    have the same name, one is empty, or there are none.
     """
     found: list[tuple[str, Path]] = []
     left_out = []
@@ -61,9 +61,9 @@ def choose_files(paths: Sequence[Path]) -> Chosen:
 
 
 def names_in_zip(path: Path) -> list[str]:
-    """The names of the files in a zip that a person has made, NFC, without what `choose_files` leaves out.
+    """The names (NFC) of the files in a zip that a person has made, except those that `choose_files` leaves out.
 
-    A folder that holds all of them is left out of the names. Raises Usage for what is no zip.
+    A top folder that holds all files is removed from the names. Raises Usage for a file that is not a zip.
     """
     try:
         with path.open("rb") as file, open_zip(file) as archive:
@@ -77,7 +77,7 @@ def names_in_zip(path: Path) -> list[str]:
 
 
 def _files_of(path: Path) -> Iterable[tuple[str | None, Path]]:
-    """The files at `path`, each with its name in the zip, or None when it is to be left out."""
+    """The files at `path`, each with its name in the zip, or None if it is left out."""
     if not path.is_dir():
         yield path.name, path
         return

@@ -1,6 +1,6 @@
-"""The protocol from the other side: one short method an endpoint, driven by `ENDPOINTS`.
+"""The client's side of the protocol: one short method for each endpoint, driven by `ENDPOINTS`.
 
-Invariant: what comes back is what was sent, and a server that says less than ours does is understood as well.
+Invariant: received files have the announced checksum, and replies with fewer keys than ours are understood, too.
 """
 
 from __future__ import annotations
@@ -38,14 +38,14 @@ FEEDBACK_BATCH = 16 * MIB  # bytes of feedback pages in one request
 
 
 Progress = Callable[[int, int | None], None]
-"""Told how many bytes of how many (None: unknown) have gone over. A new try starts from 0 again."""
+"""Called with the bytes transferred so far, and the total (None: unknown). A new attempt starts from 0 again."""
 
 
 def pin(url: str, fingerprint: str, patience: RetryPolicy | None = None) -> str:
-    """The certificate (PEM) of the authority that vouches for the server at `url`.
+    """The certificate (PEM) of the own authority of the server at `url`.
 
-    It is fetched over a connection that is not verified yet and used for nothing else. Raises VerificationFailed
-    unless the certificate's SHA-256 is `fingerprint` (lower-case hex).
+    It is fetched over an unverified connection, which is used for nothing else. Raises VerificationFailed unless the
+    certificate's SHA-256 is `fingerprint` (lower-case hex).
     """
     unverified = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     unverified.check_hostname, unverified.verify_mode = False, ssl.CERT_NONE
@@ -54,7 +54,7 @@ def pin(url: str, fingerprint: str, patience: RetryPolicy | None = None) -> str:
             certificate = ssl.PEM_cert_to_DER_cert(client.authority().strip())
     except (NotFound, ValueError):
         raise VerificationFailed(
-            f"{url} has no authority of its own that a fingerprint could be of: check the address, or leave "
+            f"{url} has no authority of its own, so no fingerprint can match: check the address, or leave "
             "the fingerprint out if the server has a certificate that everybody trusts"
         ) from None
     found = hashlib.sha256(certificate).hexdigest()
@@ -67,7 +67,7 @@ def pin(url: str, fingerprint: str, patience: RetryPolicy | None = None) -> str:
 
 
 class Client:
-    """A person's connection to one server. May be used from many threads."""
+    """A person's connection to one server. Thread-safe."""
 
     def __init__(
         self,
@@ -81,11 +81,11 @@ class Client:
         timeout: float = 60.0,
         verify: ssl.SSLContext | bool = True,
     ) -> None:
-        """`on_wait` is told once a request why it will be tried again. `timeout` is the longest silence in
-        seconds, and how long a request may take in all beside what its bodies take at 4 KiB a second.
+        """`timeout` is the longest silence in seconds, and the longest time of a request without its bodies, for which
+        a second is added for every 4 KiB.
 
-        `on_trouble` is called at each request of an instructor with what is wrong in the course's files.
-        `on_version` is called at each request with the version of a server of ours.
+        `on_wait` is called once for a request, with the reason, if it will be tried again. `on_trouble` is called with
+        each fault in the course's files that the server reports to instructors, `on_version` with the server's version.
         `verify` is the TLS context, or True for the authorities that this computer trusts.
         """
 
@@ -110,13 +110,13 @@ class Client:
     def close(self) -> None:
         self._connection.close()
 
-    # one method an endpoint
+    # one method for each endpoint
 
     def health(self) -> messages.Health:
         return _value(self._call("health"), messages.Health)
 
     def register(self, user: str, enrollment_code: str, claim_key: str | None = None) -> messages.Registered:
-        """Safe to repeat with the same `claim_key`, for an hour; without one a fresh key is made."""
+        """Safe to repeat with the same `claim_key` for an hour; without one a new key is made."""
         request = encode_json(messages.Register(user, enrollment_code, claim_key or random_secret()))
         reply = self._call("register", _json(request))
         return _value(reply, messages.Registered, user=user)
@@ -125,9 +125,9 @@ class Client:
         return [_assignment(entry) for entry in _list(self._call("assignments"))]
 
     def release_file(self, file: messages.ReleaseFileInfo, target: BinaryIO, progress: Progress | None = None) -> None:
-        """Writes the file to `target`. Raises VerificationFailed unless it has the size and checksum of the listing.
+        """Write the file to `target`. Raises VerificationFailed unless it has the size and checksum of the listing.
 
-        A file that lives on another host is fetched without the token.
+        A file on another host is fetched without the token.
         """
         self._download(file.filename, file.url, target, known(file.size), known(file.sha256), progress)
 
@@ -135,15 +135,15 @@ class Client:
         return _value(self._call("rules", assignment=assignment), messages.RulesInfo)
 
     def change_rules(self, assignment: str, rules: messages.NewRules) -> messages.RulesInfo:
-        """Not safe to repeat: after the first time, the version in `rules` is an old one."""
+        """Not safe to repeat: after the first time, `rules.tag` is outdated."""
         reply = self._call("change_rules", _json(encode_json(rules)), repeatable=False, assignment=assignment)
         return _value(reply, messages.RulesInfo)
 
     def submit(self, assignment: str, user: str, path: Path, progress: Progress | None = None) -> messages.Submitted:
-        """Submits the file at `path`. Safe to repeat: identical bytes get the same receipt.
+        """Submit the file at `path`. Safe to repeat: identical bytes get the same receipt.
 
-        A server that gives no receipt leaves `receipt` empty, `attempt` 0 and `received` 0. Raises
-        VerificationFailed when the server received other bytes than were sent.
+        Without a receipt from the server, `receipt` is empty, and `attempt` and `received` are 0. Raises
+        VerificationFailed if the server received other bytes than were sent.
         """
         with path.open("rb") as file:
             sha256 = hashlib.file_digest(file, "sha256").hexdigest()
@@ -177,9 +177,9 @@ class Client:
         return _value(reply, messages.Committed)
 
     def submissions(self, assignment: str, which: str = "latest") -> list[messages.SubmissionInfo]:
-        """`which` is "latest", "on-time" or "counts". A server that knows the latest alone answers with that.
+        """`which` is "latest", "on-time" or "counts". A server that knows only the latest answers with that.
 
-        A server that does not say leaves `timemodified` 0, `size` -1 and `sha256` empty.
+        Facts that the server does not send are 0 (`timemodified`), -1 (`size`) and "" (`sha256`).
         """
         missing = {"timemodified": 0, "size": -1, "sha256": ""}
         query = {"which": which} if which != "latest" else None
@@ -187,7 +187,7 @@ class Client:
         return [_value(entry, messages.SubmissionInfo, **missing) for entry in _list(reply)]
 
     def submitted_file(self, info: messages.SubmissionInfo, target: BinaryIO, progress: Progress | None = None) -> None:
-        """Writes one submission to `target`. Raises VerificationFailed as `release_file` does."""
+        """Write one submission to `target`. Raises VerificationFailed as `release_file` does."""
         size = info.size if info.size >= 0 else None
         self._download(info.filename, info.url, target, size, info.sha256 or None, progress)
 
@@ -199,7 +199,7 @@ class Client:
         return [_value(entry, messages.ReceiptInfo) for entry in _list(self._call("all_receipts", user=user))]
 
     def version(self, info: messages.ReceiptInfo, target: BinaryIO, progress: Progress | None = None) -> None:
-        """Writes the submission of a receipt to `target`. Raises VerificationFailed as `release_file` does."""
+        """Write the submission of a receipt to `target`. Raises VerificationFailed as `release_file` does."""
         self._download(info.version, info.url, target, info.size, info.sha256, progress)
 
     def chain_head(self) -> messages.ChainHead:
@@ -209,12 +209,12 @@ class Client:
         return _value(self._call("signing_keys"), messages.KeySet)
 
     def grades(self, assignment: str) -> tuple[GradeEntry, ...]:
-        """What is stored. Raises NotFound or MethodNotAllowed on a server that does not tell."""
+        """The stored grades. Raises NotFound or MethodNotAllowed if the server does not have this endpoint."""
         listed = [_value(entry, messages.GradeInfo) for entry in _list(self._call("grades", assignment=assignment))]
         return tuple(GradeEntry(each.fields) for each in listed)
 
     def gradebook(self, assignment: str) -> messages.GradebookInfo:
-        """Everybody's results. Raises NotFound on a server that does not tell."""
+        """Everybody's results. Raises NotFound if the server does not have this endpoint."""
         return _value(self._call("gradebook", assignment=assignment), messages.GradebookInfo)
 
     def upload_grades(
@@ -238,7 +238,7 @@ class Client:
         return _value(reply, messages.GradingInfo)
 
     def upload_feedback(self, assignment: str, pages: Mapping[str, bytes]) -> messages.FeedbackStored:
-        """Sends `pages`, HTML by file name (`<user>.html`), in as many requests as their size asks for."""
+        """Send `pages`, HTML by file name (`<user>.html`), in as many requests as their size needs."""
         stored: list[str] = []
         for batch in _batches(pages):
             reply = self._call("upload_feedback", partial(_pages, batch), assignment=assignment)
@@ -246,7 +246,7 @@ class Client:
         return messages.FeedbackStored(stored)
 
     def feedback(self, assignment: str, user: str) -> bytes:
-        """The HTML page."""
+        """The HTML of a person's feedback page."""
         return self._call("feedback", assignment=assignment, user=user)
 
     def ask_extension(self, assignment: str, user: str, until: str, reason: str = "") -> messages.ExtensionInfo:
@@ -258,7 +258,7 @@ class Client:
         return [_value(entry, messages.ExtensionInfo) for entry in _list(self._call("extensions"))]
 
     def change_extensions(self, changes: Iterable[messages.ExtensionChange]) -> list[messages.ExtensionInfo]:
-        """Grant, decline or withdraw, all or nothing. Not safe to repeat: an extension can be withdrawn once."""
+        """Grant, decline or withdraw; all changes or none. Not safe to repeat: an extension can be withdrawn once."""
         request = encode_json(messages.ExtensionChanges(list(changes)))
         reply = self._call("change_extensions", _json(request), repeatable=False)
         return [_value(entry, messages.ExtensionInfo) for entry in _list(reply)]
@@ -271,7 +271,7 @@ class Client:
     ) -> list[messages.RosterEntry]:
         """Not safe to repeat: codes are returned once. If the response is lost, `reset` makes new ones.
 
-        With `update` people who are there get the details that are given; those to `remove` are taken off.
+        With `update`, people who are on the roster get the given details; people to `remove` are removed.
         """
         request = encode_json(messages.NewPeople(list(people), update, list(remove)))
         reply = self._call("add_people", _json(request), repeatable=False)
@@ -296,9 +296,9 @@ class Client:
         return _value(self._call("remove", user=user), messages.RosterEntry)
 
     def events(self) -> Iterator[messages.EventInfo]:
-        """The audit log, newest first, read page by page as it is asked for: whoever stops reading asks for no more.
+        """The audit log, newest first. Pages are requested as the caller reads on.
 
-        A server that knows no pages answers each with the same lines; then the first is all there is. Raises
+        A server without pages answers each request with the same lines; then the first page is all. Raises
         NetworkFailure after MAX_EVENTS.
         """
         before: list[object] = []
@@ -325,7 +325,7 @@ class Client:
         """The certificate (PEM) of the server's own authority. Compare its fingerprint before you trust it."""
         return self._call("authority").decode("ascii", "replace")
 
-    # the trip
+    # requests
 
     def _call(
         self,
@@ -335,7 +335,7 @@ class Client:
         repeatable: bool = True,
         **values: str,
     ) -> bytes:
-        """The answer's body."""
+        """Send a request to the endpoint `name`; returns the body of the reply."""
         row = BY_NAME[name]
         url = httpx2.URL(self.url + build_path(row, values), params=query)
 
@@ -379,7 +379,7 @@ class Client:
 
 
 def _chunks(file: BinaryIO, size: int, progress: Progress | None) -> Iterator[bytes]:
-    """Exactly `size` bytes, what was announced. A file that shrank meanwhile ends in an error, not in a hang."""
+    """Exactly the announced `size` bytes. Raises RequestTimeout if the file has become shorter meanwhile."""
     sent = 0
     while sent < size:
         chunk = file.read(min(CHUNK, size - sent))
@@ -411,11 +411,11 @@ def _json(body: bytes) -> Body:
 
 
 def known(value: messages.Maybe[Answer]) -> Answer | None:
-    """The value of a key that a server may leave out; None where it did."""
+    """The value of an optional key, None if the server left it out."""
     return None if isinstance(value, UnsetType) else value
 
 
-# reading what servers answer, which may have fewer keys than ours
+# reading replies, which may have fewer keys than those of our server
 
 
 def _document(body: bytes) -> Any:
@@ -435,11 +435,11 @@ def _list(body: bytes) -> list[Any]:
 
 
 def _value(reply: bytes | object, kind: type[Answer], **missing: object) -> Answer:
-    """`reply` as a `kind`: nulls and absent keys from `missing`, numbers where texts should be made texts."""
+    """`reply` as a `kind`. `missing` replaces nulls and absent keys; numbers become texts where `kind` has texts."""
     document = _document(reply) if isinstance(reply, bytes) else reply
     if not isinstance(document, dict):
         raise NetworkFailure("the answer is not an object: is this a mograder server? check the address")
-    # A name of ours is a kind of str that no encoder knows.
+    # Names are subclasses of str, which msgspec does not accept.
     plain = {key: str(value) if isinstance(value, str) else value for key, value in missing.items()}
     filled = plain | {key: value for key, value in document.items() if value is not None}
     for key, hint in kind.__annotations__.items():
@@ -455,8 +455,8 @@ def _value(reply: bytes | object, kind: type[Answer], **missing: object) -> Answ
 def _assignment(entry: object) -> messages.AssignmentInfo:
     """One entry of a listing, which an instructor may have written by hand.
 
-    A due date of 0, or what is no time, is none. A file without a name is passed over; one without an address has an
-    empty `url` and cannot be fetched.
+    Times that are 0 or not numbers are dropped. So are files without a name; files without an address get an empty
+    `url` and cannot be fetched.
     """
     if not isinstance(entry, dict):
         return _value(entry, messages.AssignmentInfo)

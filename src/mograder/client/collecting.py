@@ -1,7 +1,7 @@
-"""An instructor's side on disk: the latest submissions of a course, collected into a folder.
+"""Collects the submissions of a course into an instructor's folder.
 
-Invariant: a student's file lands under that student's name and nowhere else; what is there already is not fetched
-again; and a run that was broken off can be run again.
+Invariant: a student's file is written under that student's name and nowhere else. Files that are there are not fetched
+again, and an interrupted run can be repeated.
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ from mograder.permissions import private_mode
 from mograder.wire import messages
 
 AT_ONCE = 8
+"""Parallel downloads."""
 
 
 @dataclass(frozen=True)
 class Collected:
-    """What became of one person's submission. `problem` says what a person should know of it.
+    """The outcome for one person's submission. `new`: it was fetched now. `problem` is a message for the instructor.
 
-    `failed` is whether it could not be fetched. `late` says how late it is and what that
-    costs, "" in time.
+    `failed` says that it could not be fetched. `late` says how late it is and what that costs, "" if on time.
     """
 
     user: str
@@ -47,7 +47,7 @@ class Collected:
 
 
 def strangers(client: Client, names: Iterable[str]) -> list[str]:
-    """Those of `names` who have neither registered nor submitted, sorted; empty where a server keeps no roster."""
+    """Those of `names` who have neither registered nor submitted, sorted; empty if the server has no roster."""
     try:
         left = set(names) - {each.user for each in client.roster() if each.state != "removed"}
     except NotFound:
@@ -61,14 +61,14 @@ def collect(
     client: Client, assignment: str, folder: Path, force: bool = False, which: str = "latest",
     wanted: Callable[[str], bool] | None = None,
 ) -> Iterator[Collected]:  # fmt: skip
-    """Bring one submission of everybody into `folder`, several at once, in the order in which they are done.
+    """Collect one submission of every person into `folder`, several at once; yields outcomes as they are done.
 
-    `which` is as for `Client.submissions`. `<user>.py` each; of an archive the largest .py file, with everything in a
-    folder `<user>` beside it; other kinds of files keep their endings. Without `force`, what the server still has as it
-    was collected is left alone. What somebody has changed since it was collected, and the collected work of people who
-    are not listed, is moved to `.mograder/aside/` and named. `wanted` says of a user name whether to bring its
-    submission, None for everybody; what is there of others stays. Raises NetworkFailure or Unauthenticated when it
-    makes no sense to go on; what has arrived stays.
+    `which` is as for `Client.submissions`. A submission becomes `<user>.py`. An archive becomes a folder `<user>`, and
+    its largest .py file `<user>.py`; other kinds of files keep their endings. Without `force`, submissions that are
+    collected and unchanged on the server are skipped. Files that somebody has changed since they were collected, and
+    those of people who are not listed any more, are moved to `.mograder/aside/`, and the outcome names them. `wanted`
+    says whether to collect a user name's submission (None: all); files of others stay. Raises NetworkFailure or
+    Unauthenticated if it is no use to continue; collected files stay.
     """
     entries = client.submissions(assignment, which)
     memory = _Memory(folder)
@@ -144,12 +144,12 @@ def _collect(
         try:
             placed = _place_archive(arriving, root, user, client.room)
         except MograderError as error:
-            doubt = error.message  # one student's broken archive must not hold up the others: it is kept as it came
+            doubt = error.message  # a broken archive is kept as it is, so that it does not stop the others
     if doubt:
         problem = "; ".join(filter(None, [problem, f"{doubt}: kept as {user}{ending}"]))
     if arriving.exists() and user not in placed:
         arriving.replace(root / f"{user}{ending}")
-    for stale in memory.placed(user) - placed:  # of an earlier submission: it would be taken for this one's
+    for stale in memory.placed(user) - placed:  # files of an earlier submission could be mistaken for this one's
         with contextlib.suppress(FileNotFoundError):
             (root / stale).replace(arriving.with_name(f"{arriving.name}-{stale}"))
     memory.remember(user, entry, sha256, placed)
@@ -157,7 +157,7 @@ def _collect(
 
 
 def _place_archive(archive: Path, root: Path, user: str, room: Room) -> set[str]:
-    """The archive as a folder `<user>` in `root`, and its largest .py as `<user>.py`; the names of what stands there.
+    """Unpack an archive to the folder `<user>` in `root`, and copy its largest .py to `<user>.py`; returns these names.
 
     Raises VerificationFailed; then nothing has changed.
     """
@@ -175,7 +175,7 @@ def _place_archive(archive: Path, root: Path, user: str, room: Room) -> set[str]
 
 
 class _Memory:
-    """What was collected into a folder, by user: `.mograder/collected.json`."""
+    """The record of what was collected into a folder, by user: `.mograder/collected.json`."""
 
     def __init__(self, folder: Path) -> None:
         self.root = folder
@@ -193,7 +193,7 @@ class _Memory:
         return self._path.parent
 
     def is_current(self, user: str, entry: messages.SubmissionInfo) -> bool:
-        """Whether the listing alone tells that nothing is new."""
+        """Whether the collected submission is the listed one, as far as the listing tells."""
         before = self._known.get(user, {})
         if entry.sha256:
             return self.has(user, entry.sha256)
@@ -202,7 +202,7 @@ class _Memory:
         return bool(told and same and self._is_there(user))
 
     def has(self, user: str, sha256: str) -> bool:
-        """Whether these bytes were collected before, or stand there as they are."""
+        """Whether the folder has these bytes, collected as the last submission or as `<user>.py`."""
         if self._known.get(user, {}).get("sha256") == sha256 and self._is_there(user):
             return True
         place = self.root / f"{user}.py"
@@ -212,23 +212,23 @@ class _Memory:
         return any((self.root / name).exists() for name in self.placed(user) or _names(user))
 
     def placed(self, user: str) -> set[str]:
-        """What was put into the folder of the submission that was collected last."""
+        """The names of the files and folders of the last collected submission."""
         names = self._known.get(user, {}).get("placed")
         return set(names if isinstance(names, list) else []) & _names(user)
 
     def changed(self, user: str) -> list[str]:
-        """What of a person's stands there and is not as it was collected: somebody has worked on it."""
+        """The names of a person's files and folders that differ from what was collected: somebody has edited them."""
         digests = self._known.get(user, {}).get("digests")
         digests = digests if isinstance(digests, dict) else {}
         there = [name for name in sorted(_names(user)) if os.path.lexists(self.root / name)]
         return [name for name in there if digests.get(name) != digest(self.root / name)]
 
     def others(self, users: set[str]) -> list[str]:
-        """Those whose work was collected into the folder before and who are not among `users` (by key)."""
+        """The people with collected files who are not among `users` (case-folded names)."""
         return sorted(user for user in self._known if user.casefold() not in users and self.placed(user))
 
     def set_aside(self, names: Iterable[str]) -> list[str]:
-        """Move what is there under these names to `.mograder/aside/`; where each is now."""
+        """Move the files and folders with these names to `.mograder/aside/`; returns their new paths."""
         moved = []
         for name in names:
             aside = self.folder() / "aside"
@@ -251,7 +251,7 @@ class _Memory:
         self.note_lateness(user, entry)
 
     def note_lateness(self, user: str, entry: messages.SubmissionInfo) -> None:
-        """Keep what the server says now of the lateness of a submission, for whoever grades what is here."""
+        """Record how late a submission is by the server's present reply, for grading."""
         said = {"received": entry.received, "penalty": entry.penalty, "explanation": entry.explanation}
         self._known[user] |= {name: known(value) for name, value in said.items() if known(value) is not None}
 
@@ -261,7 +261,7 @@ class _Memory:
 
 
 def _is_user(name: str) -> bool:
-    """Whether a key of the record, which may come from anybody, is the name of one person and no path."""
+    """Whether a key of the record is a valid user name and no path: the file may come from anybody."""
     try:
         return parse_owner(name) == name
     except MograderError:
@@ -269,12 +269,12 @@ def _is_user(name: str) -> bool:
 
 
 def _names(user: str) -> set[str]:
-    """What a person's submission can be called in a collected folder."""
+    """The names that a person's submission can have in a collected folder."""
     return {user, *(f"{user}{ending}" for ending in ENDINGS)}
 
 
 def digest(path: Path) -> str:
-    """The SHA-256 of a file, or of a folder's names and contents without Python's caches; "" of anything else."""
+    """The SHA-256 of a file, or of a folder's names and contents without Python's caches; "" for anything else."""
     if path.is_symlink():
         return ""
     if path.is_file():

@@ -1,6 +1,6 @@
-"""One request to one server: sent, tried again, and its answer read within a limit.
+"""Sends requests to one server, repeats them after passing failures, and reads the replies.
 
-Invariant: the token is sent to the server it belongs to and to nobody else, and nothing is read without a limit.
+Invariant: the token is sent only to the server it belongs to, and every read has a limit.
 """
 
 from __future__ import annotations
@@ -42,22 +42,22 @@ CHUNK = 256 * KIB
 MAX_ERROR = 64 * KIB  # bytes of an error answer that are read
 MAX_TROUBLE = 1000  # letters
 MAX_REDIRECTS = 5
-UNQUOTED = "/%?=&:@+,;!$'()*"  # what may stand in a listed path as it is
-PASSING = frozenset({429, 502, 503, 504})  # statuses that another try may cure
-LASTING = (httpx2.UnsupportedProtocol, httpx2.LocalProtocolError, httpx2.ProxyError)  # failures that stay
+UNQUOTED = "/%?=&:@+,;!$'()*"  # characters of a listed path that are not quoted
+PASSING = frozenset({429, 502, 503, 504})  # statuses after which another attempt may succeed
+LASTING = (httpx2.UnsupportedProtocol, httpx2.LocalProtocolError, httpx2.ProxyError)  # repeating does not help
 
 Body = Callable[[], dict[str, Any]]
-"""Makes the keywords of a request that carry its body, afresh for every try."""
+"""Makes the keyword arguments of a request that carry its body, anew for every attempt."""
 Answer = TypeVar("Answer")
 Cause = TypeVar("Cause", bound=BaseException)
 
 
 @dataclass(frozen=True)
 class RetryPolicy:
-    """How long a failing request is tried again. All times are seconds.
+    """How often and how long a failing request is repeated. All times are in seconds.
 
-    `total` bounds all tries of one request: 0 is one try, and a server that asks for a longer wait is not waited
-    for.
+    `total` is the time for all attempts of one request: 0 means one attempt. If the server asks for a longer wait, the
+    request fails at once.
     """
 
     attempts: int = 8
@@ -67,7 +67,7 @@ class RetryPolicy:
 
 
 def normalise_url(text: str) -> str:
-    """A server's address as logins are kept under: lower-case scheme and host, no default port, no slash at the end.
+    """A server's address in the form used as a key: lower-case scheme and host, no default port, no slash at the end.
 
     Raises Usage unless it is an http or https URL without credentials, query and fragment.
     """
@@ -85,11 +85,11 @@ def normalise_url(text: str) -> str:
         raise Usage(
             "give the server's URL without user name, password, '?' and '#' (a join link is for mograder https login)"
         )
-    return str(httpx2.URL(str(url))).rstrip("/")  # the default port goes only once the scheme is in lower case
+    return str(httpx2.URL(str(url))).rstrip("/")  # twice: the default port is dropped only after a lower-case scheme
 
 
 class Connection:
-    """The way to one server. May be used from many threads."""
+    """A connection to one server. Thread-safe. See `Client` for the arguments."""
 
     def __init__(
         self,
@@ -112,13 +112,13 @@ class Connection:
         self._verify = verify
         self._retry = stamina.RetryingCaller(
             attempts=self._patience.attempts,
-            timeout=None,  # `total` is watched where a server's own wish is known
+            timeout=None,  # `send` applies `total`, as it knows the wait that a server asks for
             wait_initial=self._patience.first_wait,
-            # The last wait begins before `total` is over: it must not end long after.
+            # The last wait begins before `total` is over, and must not end long after it.
             wait_max=max(self._patience.first_wait, min(self._patience.longest_wait, self._patience.total / 4)),
             wait_jitter=self._patience.first_wait,
         )
-        # No compression: what is counted against a limit is what came over the wire.
+        # No compression, so that limits count the bytes that were transferred.
         self._headers = {"User-Agent": f"mograder/{__version__}", "Accept-Encoding": "identity"}
         self._timeout = httpx2.Timeout(timeout, connect=min(timeout, 10.0), pool=None)
         self._pace = Pace(timeout)
@@ -126,7 +126,7 @@ class Connection:
         self._opening = threading.Lock()
 
     def _client(self, verify: ssl.SSLContext | bool) -> httpx2.Client:
-        """The HTTP client that verifies so. Raises NetworkFailure where settings of the environment do not work."""
+        """The HTTP client with this TLS verification. Raises NetworkFailure if environment variables are wrong."""
         with self._opening:
             if verify not in self._opened:
                 try:
@@ -152,12 +152,12 @@ class Connection:
         repeatable: bool = True,
         download: bool = False,
     ) -> Answer:
-        """What `read` makes of a successful answer.
+        """Send a request; returns the value of `read` for a successful response.
 
-        Unless it is `repeatable`, a request is sent again only when it cannot have arrived. A `download` alone may
-        be redirected to another server. Raises the error that the server's answer stands for, or NetworkFailure.
+        Unless it is `repeatable`, a request is sent again only if it cannot have arrived. Only a `download` may be
+        redirected to another server. Raises the error of the server's answer, or NetworkFailure.
         """
-        self._client(self._verify)  # loading certificates takes a while, which is not the server's
+        self._client(self._verify)  # before the clock starts, as loading certificates takes a while
         ends = time.monotonic() + self._patience.total
         tries = count(1)
 
@@ -185,12 +185,12 @@ class Connection:
         read: Callable[[httpx2.Response], Answer],
         download: bool,
     ) -> Answer:
-        """One try, with its redirects."""
+        """One attempt, with its redirects."""
         trusted = True
         self._pace.begin()
         for _ in range(MAX_REDIRECTS + 1):
             trusted = trusted and url.origin == self._origin
-            # The pinned authority is for this server alone.
+            # The pinned authority applies to this server only.
             http = self._client(self._verify if url.origin == self._origin else True)
             request = http.build_request(method, url, **body())
             if trusted and self._token:
@@ -221,13 +221,13 @@ class Connection:
         raise NetworkFailure(f"{self.url} redirects in a circle")
 
     def pieces(self, response: httpx2.Response) -> Iterator[bytes]:
-        """The body of an answer as it comes, not unpacked."""
+        """The raw body of a response, in pieces."""
         for piece in response.iter_raw():
             self._pace.moved(len(piece))
             yield piece
 
     def _redirected(self, method: str, url: httpx2.URL, response: httpx2.Response, download: bool) -> httpx2.URL:
-        """Where to go on. Only downloads may leave the server, without the token and never from https to http."""
+        """The target of a redirect. Only downloads may lead to another server, and never from https to http."""
         try:
             target = url.join(response.headers["Location"])
         except KeyError:
@@ -266,7 +266,7 @@ class Connection:
             return VerificationFailed(_distrusted(place, refused, pinned=self._verify is not True))
         tls = _cause(error, ssl.SSLError)
         if tls and isinstance(error, httpx2.ConnectError) and not isinstance(tls, ssl.SSLEOFError):
-            if getattr(tls, "reason", "") == "WRONG_VERSION_NUMBER":  # what came was no TLS
+            if getattr(tls, "reason", "") == "WRONG_VERSION_NUMBER":  # the server does not speak TLS
                 plain = str(httpx2.URL(self.url).copy_with(scheme="http")).rstrip("/")
                 return NetworkFailure(f"{place} does not answer as an https server: does it want {plain}?")
             why = getattr(tls, "verify_message", "") or getattr(tls, "reason", "") or "the handshake failed"
@@ -279,14 +279,14 @@ class Connection:
         return _Passing(failure, not_arrived=isinstance(error, httpx2.ConnectError | httpx2.ConnectTimeout))
 
     def locate(self, name: str, address: str) -> httpx2.URL:
-        """Where a listed file is: absolute URLs as they are, all else below this server."""
+        """The URL of a listed file; relative addresses are below this server's. Raises VerificationFailed."""
         try:
             if re.match(r"[A-Za-z][A-Za-z0-9+.-]*:", address):
                 url = httpx2.URL(address)
                 if url.scheme in ("http", "https") and url.host:
                     return url
             else:
-                # The published server quotes nothing. The slash: "@evil.example" would make our host a user name.
+                # Quoted here, as the published server does not quote. The slash keeps "@evil.example" in the path.
                 return httpx2.URL(f"{self.url}/{quote(address.lstrip('/'), safe=UNQUOTED)}")
         except (httpx2.InvalidURL, UnicodeError):
             pass
@@ -304,12 +304,12 @@ def _public_authorities(_file: str | None, _folder: str | None) -> ssl.SSLContex
 
 
 def _in_force(names: tuple[str, ...]) -> list[str]:
-    """The variables of the environment among `names` that say something, each as NAME=VALUE, without passwords."""
+    """Those of the environment variables `names` that are set, as NAME=VALUE without passwords."""
     return [f"{name}={re.sub(r'//[^/@]*@', '//', os.environ[name])}" for name in names if os.environ.get(name)]
 
 
 def _unusable_environment(error: Exception) -> NetworkFailure:
-    """What to do about variables of the environment by which no connection can be made."""
+    """The error for environment variables with which no connection can be made."""
     named = _in_force(_PROXIES + _CERTIFICATES)
     socks = " (SOCKS needs one more package: pip install httpx2[socks])" if isinstance(error, ImportError) else ""
     why = printable(str(error).partition(".")[0], 200)
@@ -319,11 +319,11 @@ def _unusable_environment(error: Exception) -> NetworkFailure:
     )
 
 
-UNKNOWN_AUTHORITY = frozenset({2, 7, 18, 19, 20, 21, 24})  # OpenSSL's X509_V_ERR_*: nobody known vouches for it
+UNKNOWN_AUTHORITY = frozenset({2, 7, 18, 19, 20, 21, 24})  # OpenSSL's X509_V_ERR_*: no trusted authority signed it
 
 
 def _distrusted(place: str, error: ssl.SSLCertVerificationError, pinned: bool) -> str:
-    """What a person is told about a certificate that was refused."""
+    """The message about a certificate that was refused."""
     if error.verify_code not in UNKNOWN_AUTHORITY:
         return (
             f"the certificate of {place} is not accepted: {printable(error.verify_message, 300).lower()}: check the "
@@ -342,9 +342,9 @@ def _distrusted(place: str, error: ssl.SSLCertVerificationError, pinned: bool) -
 
 
 def trusting(authority: str) -> ssl.SSLContext | bool:
-    """How a server's certificate is verified: `authority` (PEM) is the only certificate authority that is trusted.
+    """A TLS context that trusts only `authority` (PEM); True, for the authorities of this computer, if it is "".
 
-    "" trusts the authorities of this computer. Raises VerificationFailed when `authority` is damaged.
+    Raises VerificationFailed if `authority` is damaged.
     """
     if not authority:
         return True
@@ -357,7 +357,7 @@ def trusting(authority: str) -> ssl.SSLContext | bool:
 
 
 def read_body(pieces: Iterator[bytes], limit: int) -> bytes:
-    """Raises NetworkFailure when the body is longer than `limit` bytes."""
+    """The whole body. Raises NetworkFailure if it is longer than `limit` bytes."""
     body = bytearray()
     for piece in pieces:
         body += piece
@@ -367,13 +367,16 @@ def read_body(pieces: Iterator[bytes], limit: int) -> bytes:
 
 
 def announced_length(response: httpx2.Response) -> int | None:
-    """The Content-Length in bytes; None when it is missing or no number."""
+    """The Content-Length in bytes; None if it is missing or not a number."""
     text = response.headers.get("Content-Length", "")
     return int(text) if text.isascii() and text.isdecimal() else None
 
 
 class _Passing(Exception):
-    """A failure that another try may cure, after `wait` seconds if the server said so."""
+    """A failure after which another attempt may succeed, after `wait` seconds if the server said so.
+
+    `not_arrived`: the server has certainly not acted on the request.
+    """
 
     def __init__(self, reason: MograderError, wait: float | None = None, not_arrived: bool = False) -> None:
         super().__init__(reason)
@@ -392,13 +395,13 @@ def _cause(error: BaseException | None, kind: type[Cause]) -> Cause | None:
 
 
 def _refusal(response: httpx2.Response, server: str | None) -> Exception:
-    """The error that an answer of 4xx or 5xx stands for. `server` is given where one of ours should be."""
+    """The error for a response of 4xx or 5xx. `server` is the address if a mograder server should be there."""
     status, code, message = response.status_code, None, ""
     try:
         problem = msgspec.json.decode(read_body(response.iter_raw(), MAX_ERROR))
         code, message = problem.get("code"), problem.get("error")
     except (msgspec.DecodeError, AttributeError, RecursionError, UnicodeError, NetworkFailure):
-        pass  # a proxy's page: the status must do
+        pass  # perhaps a proxy's page: only the status is known
     if server and code is None and message in (None, "") and status in (404, 405):
         message = f"{server} does not look like a mograder server: check the address"
     elif not isinstance(message, str) or not message:
@@ -415,13 +418,13 @@ def _refusal(response: httpx2.Response, server: str | None) -> Exception:
     else:
         error = kind(message)
     if status in PASSING:
-        # A server answers 429 and 503 before it does anything; a gateway's 502 and 504 may come after.
+        # A server answers 429 and 503 before it acts; a gateway may answer 502 and 504 afterwards.
         return _Passing(error, wait, not_arrived=status in (429, 503))
     return error
 
 
 def _retry_after(response: httpx2.Response) -> float | None:
-    """The seconds of Retry-After; None for a date, as clocks differ: the usual back-off applies then."""
+    """The seconds of Retry-After. None for a date, as clocks differ: then the usual back-off applies."""
     try:
         seconds = float(response.headers.get("Retry-After", ""))
     except ValueError:

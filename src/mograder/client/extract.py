@@ -1,7 +1,7 @@
-"""Where things from outside land on a person's disk.
+"""Safe file names for files from elsewhere, and safe unpacking of archives.
 
-Invariant: a name that came from elsewhere never leads out of the folder it is meant for; a file is there whole or not
-at all; and an archive is measured while it is unpacked, whatever its headers say.
+Invariant: a name from elsewhere never leads out of the target folder, and an archive is measured while it is unpacked,
+whatever its headers say.
 """
 
 from __future__ import annotations
@@ -33,16 +33,16 @@ CHUNK = 256 * 1024
 
 ON_WINDOWS = os.name == "nt"
 _REVERSING = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
-"""By these a folder would show "sample\\u202etxt.exe", a program, as "sampleexe.txt"."""
+"""With these a file manager would show "sample\\u202etxt.exe", a program, as "sampleexe.txt"."""
 _WINDOWS_FORBIDDEN = re.compile(r'[<>:"|?*]')
 _WINDOWS_DEVICE = re.compile(r"(con|prn|aux|nul|com[0-9]|lpt[0-9])(\..*)?", re.IGNORECASE)
 
 
 def safe_name(name: str, windows: bool = ON_WINDOWS) -> PurePosixPath:
-    """`name`, a file of a listing or an archive, as a relative path; letters that Windows cannot store or that
-    reverse what is read become `_`.
+    """The name of a file in a listing or an archive as a relative path. Control characters, characters that reverse the
+    reading order, and (if `windows`) those that Windows cannot store become `_`.
 
-    Raises VerificationFailed when it leads outside (absolute, a drive, `..`) or is hidden.
+    Raises VerificationFailed if it leads outside (absolute, a drive, `..`) or is hidden.
     """
     parts = [part for part in re.split(r"[/\\]", name) if part not in ("", ".")]
     outside = name.startswith(("/", "\\")) or re.match(r"[A-Za-z]:", name)
@@ -70,16 +70,16 @@ def _storable(part: str, windows: bool) -> str:
 
 
 class Places:
-    """Gives each name its own relative path, also where names that differ by case are one file.
+    """Gives each name its own relative path, also on systems where names that differ only by case are one file.
 
-    A name that a program of ours would read as its settings gets the ending .txt.
+    A name that mograder would read as its settings gets the ending .txt.
     """
 
     def __init__(self) -> None:
         self._taken: set[str] = set()
 
     def take(self, name: str) -> PurePosixPath:
-        """Raises VerificationFailed. A second name for the same place gets ` (2)` before its ending."""
+        """A path for `name`. If it is taken, ` (2)` comes before its ending. Raises VerificationFailed."""
         wanted = path = PurePosixPath(*map(harmless_name, safe_name(name).parts))
         count = 1
         while (key := unicodedata.normalize("NFC", str(path)).casefold()) in self._taken:
@@ -95,16 +95,16 @@ ENDINGS = frozenset(
         ".svg", ".tex", ".r", ".sql", ".json", ".rar", ".7z", ".gz", ".bin",
     }
 )  # fmt: skip
-"""Those that a collected submission keeps; any other becomes .bin, as a user's name may look like an ending."""
+"""The endings that a collected submission keeps; any other becomes .bin, as a user name may look like an ending."""
 
 _SIGNATURES = ((b"Rar!", ".rar"), (b"7z\xbc\xaf\x27\x1c", ".7z"), (b"\x1f\x8b", ".gz"), (b"%PDF", ".pdf"))
 
 
 def kind_of(path: Path, ending: str) -> tuple[str, str]:
-    """The ending under which a submission is kept, and what is wrong with it, "" if nothing is.
+    """The ending for a collected submission, and what is wrong with the file ("" if nothing is).
 
-    `ending` is that of the name under which the server has it (lower case): it decides, but for .py and none, which
-    servers give to everything.
+    `ending` is that of the server's name of it (lower case). It decides, except for .py and "", which servers give to
+    all files: then the first bytes decide.
     """
     with path.open("rb") as file:
         begins = file.read(8)
@@ -131,12 +131,10 @@ def _is_document(path: Path) -> bool:
 
 
 def unpack(archive: Path, folder: Path, name: str, room: Room) -> list[PurePosixPath]:
-    """Unpack a zip into `folder`, which is new; the paths of its files in there. Hidden files are passed over.
+    """Unpack a zip into the new folder `folder`, without hidden files; returns the relative paths of its files.
 
-    `name` is what the person knows the archive by; `room` is that of the command.
-
-    Raises VerificationFailed when the archive is damaged, a bomb, or has links or names that lead outside; what is
-    in `folder` then is to be thrown away.
+    `name` is the archive's name for messages. Raises VerificationFailed if the archive is damaged, a bomb, or has links
+    or names that lead outside, and OSError if `room` is used up; then the caller must delete `folder`.
     """
     try:
         with archive.open("rb") as file, open_zip(file) as opened:
@@ -152,11 +150,11 @@ def unpack(archive: Path, folder: Path, name: str, room: Room) -> list[PurePosix
 _DAMAGED = (
     zipfile.BadZipFile, zlib.error, struct.error, EOFError, RuntimeError, ValueError, OverflowError,
 )  # fmt: skip
-"""What zipfile raises at archives that are broken, encrypted or made to break it."""
+"""The exceptions of zipfile for archives that are damaged, encrypted or malicious."""
 
 
 _NAMES_THAT_CANNOT_BE = {errno.EEXIST, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG}
-"""One member is a file and another's folder, or a name is longer than the disk takes: the archive is at fault."""
+"""Errors for names that are a file and a folder at once, or too long for the disk: the archive is at fault."""
 
 
 def _unpack(opened: zipfile.ZipFile, archive: Path, folder: Path, name: str, room: Room) -> list[PurePosixPath]:
@@ -188,7 +186,7 @@ def _unpack(opened: zipfile.ZipFile, archive: Path, folder: Path, name: str, roo
 
 
 def _is_clutter(name: str) -> bool:
-    """What systems add to archives, and hidden files, but not `..`, which is a reason to refuse the whole."""
+    """Whether a member was added by a system or is hidden, but not `..`, for which the archive is refused."""
     parts = re.split(r"[/\\]", name)
     return parts[0] == "__MACOSX" or any(part.startswith(".") and part.strip(".") for part in parts)
 

@@ -1,4 +1,4 @@
-"""Files of this person: their checksums, writing them so that they are there whole or not at all, and room for them."""
+"""Checksums and atomic writes of this person's files, and the room that is left for them on the disk."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def read_foreign_json(path: Path) -> Any:
 
 
 def sha256_of(path: Path) -> str:
-    """Lower-case hex."""
+    """The SHA-256 of a file in lower-case hex."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
@@ -71,9 +71,9 @@ def create(path: Path, mode: int = 0o666) -> BinaryIO:
 
 @contextlib.contextmanager
 def replacing(path: Path, mode: int = 0o666, private: bool = False) -> Iterator[BinaryIO]:
-    """A new file that takes the place of `path` when the block ends well, and vanishes when it does not.
+    """A new file that replaces `path` when the block ends, or is deleted if the block raises.
 
-    It has at most the permissions `mode`; `private`, those of a file about one person in its folder.
+    It never has more permissions than `mode`; with `private`, than a file about one person has in its folder.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f".{secrets.token_hex(8)}.part")

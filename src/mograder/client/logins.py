@@ -1,6 +1,6 @@
-"""The logins of this person, one a server, and the keys of registrations that are not finished.
+"""The logins of this person, one for each server, and the claim keys of unfinished registrations.
 
-Invariant: what is kept here can be read by this person alone.
+Invariant: only this person can read these files.
 """
 
 from __future__ import annotations
@@ -21,7 +21,9 @@ from mograder.domain.tokens import random_secret
 
 @dataclass(frozen=True)
 class Login:
-    """`authority` is the certificate (PEM) of the only authority trusted for the server; "": those of this computer."""
+    """The login of one server. `authority` is the certificate (PEM) of the only authority trusted for it ("": those of
+    this computer).
+    """
 
     url: str
     user: str
@@ -30,30 +32,30 @@ class Login:
 
 
 class Logins:
-    """The logins of this person, one a server, in logins.json of the user's configuration folder."""
+    """The logins of this person, one for each server, in logins.json of the user's configuration folder."""
 
     def __init__(self, folder: Path | None = None) -> None:
         self.path = (folder or Path(click.get_app_dir("mograder"))) / "logins.json"
-        # Where the published client keeps its only one.
+        # The files in which the published client keeps its only login.
         self._published = [self.path.with_name("https_token.json")]
         if folder is None:
             self._published.append(Path.home() / ".config" / "mograder" / "https_token.json")
 
     def find(self, url: str) -> Login | None:
-        """The login of the server at the normalised `url`."""
+        """The login of the server at the normalised `url`, or None."""
         return next((login for login in self.all() if login.url == url), None)
 
     def last(self) -> Login | None:
-        """The server that was logged in to last."""
+        """The most recent login, or None."""
         return next(iter(self.all()), None)
 
     def keep(self, login: Login) -> None:
-        """Remember a login as the last, in a file that nobody else can ever read."""
+        """Store a login as the most recent one."""
         self._write([login, *(each for each in self._read() if each.url != login.url)])
         self._claim_path(login.url).unlink(missing_ok=True)
 
     def drop(self, url: str) -> bool:
-        """Forget a login, also in the published client's file; whether there was one."""
+        """Delete a login, also from the published client's file; returns whether there was one."""
         found = self.find(url) is not None
         if any(login.url == url for login in self._read()):
             self._write([login for login in self._read() if login.url != url])
@@ -63,9 +65,9 @@ class Logins:
         return found
 
     def claim_key(self, url: str, user: str) -> str:
-        """The key of a registration at `url`: the same until a login there is kept.
+        """The claim key of a registration at `url`, which stays the same until a login there is stored.
 
-        A client that lost the response may therefore repeat the registration.
+        So a client that lost the response can repeat the registration.
         """
         path = self._claim_path(url)
         with contextlib.suppress(OSError, ValueError):
@@ -82,11 +84,11 @@ class Logins:
         return self.path.with_name(f"claim-{hashlib.sha256(url.encode()).hexdigest()[:16]}")
 
     def all(self) -> list[Login]:
-        """Every login, the last first."""
+        """Every login, the most recent first."""
         return [*self._read(), *(login for path in self._published for login in _published_login(path))]
 
     def _read(self) -> list[Login]:
-        """The logins of our own file, the last first."""
+        """The logins of our own file, the most recent first."""
         try:
             return [Login(**entry) for entry in json.loads(self.path.read_bytes())["logins"]]
         except FileNotFoundError:

@@ -1,6 +1,6 @@
-"""Submissions that no server has acknowledged yet: kept on this disk until one does.
+"""The outbox: submissions that are kept on this disk until a server has acknowledged them.
 
-Invariant: the bytes are on this disk, synced, before the first of them is sent. They are deleted when the server has
+Invariant: the bytes are synced on this disk before the first of them is sent. They are deleted when the server has
 acknowledged them, when it has refused them and the person was told at once, or when the person says so.
 """
 
@@ -27,19 +27,19 @@ from mograder.domain.errors import MograderError, NotFound, VerificationFailed
 from mograder.wire import messages
 
 NEAR = 600.0
-"""Seconds before a deadline in which a file's checksum is sent ahead of it."""
-NEAR_ON_A_SLOW_WAY = 3600.0
-SLOW = 2.0  # seconds for a listing
-LARGE = 1024 * 1024  # bytes of a file that may take a while
+"""Seconds before a deadline from which on a commitment is sent before the file."""
+NEAR_IF_SLOW = 3600.0
+"""The same for a slow connection or a large file."""
+SLOW = 2.0  # seconds for a listing on a slow connection
+LARGE = 1024 * 1024  # bytes of a large file
 
 
 @dataclass(frozen=True)
 class OutboxEntry:
-    """One submission that waits. `sender` is whose token sends it, `user` whose work it is.
+    """One waiting submission. `sender` is the person whose token sends it, `user` the one whose submission it is.
 
-    `place` is the path of the file itself, or where a zip of several files would be. What the server received after
-    `since` (Unix seconds) is newer than this.
-    `problem` is why the server did not take it, "" while nothing but the way to it was in the way.
+    `place` is the path of the file, or of the zip that several files would make. A submission that the server received
+    after `since` (Unix seconds) is newer than this one. `problem` says why the server refused it, "" if it did not.
     """
 
     key: str
@@ -62,9 +62,9 @@ class Outbox:
     def put(
         self, file: Path, server: str, sender: str, user: str, assignment: str, place: Path | None = None
     ) -> OutboxEntry:
-        """Keep a copy of `file`, whose receipt belongs beside `place`, the file itself unless said otherwise.
+        """Store a copy of `file`. Its receipt will be stored beside `place`, by default the file itself.
 
-        Bytes that wait already for the same assignment keep their place.
+        If the same bytes already wait for the same assignment, their entry is returned.
         """
         sha256 = sha256_of(file)
         for each in self.all():
@@ -86,11 +86,11 @@ class Outbox:
         return waiting
 
     def path(self, waiting: OutboxEntry) -> Path:
-        """The bytes, under the name of the file that they came from."""
+        """The path of the stored bytes, which has the name of the original file."""
         return self._folder / waiting.key / safe_name(Path(waiting.place).name.lstrip(".") or "file")
 
     def all(self) -> list[OutboxEntry]:
-        """Everything that waits, in the order of submission."""
+        """All waiting submissions, in the order of submission."""
         found = []
         for path in sorted(self._folder.glob("*.json")):
             with contextlib.suppress(OSError, ValueError, TypeError):
@@ -121,19 +121,19 @@ class Outbox:
 
 
 def is_passing(error: MograderError) -> bool:
-    """Whether the network or the server failed, not the submission: sending it again may succeed."""
+    """Whether the network or the server failed, so that sending the submission again may succeed."""
     return error.exit_code == 6 or isinstance(error, VerificationFailed)
 
 
 def worth_announcing(assignment: messages.AssignmentInfo, size: int, took: float, now: float) -> bool:
-    """Whether the checksum should go ahead of a file of `size` bytes: a deadline is near, or the way to it is slow.
+    """Whether to send a commitment before a file of `size` bytes: a deadline is near, or the connection is slow.
 
-    `took` is how long the server needed for its listing, in seconds; `now` is Unix seconds.
+    `took` is the time in seconds that the server's listing took; `now` is in Unix seconds.
     """
-    window = NEAR_ON_A_SLOW_WAY if took > SLOW or size > LARGE else NEAR
+    window = NEAR_IF_SLOW if took > SLOW or size > LARGE else NEAR
     due, closes = known(assignment.duedate), known(assignment.closes)
     limits = [due, (due or 0) + (known(assignment.grace) or 0) if due else None, closes]
-    # A clock here that goes ahead by some minutes must not keep anybody from announcing.
+    # Also shortly after a deadline: the clock of this computer may be ahead by some minutes.
     return any(limit is not None and -NEAR < limit - now < window for limit in limits)
 
 
@@ -143,12 +143,13 @@ Resolve = Callable[[list[messages.AssignmentInfo], str], messages.AssignmentInfo
 def deliver(
     client: Client, outbox: Outbox, sender: str, resolve: Resolve, *, again: bool, progress: Progress | None = None
 ) -> Iterator[tuple[OutboxEntry, messages.Submitted | None, str]]:
-    """Send what waits for this server, oldest first: each with the server's answer, or None and what is in the way.
+    """Send the submissions that wait for this server, oldest first; yields each with the server's answer, or with None
+    and the problem.
 
-    What was refused before is sent only `again`. Raises the error of the first that shows that the server is away.
+    Submissions that were refused before are sent only if `again`. Raises the first error that is passing.
     """
     for key in [each.key for each in outbox.all()]:
-        # As it is now: what went before it may have changed it, or another command sent it.
+        # Read again: an earlier delivery may have changed it, or another command may have sent it.
         waiting = next((each for each in outbox.all() if each.key == key), None)
         if waiting is None or (waiting.server, waiting.sender) != (client.url, sender):
             continue
@@ -181,7 +182,7 @@ def deliver(
 
 
 def _overtaken(client: Client, waiting: OutboxEntry, assignment: str) -> str:
-    """Why sending this now would put an old version before a newer one, "" if it would not."""
+    """A message if sending this now would replace a newer submission, else ""."""
     try:
         last = client.receipts(assignment, waiting.user)[-1:]
     except NotFound:  # a server without receipts

@@ -1,6 +1,6 @@
-"""How long a request may take in all, so that a server that is never silent and never done holds nobody up.
+"""Limits the whole time of a request, so that a server that sends a byte now and then cannot keep a client waiting.
 
-Invariant: a request has a fixed time, and gets more only while bytes of its bodies come or go.
+Invariant: a request has a fixed time, and gets more only while bytes of its bodies are transferred.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ import httpcore2
 import httpx2
 
 SLOWEST = 4 * 1024
-"""Bytes a second that a body has at least, sent or received, after the time for everything."""
-PIECE = 16 * 1024  # bytes that are sent at once
+"""The least rate of a body, sent or received, in bytes a second: each `SLOWEST` bytes add a second."""
+PIECE = 16 * 1024  # bytes of one write
 
 
 class _Current(threading.local):
@@ -24,18 +24,18 @@ class _Current(threading.local):
 
 
 class Pace:
-    """The time that is left for the request of each thread."""
+    """The time left for the request of each thread. A request has `seconds`, plus time for its bodies."""
 
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
         self._of_thread = _Current()
 
     def begin(self) -> None:
-        """The request of this thread begins now."""
+        """Start the time of this thread's request."""
         self._of_thread.ends = time.monotonic() + self._seconds
 
     def moved(self, size: int) -> None:
-        """`size` bytes of a body have come or gone: more time, but never more than a request has at its begin."""
+        """Add time for `size` transferred bytes of a body, up to the time that a request has at its start."""
         self._of_thread.ends = min(self._of_thread.ends + size / SLOWEST, time.monotonic() + self._seconds)
 
     @property
@@ -43,13 +43,13 @@ class Pace:
         return time.monotonic() >= self._of_thread.ends
 
     def left(self, timeout: float | None) -> float:
-        """How long to wait: `timeout` seconds, or what is left if that is less."""
-        left = max(self._of_thread.ends - time.monotonic(), 0.001)  # 0 would be: do not wait at all
+        """`timeout` seconds, or the time left if that is less."""
+        left = max(self._of_thread.ends - time.monotonic(), 0.001)  # 0 would mean a non-blocking call
         return left if timeout is None else min(timeout, left)
 
     def keep(self, client: httpx2.Client) -> None:
-        """Let all connections of `client` keep this pace, those by way of a proxy as well."""
-        for transport in (client._transport, *client._mounts.values()):  # there is no public way
+        """Apply this limit to all connections of `client`, also through a proxy."""
+        for transport in (client._transport, *client._mounts.values()):  # httpx2 has no public interface for it
             if isinstance(transport, httpx2.HTTPTransport):
                 transport._pool._network_backend = _Backend(transport._pool._network_backend, self)
 

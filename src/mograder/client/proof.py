@@ -1,6 +1,6 @@
-"""A person's side of proof: the keys of courses, pinned at the first meeting, and receipts kept in files.
+"""Proofs on a person's disk: the keys of courses, pinned at the first contact, and receipts in files.
 
-Invariant: a receipt is believed when a pinned key signed it, and for what it states alone.
+Invariant: a receipt is trusted only if a pinned key signed it, and only for what it states.
 """
 
 from __future__ import annotations
@@ -23,21 +23,20 @@ from mograder.wire.codec import MAX_VALUES, decode_json
 
 
 class KnownKeys:
-    """The public keys of each server, as they were when it was first met, in keys.json of the configuration folder."""
+    """The pinned public keys of each server, in keys.json of the configuration folder."""
 
     def __init__(self) -> None:
         self.path = Path(click.get_app_dir("mograder"), "keys.json")
 
     def find(self, url: str) -> Ed25519Signer | None:
-        """What verifies the receipts of the server at the normalised `url`."""
+        """A signer that verifies the receipts of the server at the normalised `url`; None without pinned keys."""
         keys = self._read().get(url)
         return Ed25519Signer({"keys": keys}) if keys else None
 
     def meet(self, client: Client, replace: bool = False) -> Ed25519Signer | None:
-        """The pinned keys of a server, pinned now at the first meeting or when told to `replace` them.
+        """The pinned keys of a server. They are pinned now at the first contact, or to `replace` earlier ones.
 
-        None for a server that gives no receipts. Raises VerificationFailed when it signs with a key that was not
-        pinned.
+        None for a server without receipts. Raises VerificationFailed if the server signs with a key that is not pinned.
         """
         known = None if replace else self.find(client.url)
         try:
@@ -99,9 +98,9 @@ def _plain(value: messages.Submitted | messages.ReceiptInfo) -> dict[str, object
 
 @dataclass(frozen=True)
 class KeptReceipt:
-    """A receipt in a file; `server` is where it is from, "" when the file is the bare JWS.
+    """A receipt in a file. `server` is its server's address, "" if the file is the bare JWS.
 
-    `said` is what the file says beside the receipt, for people: it must be what the receipt states.
+    `said` are the facts that the file has beside the receipt, for people: they must agree with the receipt.
     """
 
     path: Path
@@ -110,7 +109,7 @@ class KeptReceipt:
     said: Mapping[str, object] = field(default_factory=dict)
 
     def claims(self, signer: Ed25519Signer) -> Mapping[str, Any]:
-        """What the receipt states. Raises VerificationFailed, also when the file around it says something else."""
+        """The claims of the receipt. Raises VerificationFailed, also if the file has other facts beside it."""
         claims = signer.verify(self.text)
         if not {"user", "assignment", "number", "sha256"} <= set(claims):
             raise VerificationFailed("this is signed by the course and is no receipt")
@@ -123,7 +122,7 @@ _NAMES = {"version": "filename"}
 
 
 def _differences(claims: Mapping[str, object], said: Mapping[str, object]) -> list[str]:
-    """The keys of `said` of which a receipt states something else."""
+    """The keys of `said` whose values differ from a receipt's claims."""
     differ = []
     for name, value in said.items():
         stated = claims.get(_NAMES.get(name, name))
@@ -138,7 +137,7 @@ _STATED = ("user", "assignment", "attempt", "version", "sha256", "size", "receiv
 
 
 def read_receipt(path: Path) -> KeptReceipt:
-    """The receipt in `path`: JSON as the client keeps it, or the bare text. Raises Usage when it is neither."""
+    """The receipt in `path`: JSON as the client stores it, or the bare JWS. Raises Usage for anything else."""
     try:
         content = read_foreign(path)
         if not content.lstrip().startswith(b"{"):

@@ -1,6 +1,6 @@
-"""Results that a person keeps: signed by the course, and bound to the receipt of the submission that was graded.
+"""Results in files: signed by the course, and bound to the receipt of the graded submission.
 
-Invariant: a result is believed when a pinned key signed it, and a receipt of the same key is for that very submission.
+Invariant: a result is trusted only if a pinned key signed it, and a receipt of the same key is for that submission.
 """
 
 from __future__ import annotations
@@ -23,15 +23,15 @@ from mograder.wire import records
 from mograder.wire.codec import MAX_VALUES, decode_json
 
 RESULTS = ".mograder/results"
-"""Beside a submission, as its receipts are."""
+"""The folder of results, beside the submission, like that of receipts."""
 
 
 @dataclass(frozen=True)
 class KeptResult:
-    """A result in a file, not verified yet: the statement that students get, or a whole grading record.
+    """An unverified result in a file: the statement for students, or a whole grading record.
 
-    `server` is where it is from, "" when the file does not say; `said` is what a record's file says beside what was
-    signed.
+    `server` is its server's address, "" if unknown; `said` is the readable record in a record's file beside the signed
+    one.
     """
 
     path: Path
@@ -40,7 +40,7 @@ class KeptResult:
     said: Mapping[str, Any] | None = None
 
     def verified(self, signer: Ed25519Signer) -> ResultStatement:
-        """Raises VerificationFailed unless `signer` has signed it, and what its file says."""
+        """The statement of the result. Raises VerificationFailed unless `signer` has signed it, and all of the file."""
         if self.said is None:
             return ResultStatement.from_claims(signer.verify(self.text, KIND))
         claims = signer.verify(self.text, records.KIND)
@@ -48,7 +48,7 @@ class KeptResult:
             record = records.record_of(claims)
             altered = records.record_of(self.said) != record
         except BadRequest as error:
-            raise VerificationFailed(f"what was signed is not understood: {error.message}") from None
+            raise VerificationFailed(f"the signed record is not understood: {error.message}") from None
         if altered:
             raise VerificationFailed("the file was altered: it states something else than what was signed")
         stated = ResultStatement.of(record, self.text)
@@ -58,7 +58,7 @@ class KeptResult:
 
 
 def read_result(path: Path) -> KeptResult:
-    """The result in `path`. Raises Usage when there is none."""
+    """The result in `path`. Raises Usage if it holds none."""
     try:
         document = decode_json(read_foreign(path), dict[str, Any], MAX_VALUES)
     except (OSError, BadRequest, TooLarge):
@@ -79,7 +79,7 @@ def holds_result(path: Path) -> bool:
 
 
 def keep_result(receipt: Path, url: str, assignment: str, statement: str) -> Path:
-    """Keep a result beside the `receipt` of its submission; what was there of it before is replaced."""
+    """Store a result in the folder beside that of the `receipt`; it replaces an earlier result of the submission."""
     home = receipt.parents[2]
     path = inside(home, Path(RESULTS, folder_name(f"{assignment}_{receipt.stem.removeprefix(f'{assignment}_')}.json")))
     with replacing(path) as file:
@@ -88,7 +88,7 @@ def keep_result(receipt: Path, url: str, assignment: str, statement: str) -> Pat
 
 
 def receipt_of(statement: str, signer: Ed25519Signer, folders: Iterable[Path]) -> Path | None:
-    """The receipt, kept in one of these folders, of the submission that a result is of; None where there is none.
+    """The file in these folders with the receipt of the graded submission; None without one.
 
     Raises VerificationFailed.
     """
@@ -104,7 +104,7 @@ def receipt_of(statement: str, signer: Ed25519Signer, folders: Iterable[Path]) -
 
 
 def binding(result: ResultStatement, receipts: Iterable[Mapping[str, Any]]) -> str:
-    """Why a result is of none of the submissions that these receipts are for; "" when it is of one."""
+    """Why a result belongs to none of these receipts' submissions; "" if it belongs to one."""
     mine = list(receipts)
     for claims in mine:
         if claims.get("number") == result.receipt:
@@ -112,7 +112,7 @@ def binding(result: ResultStatement, receipts: Iterable[Mapping[str, Any]]) -> s
             if not misfits:
                 return ""
             return f"it does not belong to receipt {result.receipt}: it states another {', '.join(misfits)}"
-    return f"it is of receipt {result.receipt}, which is not here: nothing says that it is of this submission"
+    return f"it belongs to receipt {result.receipt}, which is not here: nothing proves that it is for this submission"
 
 
 def result_in_words(result: ResultStatement) -> str:
@@ -127,6 +127,6 @@ def result_in_words(result: ResultStatement) -> str:
 
 
 def with_server(kept: KeptResult, receipts: Iterable[KeptReceipt]) -> KeptResult:
-    """A result that does not say where it is from is from where the receipts are, if they are from one server."""
+    """The result with its server; if unknown, that of the receipts, provided that they are from one server."""
     servers = {each.server for each in receipts}
     return replace(kept, server=servers.pop()) if not kept.server and len(servers) == 1 else kept

@@ -1,4 +1,4 @@
-"""What the mograder.toml of the working folder says to a client. It may come from anybody: see trust.py."""
+"""A client's settings in the mograder.toml of the working folder. The file may come from anybody: see trust.py."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ MAX_COST = 100_000_000
 
 @dataclass(frozen=True)
 class Settings:
-    """ "" where the file says nothing. `submitted` and `feedback` are relative and inside the file's folder."""
+    """A client's settings; "" if not given. `submitted` and `feedback` are relative to the file's folder."""
 
     url: str = ""
     token: str = ""
@@ -31,10 +31,7 @@ class Settings:
 
 
 def read_settings(folder: Path) -> Settings:
-    """The settings of the mograder.toml in `folder`, the defaults when there is none.
-
-    Raises Usage when it cannot be understood.
-    """
+    """The settings of the mograder.toml in `folder`, defaults without one. Raises Usage if it cannot be parsed."""
     path = folder / CONFIG_NAME
     try:
         document = parse_foreign(read_foreign(path, MAX_SIZE))
@@ -67,10 +64,10 @@ def parse_foreign(content: bytes) -> dict[str, Any]:
 
 
 def submissions_folder(folder: Path, assignment: str) -> Path:
-    """Where fetch-submissions puts things, by [dirs] submitted of `folder`. Raises Usage when it leads outside."""
+    """The folder into which fetch-submissions collects, by [dirs] submitted. Raises Usage if it is outside `folder`."""
     return named_folder(folder, "submitted", read_settings(folder).submitted, folder_name(assignment))
 
 
 def feedback_folder(folder: Path, assignment: str) -> Path:
-    """Where upload-feedback finds pages, by [dirs] feedback of `folder`. Raises Usage when it leads outside."""
+    """The folder in which upload-feedback finds pages, by [dirs] feedback. Raises Usage if it is outside `folder`."""
     return named_folder(folder, "feedback", read_settings(folder).feedback, folder_name(assignment))

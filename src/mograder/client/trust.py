@@ -1,8 +1,8 @@
-"""The one rule about what comes from somebody else, and all that decides by it.
+"""Trust: decides what files and folders from other people may influence.
 
-Invariant (docs/security.md): a file or folder that comes from somebody else never chooses where a secret goes, whose
-key is believed, what is opened, or where is written. Only this person's own words (the command line, the environment)
-and earlier decisions of theirs (a login, a remembered yes) do.
+Invariant (docs/security.md): a file or folder from somebody else never chooses where a secret is sent, whose key is
+trusted, what is opened, or where files are written. Only this person's own words (the command line, the environment)
+and earlier decisions (a login, a stored yes) do.
 """
 
 from __future__ import annotations
@@ -22,17 +22,17 @@ from mograder.domain.names import printable
 CONFIG_NAME = "mograder.toml"
 
 
-# where a secret goes, and whose key is believed
+# where a secret is sent, and whose key is trusted
 
 
 class TrustedServers:
-    """The servers that this person vouches for: by a login, or by a yes that is kept in trusted.json."""
+    """The servers that this person trusts, by a login or by a yes that is stored in trusted.json."""
 
     def __init__(self) -> None:
         self.path = Path(click.get_app_dir("mograder"), "trusted.json")
 
     def vouches(self, url: str) -> bool:
-        """Whether a secret may go to the server at the normalised `url`, and its key be believed."""
+        """Whether a secret may be sent to the server at the normalised `url`, and its key be trusted."""
         return Logins().find(url) is not None or url in self._read()
 
     def remember(self, url: str) -> None:
@@ -44,7 +44,7 @@ class TrustedServers:
         try:
             known = json.loads(self.path.read_bytes())
         except (OSError, ValueError):
-            return []  # a yes that cannot be read is no yes
+            return []  # an unreadable file trusts no server
         return [each for each in known if isinstance(each, str)] if isinstance(known, list) else []
 
 
@@ -52,10 +52,9 @@ class TrustedServers:
 
 
 def login_page(server: str, link: str) -> str:
-    """The page of `server` that logs in once, with the ticket of `link`, its answer: all that a browser is given.
+    """The address of the login page for a browser, with the ticket of the `link` that the server answered.
 
-    The address is always the one that this person talks to, whatever the answer names. Raises VerificationFailed when
-    the answer is no such link.
+    Its host is always that of `server`, whatever the link names. Raises VerificationFailed for any other link.
     """
     found = re.fullmatch(r"https?://[^\s\\@#?]+/once#([\w.~:=+-]{1,2000})", link, re.ASCII)
     if found is None:
@@ -65,11 +64,11 @@ def login_page(server: str, link: str) -> str:
     return f"{server.rstrip('/')}/once#{found[1]}"
 
 
-# where is written
+# where files are written
 
 
 def inside(folder: Path, path: str | PurePath) -> Path:
-    """`path` below `folder`. Raises VerificationFailed when it is absolute or a link on the way leads outside."""
+    """`path` below `folder`. Raises VerificationFailed if it is absolute, or a link on the way leads outside."""
     found = folder / path
     try:
         outside = PurePath(path).is_absolute() or not found.parent.resolve().is_relative_to(folder.resolve())
@@ -98,9 +97,9 @@ def check_written_inside(home: Path, *paths: Path) -> None:
 
 
 def named_folder(folder: Path, key: str, text: str, name: str) -> Path:
-    """The folder `name` in the one that mograder.toml in `folder` names under [dirs] `key`.
+    """The folder `name` in the one that [dirs] `key` of the mograder.toml in `folder` names, which is `text`.
 
-    Raises Usage unless it is relative and inside `folder`, whatever links are there.
+    Raises Usage unless it is relative and inside `folder`, links followed.
     """
     path = Path(text, name)
     outside = bool(path.anchor) or ".." in path.parts or any(letter in text for letter in "\\:\0")
@@ -117,7 +116,7 @@ def named_folder(folder: Path, key: str, text: str, name: str) -> Path:
 
 
 def harmless_name(part: str) -> str:
-    """One part of a path that came from elsewhere, renamed if a program of ours would read it as its settings."""
+    """One part of a path from elsewhere; it gets the ending .txt if mograder would read that file as its settings."""
     letters = "".join(
         letter for letter in unicodedata.normalize("NFKC", part) if unicodedata.category(letter) not in ("Cf", "Mn")
     )

@@ -1,6 +1,6 @@
-"""A student's side on disk: fetched files and receipts.
+"""A student's folder: fetched files, and receipts.
 
-Invariant: nothing that a student wrote is overwritten, and nothing lands outside the folder that was named.
+Invariant: files that a student wrote are never overwritten, and nothing is written outside the given folder.
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ from mograder.wire import messages
 
 
 class Outcome(StrEnum):
-    """What a fetch did with one released file."""
+    """The outcome of fetching one released file."""
 
     NEW = "new"
     UPDATED = "updated"
     UNCHANGED = "unchanged"
     KEPT = "kept"  # changed here, unchanged in the course
-    BESIDE = "beside"  # changed on both sides: the course's version stands beside the student's
-    NO_ADDRESS = "no address"  # the server does not say where it is
+    BESIDE = "beside"  # changed on both sides: the course's version is written beside the student's
+    NO_ADDRESS = "no address"  # the listing has no address
 
     @property
     def arrived(self) -> bool:
@@ -45,7 +45,7 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True)
 class Fetched:
-    """`path` is where the file is, `listed` the file of the listing that it came from (a zip brings several)."""
+    """`path` is where the file is, `listed` its name in the listing (that of the zip for its files)."""
 
     path: Path
     outcome: Outcome
@@ -53,7 +53,7 @@ class Fetched:
 
 
 class Release:
-    """What the course has given out for one assignment: `<out>/.mograder/release/<name>/`.
+    """The record of the fetched files of one assignment: `<out>/.mograder/release/<name>/`.
 
     It holds a pristine copy of every .py file, and .fetched.json with the SHA-256 of every file.
     """
@@ -64,7 +64,7 @@ class Release:
         self._path = self.folder / ".fetched.json"
         self._files: dict[str, str] = {}
         self._archives: dict[str, dict[str, Any]] = {}
-        # A record that is lost or damaged makes every file look changed by the student: nothing is overwritten.
+        # Without a readable record, every file counts as changed by the student, so nothing is overwritten.
         with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
             record = read_foreign_json(self._path)
             self._files, self._archives = dict(record["files"]), dict(record["archives"])
@@ -74,18 +74,18 @@ class Release:
             file.write(json.dumps({"files": self._files, "archives": self._archives}, indent=2).encode())
 
     def checksums(self) -> set[str]:
-        """Of every file that was given out as it is."""
+        """The SHA-256 of every fetched file."""
         return set(self._files.values())
 
     def checksum(self, path: PurePosixPath) -> str | None:
-        """Of the version given out last, also by the published client, which keeps the pristine copy alone."""
+        """The SHA-256 of the version that was fetched last. The published client leaves only its pristine copy."""
         pristine = self.folder / path
         if str(path) not in self._files and pristine.is_file():
             return sha256_of(pristine)
         return self._files.get(str(path))
 
     def compare(self, path: PurePosixPath, sha256: str) -> Outcome:
-        """What is to be done with a file that the course has as `sha256`."""
+        """What fetching would do with a file whose version in the course has this SHA-256."""
         here, before = self.out / path, self.checksum(path)
         if not here.exists() and not here.is_symlink():
             return Outcome.NEW
@@ -97,14 +97,14 @@ class Release:
         return Outcome.KEPT if before == sha256 else Outcome.BESIDE
 
     def settled(self, path: PurePosixPath, sha256: str) -> Outcome | None:
-        """UNCHANGED or KEPT when nothing has to arrive to have the course's version, else None."""
+        """UNCHANGED or KEPT if the file does not have to be downloaded, else None."""
         outcome = self.compare(path, sha256)
         if outcome is Outcome.UNCHANGED:
             self._remember(path, sha256, self.out / path)
         return None if outcome.arrived else outcome
 
     def place(self, path: PurePosixPath, arrived: Path, listed: str) -> Fetched:
-        """Move a file that has arrived (in a folder of ours on the same disk) to where it belongs."""
+        """Move a downloaded file, which is in a folder of ours on the same disk, to its place."""
         sha256 = sha256_of(arrived)
         outcome = self.compare(path, sha256)
         target = self._beside(path, sha256) if outcome is Outcome.BESIDE else path
@@ -123,7 +123,7 @@ class Release:
                 shutil.copyfileobj(original, pristine)
 
     def _beside(self, path: PurePosixPath, sha256: str) -> PurePosixPath:
-        """homework.new.py, or the next of its kind that the student has not made their own."""
+        """homework.new.py, or homework.new2.py and so on if the student has changed that."""
         for number in count(1):
             beside = path.with_name(f"{path.stem}.new{number if number > 1 else ''}{path.suffix}")
             if self.compare(beside, sha256) in (Outcome.NEW, Outcome.UNCHANGED, Outcome.UPDATED):
@@ -131,7 +131,7 @@ class Release:
         raise AssertionError("unreachable")
 
     def archive(self, file: messages.ReleaseFileInfo) -> list[PurePosixPath] | None:
-        """The files that an archive brought, if it is still the same and they are all there."""
+        """The files of an archive that was fetched, if it is still the same and they are all there; else None."""
         record = self._archives.get(file.filename, {})
         paths = [PurePosixPath(path) for path in record.get("files", [])]
         same = known(file.sha256) is not None and record.get("sha256") == known(file.sha256)
@@ -144,12 +144,12 @@ class Release:
 def fetch(
     client: Client, assignment: messages.AssignmentInfo, out: Path, progress: Progress | None = None
 ) -> Iterator[Fetched]:
-    """Bring the files of an assignment into `out`, one after the other; what is unchanged is not downloaded.
+    """Fetch the files of an assignment into `out`, one after the other. Unchanged files are not downloaded.
 
-    Raises VerificationFailed at a name that leads outside or an archive that is refused; files before it stay.
+    Raises VerificationFailed for a name that leads outside or a refused archive; files before it stay.
     """
     release, places = Release(out, assignment.name), Places()
-    inside(out, release.folder.relative_to(out) / "any")  # before anything is made there
+    inside(out, release.folder.relative_to(out) / "any")  # checked before any folder is made
     release.folder.mkdir(parents=True, exist_ok=True)
     try:
         with tempfile.TemporaryDirectory(dir=release.folder, prefix=".arriving-") as scratch:
@@ -158,8 +158,8 @@ def fetch(
                     yield Fetched(out / safe_name(file.filename), Outcome.NO_ADDRESS, file.filename)
                     continue
                 arriving = Path(scratch) / str(number)
-                bring = _archive if file.filename.lower().endswith(".zip") else _file
-                yield from bring(client, file, release, places, arriving, progress)
+                fetch_one = _archive if file.filename.lower().endswith(".zip") else _file
+                yield from fetch_one(client, file, release, places, arriving, progress)
     finally:
         release.save()
 
@@ -209,13 +209,13 @@ def _archive(
 
 
 def is_release_file(sha256: str, assignment: messages.AssignmentInfo, folder: Path) -> bool:
-    """Whether a file is what the course gave out, by the listing or by what was fetched into `folder`."""
+    """Whether a file is a released file, by the listing or by the record of files fetched into `folder`."""
     listed = {known(file.sha256) for file in assignment.files}
     return sha256 in listed | Release(folder, assignment.name).checksums()
 
 
 def keep_receipt(file: Path, url: str, submitted: messages.Submitted | messages.ReceiptInfo) -> Path | None:
-    """Keep the receipt of a submission in `.mograder/receipts/` beside the file; None when the server gave none."""
+    """Store the receipt of a submission in `.mograder/receipts/` beside `file`; returns its path, or None."""
     if not submitted.receipt:
         return None
     name = folder_name(f"{submitted.assignment}_{stem_of(submitted.version)}.json")

@@ -1,6 +1,6 @@
-"""Grades submissions in a course folder: what is new or was changed, each once, with a record and a page of each.
+"""Grades the new and the changed submissions of a course folder; writes a record and a page for each.
 
-Invariant: whatever happens to one submission is in its record; it never holds up the others.
+Invariant: a submission that fails is recorded as failed and does not stop the others.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from mograder.domain.submissions import SubmissionsStore
 from mograder.signing import Ed25519Signer
 
 TRIES = 2
-"""How often a submission is run when the failure is ours."""
+"""Runs of a submission before a failure of ours is recorded."""
 
 LONGEST = 20_000
 """Characters of one text in a report: students write error messages."""
@@ -44,21 +44,20 @@ MOST = 1000
 LARGEST = 100 * 1024 * 1024
 """Bytes of a submission; a larger one is not read."""
 
-
 Show = Callable[[RenderedNotebook], None]
 
 
 class Runs(Protocol):
-    """Runs one submission against the tests; safe to call from several threads."""
+    """Runs submissions against the tests. It is safe to call from several threads."""
 
     def grade(self, submission: bytes, filename: str, show: Show | None = None) -> RunReport:
-        """`show` gets the notebook as it ran, where it did."""
+        """Run one submission. `show` is called with the notebook and its outputs, if the notebook ran."""
         ...
 
 
 @dataclass(frozen=True)
 class Exam:
-    """An assignment ready to be graded: its questions, with what it is graded, and what runs it."""
+    """An assignment that is ready to be graded: its questions, its tests, and the runner of submissions."""
 
     assignment: str
     title: str
@@ -66,19 +65,20 @@ class Exam:
     tested: Tested
     runs: Runs
     known: frozenset[str] = frozenset()
-    """The texts that are written out in what students get: messages of checks among them."""
+    """The texts in the release, messages of checks among them: students may see these in a report."""
     notebook: str = ""
+    """Name of the notebook that is graded when a submission has several files."""
     named: bool = False
-    """What the notebook is called that is graded of a submission of several files, and whether the assignment says so.
-    """
+    """Whether the assignment's settings name this notebook."""
     wanted: str = ""
+    """Hash of the notebook's requirements."""
     lock: str = ""
-    """The locked environment, and the hash of what it is for; "" where the one that runs mograder is used."""
+    """The lock that the environment was built from, as uv writes it; "" for the environment that runs mograder."""
 
 
 @dataclass(frozen=True)
 class Done:
-    """One submission after a run of `autograde`. `new` is False where an earlier record still holds."""
+    """One submission after a run of `autograde`. `new` is False if an earlier record is still valid."""
 
     record: GradingRecord
     new: bool
@@ -88,7 +88,10 @@ def grade_all(
     exam: Exam, submissions: Sequence[ToGrade], folder: Path, signer: Ed25519Signer, *,
     jobs: int, force: bool, now: Callable[[], int], given: Callable[[str], Given] = lambda user: NOTHING_GIVEN,
 ) -> Iterator[Done]:  # fmt: skip
-    """Grade what has no current record in `folder`, `jobs` at once; each as it is done, current ones first."""
+    """Grade the submissions without a current record in `folder` (all with `force`), `jobs` at once.
+
+    Yields the current ones first, then each as soon as it is graded. Raises MograderError for a file that is too large.
+    """
     todo = []
     for each in submissions:
         content = _read(each.path)
@@ -107,7 +110,7 @@ def grade_all(
 
 
 def current(path: Path, exam: Exam, content: bytes, signer: Ed25519Signer) -> GradingRecord | None:
-    """The record in `path` when it still holds: signed by us, of these bytes and tests, and no failure of ours."""
+    """The record in `path` if it is still valid: signed by us, of these bytes and tests, and no failure of ours."""
     try:
         record = read_record(path).verified(signer)
     except (FileNotFoundError, Usage, VerificationFailed):
@@ -140,7 +143,7 @@ def _grade(
 
 
 def read_submitted(submissions: SubmissionsStore, receipt: Receipt) -> bytes:
-    """The bytes of the submission that a receipt is for. Raises Unreadable when they are not there, or others."""
+    """The bytes of the submission that a receipt is for. Raises Unreadable if they are missing, changed or too many."""
     kept = receipt.submission
     if kept.size > LARGEST:
         raise Unreadable("the submission is too large to be graded", f"{kept.size} bytes")
@@ -157,7 +160,7 @@ def grade_one(
 ) -> GradingRecord:  # fmt: skip
     """Grade these bytes. Raises nothing: a failure of ours is the record's outcome.
 
-    `show` gets the notebook as it ran, where it did.
+    `show` is called with the notebook and its outputs, if the notebook ran.
     """
     try:
         ran = _run(exam.runs, *notebook_in(content, filename, exam.notebook, exam.named), show)
@@ -171,12 +174,12 @@ def grade_one(
 
 
 def _run(runs: Runs, content: bytes, filename: str, show: Show | None) -> RunReport:
-    """Raises nothing: what goes wrong on our side is tried again, then reported."""
+    """Run a submission, up to TRIES times after failures of ours. Raises nothing: the last failure is the report."""
     report = RunReport(Outcome.OUR_FAILURE, error="not run")
     for _ in range(TRIES):
         try:
             report = runs.grade(content, filename, show)
-        except Exception as error:  # noqa: BLE001 (whatever it is, it is ours, and must not stop the others)
+        except Exception as error:  # noqa: BLE001 (any failure here is ours and must not stop the others)
             message = error.message if isinstance(error, MograderError) else f"{type(error).__name__}: {error}"
             report = RunReport(Outcome.OUR_FAILURE, error=message)
         if report.outcome is not Outcome.OUR_FAILURE:
@@ -188,7 +191,11 @@ _T = TypeVar("_T")
 
 
 def storable(value: _T) -> _T:
-    """A report, or a part of it, as JSON can hold it, and not endless: a submission may have written any text."""
+    """A report, or a part of it, limited in size and with nothing that JSON cannot hold.
+
+    Submissions write the texts of a report, so a text may be of any length and have lone surrogates. At most LONGEST
+    characters of a text and MOST items of a tuple are kept; a number that is not finite becomes 0.
+    """
     made: Any = value
     if isinstance(value, str) and not isinstance(value, Enum):
         made = value.encode(errors="replace").decode()
@@ -203,7 +210,7 @@ def storable(value: _T) -> _T:
 
 
 def instructor_page(record: GradingRecord, title: str, given: Given, content: bytes, what: ToGrade) -> str:
-    """The page that whoever marks reads: everything, and the submission itself."""
+    """The page for graders: the whole result and the submission's source."""
     shown = for_instructor(record, mark(record.questions, record.report, given))
     text = content[:SHOWN].decode("utf-8-sig", errors="replace")
     source = None if b"\0" in content[:SHOWN] else coloured(text)
@@ -213,7 +220,7 @@ def instructor_page(record: GradingRecord, title: str, given: Given, content: by
 
 
 def details(record: GradingRecord, received: int | None) -> tuple[tuple[str, str], ...]:
-    """What a result rests on, in words."""
+    """Facts about a result, as (name, value): the submission, its receipt and time, the tests and the sandbox."""
     tested = record.tested
     found = [
         ("Submission", f"{record.submission.filename}, SHA-256 {record.submission.sha256}"),
@@ -228,12 +235,12 @@ def details(record: GradingRecord, received: int | None) -> tuple[tuple[str, str
     return tuple(found)
 
 
-# what came of it, in numbers
+# statistics
 
 
 @dataclass(frozen=True)
 class Hard:
-    """A question with how many have all of its points, a part, and none."""
+    """How many students have all points of a question, a part of them, and none."""
 
     key: str
     full: int
@@ -242,13 +249,15 @@ class Hard:
 
     @property
     def missed(self) -> float:
-        """The part of people who do not have all points."""
+        """The share of students who do not have all points, 0 to 1."""
         everybody = self.full + self.part + self.none
         return 1 - self.full / everybody if everybody else 0.0
 
 
 def hardest(records: Iterable[GradingRecord]) -> list[Hard]:
-    """The questions that checks mark, those first that most people do not have in full; without failures of ours."""
+    """The questions that checks mark, hardest first: by the share of students who miss points. Leaves out failures of
+    ours.
+    """
     counts: dict[str, list[int]] = {}
     for record in records:
         for each in record.marks.questions:

@@ -1,4 +1,4 @@
-"""Makes an assignment ready to be graded: its source read, its environment there, its sandbox tried."""
+"""Prepares an assignment for grading: reads its source, finds or builds its environment, and tries the sandbox."""
 
 from __future__ import annotations
 
@@ -32,10 +32,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Wishes:
-    """What a command asks for beside the course's settings: limits, how many at once, and whether in a sandbox.
+    """A command's options for grading, which come on top of the course's settings.
 
-    `twice`: each submission runs twice, and what differs between the runs is not charged to the student. `locked`
-    is the environment that is kept for the assignment, None for none; `environment` the one that is there already.
+    `limits` override those of the assignment, `jobs` is how many submissions run at once. With `twice`, each submission
+    runs twice, and a difference between the runs costs the student nothing. `locked` has the lock that is kept for the
+    assignment, None for none. `environment` is an environment that is ready; None finds or builds one.
     """
 
     limits: Mapping[str, float]
@@ -57,9 +58,9 @@ class Twice:
 
 
 class NeededEnvironment:
-    """The environment that the notebook `text` asks for, by the lock that is kept of it (`locked`), if there is one.
+    """The environment that the notebook `text` requires. `locked` has the lock that is kept for it, if there is one.
 
-    Raises Usage where the packages that grading needs are missing, and BadBlock.
+    Raises Usage if the packages that grading needs are missing, and BadBlock for requirements that are not understood.
     """
 
     def __init__(self, text: str, locked: Readiness | None) -> None:
@@ -69,13 +70,13 @@ class NeededEnvironment:
         self._lock = locked.lock if locked is not None and locked.wanted == self._wanted.key else ""
 
     def find(self) -> Environment | None:
-        """None where it would have to be built."""
+        """The environment, or None if it is not built yet."""
         from mograder.grading.environment import existing_environment
 
         return existing_environment(self._wanted, environments(), self._lock)
 
     def build(self) -> Environment:
-        """Raises EnvironmentFailed. Who needs one that is being built waits for it."""
+        """The environment; builds it, or waits while another process builds it. Raises EnvironmentFailed."""
         from mograder.grading.environment import environment_for
 
         return environment_for(self._wanted, environments(), self._lock)
@@ -83,9 +84,9 @@ class NeededEnvironment:
 
 @contextlib.contextmanager
 def opened_exam(folders: GradingFolders, assignment: str, source: Path | None, wishes: Wishes) -> Iterator[Exam]:
-    """The assignment, ready to be graded until the block ends; `source` is its notebook, if it is not the usual one.
+    """The assignment, ready to be graded until the block ends. `source` is its notebook; None finds it.
 
-    Raises Usage where the packages are missing, and MograderError for a source, environment or sandbox that fails.
+    Raises Usage if packages are missing, and MograderError if the source, the environment or the sandbox fails.
     """
     with extra_packages():
         from mograder.grading.environment import wanted_by
@@ -116,27 +117,27 @@ def opened_exam(folders: GradingFolders, assignment: str, source: Path | None, w
 
 
 def questions_of(source: Source, points: float | None) -> tuple[Question, ...]:
-    """The questions that have points; of a source without marks the one for all of it, which is `points`."""
+    """The questions that have points. A source without marks is one question with `points` points."""
     if not source.has_marks:
         return (whole(points),)
     return tuple(Question(each.key, each.points, each.labels, each.manual) for each in source.questions)
 
 
 def known_texts(source: Source) -> frozenset[str]:
-    """The texts that are written out in the release, and so are no secret."""
+    """The strings in the release's code. Students have them, so they are not secret."""
     tree = ast.parse(make_release(source).text)
     found = (node.value for node in ast.walk(tree) if isinstance(node, ast.Constant))
     return frozenset(each for each in found if isinstance(each, str))
 
 
 def environments() -> Path:
-    """Where environments that were built are kept."""
+    """The folder in the user's cache that keeps the built environments."""
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache", "mograder", "environments")
 
 
 @contextlib.contextmanager
 def extra_packages() -> Iterator[None]:
-    """Raises Usage when what grading needs is not installed."""
+    """Turns an ImportError in the block into Usage: the packages for grading are not installed."""
     try:
         yield
     except ImportError as error:
@@ -144,10 +145,10 @@ def extra_packages() -> Iterator[None]:
 
 
 def what_grading_lacks() -> str:
-    """Why submissions cannot be graded on this machine, with the cure; "" when they can."""
+    """Why submissions cannot be graded on this machine and what to do about it; "" if they can be graded."""
     try:
         with extra_packages():
-            from mograder.grading import runner  # noqa: F401 (all that grading needs is there)
+            from mograder.grading import runner  # noqa: F401 (imports every package that grading needs)
             from mograder.grading.sandbox import find_sandbox
         find_sandbox()
     except MograderError as error:
@@ -156,7 +157,7 @@ def what_grading_lacks() -> str:
 
 
 def source_text(path: Path) -> str:
-    """Raises Usage, with the path."""
+    """The text of a source notebook. Raises Usage with the path if it cannot be read."""
     try:
         content = read_foreign(path)
     except OSError as error:
@@ -167,7 +168,7 @@ def source_text(path: Path) -> str:
 
 @contextlib.contextmanager
 def _naming(path: Path) -> Iterator[None]:
-    """What is wrong with a source is said with its path."""
+    """Puts the source's path in front of the message of a MograderError, and raises it as Usage."""
     try:
         yield
     except Unreadable:
@@ -177,7 +178,7 @@ def _naming(path: Path) -> Iterator[None]:
 
 
 def _digest(source: str, files: Mapping[str, str], rules: GradingRules, notebook: str) -> str:
-    """The SHA-256 of all that decides a result; what students are shown is no part of it."""
+    """The SHA-256 of everything that decides a result. Settings that only decide what students see are left out."""
     decisive = {"source": source, "files": files, "isolate": rules.isolate, "limits": rules.limits}
     decisive |= {"notebook": notebook} if notebook else {}
     return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()

@@ -1,6 +1,6 @@
-"""What goes back to students: a page and a grade for each, from records, marks by hand and comments.
+"""Makes what students get back, a page and a grade for each, from records, marks by hand and comments.
 
-Invariant: what a person has written into the table of marks is never changed, only what is new is added.
+Invariant: a row that is in the table of marks is never changed; only new rows are added.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from mograder.text import person_text
 
 @dataclass(frozen=True)
 class Returned:
-    """What one student gets. `problem` says why there is no page, or what is odd about it; "" when all is well."""
+    """What one student gets back. `problem` says why there is no page, or what is wrong with it; "" if nothing is."""
 
     user: str
     page: str = ""
@@ -41,7 +41,7 @@ def marks_file(folders: GradingFolders, assignment: str) -> Path:
 
 
 def load_marks(path: Path, questions: Sequence[Question]) -> dict[str, Given]:
-    """What people have given, by student; nothing where there is no table. Raises Unreadable with the line at fault."""
+    """The marks by hand, by student; empty if there is no table. Raises Unreadable with the line that is wrong."""
     try:
         return read_marks(person_text(read_foreign(path)), questions)
     except FileNotFoundError:
@@ -52,7 +52,7 @@ def load_marks(path: Path, questions: Sequence[Question]) -> dict[str, Given]:
 
 
 def add_to_marks(path: Path, questions: Sequence[Question], users: Iterable[str]) -> int:
-    """Add a row for each of `users` who has none in the table of marks; how many were added. Raises Unreadable."""
+    """Add a row for each of `users` who has none in the table of marks. Returns how many. Raises Unreadable."""
     given = load_marks(path, questions)
     new = [user for user in users if user not in given]
     if new:
@@ -66,7 +66,7 @@ def save_marks(path: Path, questions: Sequence[Question], given: dict[str, Given
 
 
 def records_in(folder: Path, signer: Ed25519Signer) -> tuple[dict[str, GradingRecord], dict[str, str]]:
-    """The records in a folder by user, and what is wrong with those that cannot be believed."""
+    """The verified records in a folder, by user, and by user why each other record could not be verified."""
     found, wrong = {}, {}
     for path in sorted(folder.glob("*.json")):
         try:
@@ -80,7 +80,10 @@ def give_back(
     folders: GradingFolders, assignment: str, submissions: Iterable[ToGrade], records: dict[str, GradingRecord],
     *, now: int, with_penalties: bool,
 ) -> list[Returned]:  # fmt: skip
-    """A page and a grade for everybody who submitted. Raises Unreadable for a table of marks that is not understood."""
+    """A page and a grade for each of `submissions`; `now` is in Unix microseconds.
+
+    Raises Unreadable if the table of marks cannot be read.
+    """
     known = {question.key: question for each in records.values() for question in each.questions}
     given = load_marks(marks_file(folders, assignment), tuple(known.values()))
     rules, course = folders.rules(assignment), folders.file
@@ -113,5 +116,5 @@ def _odd(record: GradingRecord, submission: ToGrade) -> str:
 
 
 def unknown_times(submissions: Iterable[ToGrade]) -> list[str]:
-    """Those of whom nobody knows when they submitted: nothing can be said of a penalty."""
+    """The users whose time of submission is unknown, so that no penalty can be computed."""
     return [each.user for each in submissions if each.received is None and each.lateness == IN_TIME]

@@ -1,4 +1,4 @@
-"""A course folder as whoever grades it sees it: sources, submissions, results, marks, the key that signs records."""
+"""A course folder for grading: sources, submissions, results, marks, and the key that signs records."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from mograder.store.shared.files import make_once
 
 @dataclass(frozen=True)
 class ToGrade:
-    """A submission to grade. `received` is in Unix microseconds, None where nobody knows; `receipt` is its number."""
+    """A submission to grade. `received` is in Unix microseconds and `receipt` a number; None if unknown."""
 
     user: Username
     path: Path
@@ -40,7 +40,7 @@ class ToGrade:
 
 @dataclass(frozen=True)
 class GradingFolders:
-    """Where a course's files stand; `[dirs]` of its mograder.toml may rename each."""
+    """The folders of a course; `[dirs]` of its mograder.toml may rename each."""
 
     course: Path
     source: Path
@@ -52,17 +52,17 @@ class GradingFolders:
 
     @classmethod
     def of(cls, course: Path) -> GradingFolders:
-        """Those of the course in `course`. Raises Unreadable."""
+        """The folders of the course in `course`. Raises Unreadable if its mograder.toml cannot be read."""
         file = course_file.read_course_file(course / CONFIG_NAME)
         submitted = course / (file.dirs.submitted or "submitted")
         return cls(course=course, file=file, submitted=submitted, **grading_folders(course))
 
     def rules(self, assignment: str) -> Rules:
-        """What mograder.toml says about the assignment."""
+        """The assignment's settings in mograder.toml."""
         return self.file.plan().rules_of(AssignmentName(assignment))
 
     def late_policy(self, assignment: str) -> LatePolicy:
-        """What holds for late submissions of the assignment."""
+        """The rules for late submissions of the assignment."""
         return self.file.plan().late_policy(AssignmentName(assignment))
 
     def find_source(self, assignment: str) -> Path:
@@ -80,7 +80,7 @@ class GradingFolders:
         return self.autograded / assignment / f"{user}.json"
 
     def assignments(self) -> list[str]:
-        """Those that have a source and submissions, sorted."""
+        """Names of the assignments that have a source and submissions, sorted."""
         with contextlib.suppress(OSError):
             return sorted(
                 each.name for each in self.source.iterdir()
@@ -91,7 +91,10 @@ class GradingFolders:
     # submissions
 
     def submissions(self, assignment: str) -> list[ToGrade]:
-        """One of everybody, sorted by name: what counts where there is a ledger, else USER.py. Raises MograderError."""
+        """One submission of each student, sorted by user name: the one that counts if there is a ledger, else USER.py.
+
+        Raises MograderError.
+        """
         folder = self.submitted / assignment
         if not folder.is_dir():
             raise NotFound(f"nobody has submitted {assignment!r}: there is no folder {folder}")
@@ -108,7 +111,7 @@ class GradingFolders:
         return sorted(found, key=lambda each: each.user)
 
     def last_due(self, assignment: str) -> int | None:
-        """When it is due for the last of all, extensions included; None where it never is, in Unix microseconds."""
+        """The latest deadline of any student, in Unix microseconds, with extensions; None without a deadline."""
         due = self.rules(assignment).schedule.due
         if due is None or self.ledger is None:
             return due
@@ -127,7 +130,7 @@ class GradingFolders:
             course.store.close()
 
     def _by_hand(self, user: Username, path: Path, assignment: str, told: dict[str, Any]) -> ToGrade:
-        """`told` is what the server said when the submission was collected: extensions are known there alone."""
+        """`told` is what the server said when the submission was collected: only the server knows the extensions."""
         received = told.get("received", told.get("timemodified"))
         if not isinstance(received, int | float) or told.get("sha256") != sha256_of(path):
             return ToGrade(user, path)
@@ -155,7 +158,7 @@ class GradingFolders:
 
     @property
     def served(self) -> Path:
-        """The folder that is given to `serve`."""
+        """The folder to pass to `serve`: release/ if it has a ledger, else the course."""
         return self.course / "release" if (self.course / "release" / LEDGER).exists() else self.course
 
     @property
@@ -166,7 +169,10 @@ class GradingFolders:
     # the key
 
     def signer(self) -> tuple[Ed25519Signer, bool]:
-        """What signs records, and whether it is the course's own key and not this machine's. Raises Unreadable."""
+        """The signer of records, and whether its key is the course's and not this machine's. Raises Unreadable.
+
+        Makes a key for this machine if the course and the machine have none.
+        """
         own = self.served / SIGNING_KEY
         if own.exists():
             return _read_key(own), True
@@ -184,7 +190,7 @@ def _read_key(path: Path) -> Ed25519Signer:
 
 
 def _collected(folder: Path) -> dict[str, dict[str, Any]]:
-    """What `fetch-submissions` has noted of the submissions in a folder, by user."""
+    """What `fetch-submissions` noted about the submissions in a folder, by user."""
     with contextlib.suppress(OSError, ValueError):
         noted = read_foreign_json(folder / ".mograder" / "collected.json")
         if isinstance(noted, dict):
@@ -193,7 +199,7 @@ def _collected(folder: Path) -> dict[str, dict[str, Any]]:
 
 
 def _other_kinds(folder: Path, collected: Iterable[str]) -> Iterator[tuple[Username, Path]]:
-    """What was collected that is no .py file: it cannot be run, and its student is told so."""
+    """Collected submissions that are no .py files. They cannot run; they are listed so that their students are told."""
     for name in collected:
         with contextlib.suppress(BadName):
             user = parse_owner(name)
@@ -203,8 +209,9 @@ def _other_kinds(folder: Path, collected: Iterable[str]) -> Iterator[tuple[Usern
 
 
 def course_around(path: Path) -> Path:
-    """The course that a file or folder of it belongs to: the nearest folder above that has a source/ or mograder.toml,
-    else the working folder."""
+    """The course folder of a file or folder: the nearest parent with a source/ or mograder.toml, else the working
+    folder.
+    """
     for each in path.resolve().parents:
         if (each / CONFIG_NAME).is_file() or (each / "source").is_dir():
             return each
@@ -213,7 +220,7 @@ def course_around(path: Path) -> Path:
 
 @dataclass(frozen=True)
 class Chosen:
-    """An assignment and which of its submissions are meant; `source` is the notebook with solutions."""
+    """An assignment and those of its submissions that a command names."""
 
     folders: GradingFolders
     assignment: str
@@ -221,7 +228,7 @@ class Chosen:
 
 
 def choose(words: tuple[str, ...], working: Path) -> list[Chosen]:
-    """What the words of a command mean: names of assignments, or paths of submissions. None means all assignments.
+    """The submissions that the words of a command name: assignments, or paths of submissions. No words: all of them.
 
     Raises Usage and MograderError.
     """
@@ -252,7 +259,7 @@ def _assignment(word: str) -> AssignmentName:
 
 
 def _of_path(path: Path) -> Chosen:
-    """A submission by its path (submitted/<assignment>/<user>.py, or a dated version) or that of its record."""
+    """A submission by its path (submitted/<assignment>/<user>.py, or a dated version), or by its record's path."""
     if not path.is_file():
         raise Usage(f"{path} is no file: name submissions, or assignments without '/' and '.py'")
     folders = GradingFolders.of(course_around(path))

@@ -1,4 +1,4 @@
-"""The courses of a database or a folder that have tests, each with its worker, as they come and go."""
+"""Keeps a worker for each course of a database or a folder that has tests, while courses come and go."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from mograder.factory import ManyCourses, is_database
 from mograder.signing import Ed25519Signer
 
 LIST_SECONDS = 2.0
-"""For how long the list of courses is not read again."""
+"""Seconds before the list of courses is read again."""
 
 MakeWorker = Callable[[Course, Sources, str], Worker]
-"""Makes the worker of a course with these sources; the text is its name, "" for a course that is alone."""
+"""Makes the worker of a course with these sources. The text is the course's name, "" if it is the only course."""
 
 
 @dataclass
@@ -32,7 +32,7 @@ class _Held:
 
 
 class GradedCourses:
-    """Workers of the courses at `place`, made by `make`. Use it as a context manager, and from one thread."""
+    """Workers of the courses at `place`, made by `make`. Use it as a context manager and in one thread."""
 
     def __init__(self, many: ManyCourses, place: Path | str, make: MakeWorker, say: Callable[[str], None]) -> None:
         self._many, self._place, self._make, self._say = many, place, make, say
@@ -49,7 +49,7 @@ class GradedCourses:
         self._held.clear()
 
     def workers(self) -> Mapping[str, Worker]:
-        """By course, as it stands now. A course that cannot be opened is left out and said. Raises MograderError."""
+        """The workers by course. A course that cannot be opened is left out and reported once. Raises MograderError."""
         if self._read is None or time.monotonic() - self._read >= LIST_SECONDS:
             self._look()
             self._read = time.monotonic()
@@ -86,7 +86,7 @@ class GradedCourses:
 def worker_maker(
     jobs: int, stop: threading.Event, say: Callable[[str], None], new_claim: Callable[[], str]
 ) -> MakeWorker:
-    """Makes workers for a pool of `jobs` at once; what they say begins with the name of their course."""
+    """A function that makes workers for a pool of `jobs`. Each line that they `say` begins with their course's name."""
 
     def make(course: Course, sources: Sources, name: str) -> Worker:
         assert isinstance(course.signer, Ed25519Signer), "the factory gives a course this signer"

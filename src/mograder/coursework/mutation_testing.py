@@ -1,4 +1,4 @@
-"""Tries mistakes made from the model solution against an assignment's tests: which ones do they not notice?"""
+"""Grades variants of the model solution, each with one mistake, to find mistakes that the tests do not notice."""
 
 from __future__ import annotations
 
@@ -20,13 +20,14 @@ from mograder.notebook.source import read_source
 T = TypeVar("T")
 
 CELL_SECONDS = 2.0
-"""Of processor time for a cell with a mistake, which may loop for ever. The assignment's own limit where the model
-solution needs more."""
+"""Seconds of processor time for each cell, because a mistake may cause an endless loop. If the model solution needs
+more, the assignment's own limit holds.
+"""
 
 
 @dataclass(frozen=True)
 class Unnoticed:
-    """A mistake with which every check passes. `line` is that of the source; `after` is empty where it is deleted."""
+    """A mistake with which every check passes. `line` is a line of the source; `after` is "" if `before` is deleted."""
 
     cell: str
     line: int
@@ -36,9 +37,9 @@ class Unnoticed:
 
 @dataclass(frozen=True)
 class MistakesTried:
-    """What came of it: `tried` of the `possible` mistakes. `failed` says of some why they could not be run.
+    """The result: how many mistakes are `possible`, and how many were `tried`. `failed` says why some could not be run.
 
-    `unchecked` are cells with a solution that no check uses, so that nothing was tried there.
+    `unchecked` are cells with a solution that no check uses. No mistakes are made in them.
     """
 
     assignment: str
@@ -52,10 +53,11 @@ class MistakesTried:
 def try_mistakes(
     folders: GradingFolders, assignment: str, most: int, jobs: int, step: Callable[[int, int], None]
 ) -> MistakesTried:
-    """Grade the model solution with up to `most` mistakes, one at a time, `jobs` at once; `step` is told how far it is.
+    """Grade up to `most` variants of the model solution, `jobs` at once. Each variant has one mistake.
 
-    Where there are more, those that are tried are spread evenly over the file. Raises MograderError: there is no
-    source or sandbox, or the model solution itself does not pass every check.
+    If more mistakes are possible, the tried ones are spread evenly over the file. `step` is called with how many
+    variants are graded and how many there are. Raises MograderError if there is no source or no sandbox, or if the
+    model solution does not pass every check.
     """
     path = folders.find_source(assignment)
     source = read_source(read_text(path.read_bytes()), assignment)
@@ -72,7 +74,7 @@ def try_mistakes(
 
 
 def spread(possible: Sequence[T], most: int) -> list[T]:
-    """`most` of them at even distances, or all."""
+    """`most` of the items at even distances, or all items."""
     if len(possible) <= most:
         return list(possible)
     return [possible[number * len(possible) // most] for number in range(most)]
@@ -82,7 +84,7 @@ def _run_all(
     folders: GradingFolders, path: Path, assignment: str, chosen: Sequence[Mutation], jobs: int,
     step: Callable[[int, int], None],
 ) -> list[RunReport]:  # fmt: skip
-    """The reports of all. Raises Usage when the model solution itself does not pass."""
+    """The reports, in the order of `chosen`. Raises Usage if the model solution itself does not pass."""
     for limits in ({"cell_seconds": CELL_SECONDS}, {}):
         with opened_exam(folders, assignment, None, Wishes(limits, jobs)) as exam, ThreadPoolExecutor(jobs) as pool:
             model = exam.runs.grade(path.read_bytes(), path.name)

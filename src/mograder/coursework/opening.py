@@ -12,28 +12,28 @@ from mograder.bundle import MANIFEST, open_zip
 from mograder.domain.names import printable
 
 LARGEST_NOTEBOOK = 16 * 1024 * 1024
-"""Bytes of a notebook in a zip; more is not unpacked."""
+"""Bytes of a notebook in a zip; a larger one is not unpacked."""
 
 _ZIP = (b"PK\x03\x04", b"PK\x05\x06")
 _SHOWN = 8
 
 
 class NoNotebook(Exception):
-    """The zip does not hold the notebook that is graded; the text says what is there and what is missing."""
+    """The notebook is not found in the zip. The text says which files the zip has and what is missing."""
 
 
 def graded_notebook(expected: Sequence[str], source: str) -> str:
-    """What the notebook is called that is graded: of the expected files the one like the `source`, or the first
-    notebook; where none are expected, the source's own name.
+    """Name of the notebook that is graded: the `source`'s name if it is among the expected files, or if none of them
+    is a notebook; else the first expected notebook.
     """
     notebooks = [each for each in expected if each.endswith(".py")]
     return source if source in notebooks or not notebooks else notebooks[0]
 
 
 def notebook_in(content: bytes, filename: str, wanted: str, named: bool) -> tuple[bytes, str]:
-    """The notebook called `wanted` of a zip, wherever in it, with its name; what is no zip is given back as it is.
+    """The content and the path of the notebook `wanted` in a zip, in any folder of it. Other content is returned as is.
 
-    Unless the assignment has `named` it, the only notebook there will do. Raises NoNotebook.
+    Unless the assignment has `named` the notebook, the only notebook of a zip may have any name. Raises NoNotebook.
     """
     if not content.startswith(_ZIP):
         return content, filename

@@ -1,6 +1,6 @@
-"""Grades what comes in for one course or many: whoever is free takes a job of the course whose turn it is.
+"""Grades the submissions of one course or of many: a free thread takes a job of the course whose turn it is.
 
-Invariant: no course waits for another whose tests are being made ready, whose storage is away, or that has more to do.
+Invariant: no course waits for another course whose tests are prepared, whose storage fails, or that has more jobs.
 """
 
 from __future__ import annotations
@@ -15,20 +15,20 @@ from mograder.coursework.worker import LOOK_SECONDS, Claimed, Worker
 from mograder.domain.errors import MograderError
 
 PREPARED_AT_ONCE = 2
-"""Courses whose tests are made ready at the same time."""
+"""Courses whose tests are prepared at the same time."""
 
 BUILT_AT_ONCE = 2
-"""Environments that are built at the same time, aside: a new one may take minutes."""
+"""Environments that are built at the same time. They have threads of their own: a new one may take minutes."""
 
 COURSES_IN_A_LOOK = 8
-"""With more courses, one that had nothing to do is looked at less often than every LOOK_SECONDS."""
+"""With more courses, an idle course is asked for jobs less often than every LOOK_SECONDS."""
 
 
 @dataclass
 class _Line:
-    """A course in the pool: `running` jobs of it, and its last `turn`; it is not looked at before `quiet_until`.
+    """A course in the pool: how many of its jobs are `running`, and its last `turn`.
 
-    `trouble` is why nothing could be claimed the last time.
+    It is not asked for jobs before `quiet_until` (monotonic seconds). `trouble` is why the last claim failed.
     """
 
     worker: Worker
@@ -40,10 +40,10 @@ class _Line:
 
 
 class Pool:
-    """Grades `jobs` at once for the courses that `courses` returns, by name, until `stop` is set.
+    """Grades `jobs` submissions at once for the courses that `courses` returns, by name, until `stop` is set.
 
-    A course with the fewest jobs running is next, and among those the one whose last turn is longest ago. `say` gets
-    a line for the person who runs it.
+    The next job is of the course with the fewest running jobs, and among equals of the course whose last turn is
+    longest ago. `say` prints a line.
     """
 
     def __init__(
@@ -57,7 +57,7 @@ class Pool:
         self._graded = 0
 
     def run(self, drain: bool = False) -> int:
-        """Grade until told to stop, or with `drain` until nothing waits; how many results were kept."""
+        """Grade until `stop` is set, with `drain` until nothing waits. Returns how many results were kept."""
         try:
             with (
                 ThreadPoolExecutor(self._jobs, "grade") as slots,
@@ -81,7 +81,7 @@ class Pool:
         return self._graded
 
     def _drained(self, slots: ThreadPoolExecutor) -> bool:
-        """Grade all that can be graded now; whether there was anything."""
+        """Grade everything that can be graded now. Returns whether there was a job."""
         wait([each.preparing for each in self._lines.values() if each.preparing])
         for line in self._lines.values():
             line.quiet_until = 0.0
@@ -93,7 +93,7 @@ class Pool:
                 self._stop.wait(LOOK_SECONDS)
 
     def _grade_what_waits(self) -> bool:
-        """Grade until nothing waits; whether there was anything."""
+        """Grade until nothing waits. Returns whether there was a job."""
         found = False
         while not self._stop.is_set() and (claimed := self._claim()) is not None:
             found = True
@@ -108,7 +108,7 @@ class Pool:
         return found
 
     def _claim(self) -> tuple[_Line, Claimed] | None:
-        """The next job of the course whose turn it is; None when there is none in any."""
+        """The next job of the course whose turn it is; None if no course has one."""
         tried: set[int] = set()
         while True:
             with self._lock:
@@ -120,7 +120,7 @@ class Pool:
                 tried.add(id(line))
                 line.running += 1
                 before, self._turns = line.turn, self._turns + 1
-                line.turn = self._turns  # others that look now see another course first
+                line.turn = self._turns  # so that other threads ask another course first
             if (job := self._claimed_of(line)) is not None:
                 return line, job
             with self._lock:
@@ -129,11 +129,11 @@ class Pool:
                 line.quiet_until = time.monotonic() + self._pause()
 
     def _claimed_of(self, line: _Line) -> Claimed | None:
-        """None also while the course's storage is away, which stops no other."""
+        """A job of the course; None if it has none, or if claiming fails, which must not stop the other courses."""
         job, trouble = None, ""
         try:
             job = line.worker.claim()
-        except Exception as error:  # noqa: BLE001 (whatever it is, it is tried again)
+        except Exception as error:  # noqa: BLE001 (after any failure the course is asked again)
             trouble = error.message if isinstance(error, MograderError) else f"{type(error).__name__}: {error}"
         if trouble != line.trouble:
             line.worker.say(f"nothing can be graded now: {trouble}" if trouble else "goes on")
@@ -141,16 +141,16 @@ class Pool:
         return job
 
     def _pause(self) -> float:
-        """Seconds for which a course that had nothing to do is left alone; with the lock held."""
+        """Seconds before an idle course is asked again. The caller holds the lock."""
         return LOOK_SECONDS * max(1.0, len(self._lines) / COURSES_IN_A_LOOK)
 
     # tests
 
     def _prepare(self, preparing: ThreadPoolExecutor, building: ThreadPoolExecutor) -> None:
-        """Make ready what has tests now, of every course that is not being made ready already."""
+        """Start to prepare the tests of each course, unless it is being prepared already."""
         try:
             found = self._courses()
-        except MograderError:  # the storage is away for a while
+        except MograderError:  # the storage fails for a while
             return
         with self._lock:
             gone = [name for name, line in self._lines.items() if found.get(name) is not line.worker]
@@ -167,7 +167,7 @@ class Pool:
     def _prepare_one(self, worker: Worker, building: ThreadPoolExecutor) -> None:
         try:
             worker.prepare(building)
-        except MograderError:  # the storage is away for a while
+        except MograderError:  # the storage fails for a while
             pass
-        except Exception as error:  # noqa: BLE001 (one course's trouble is tried again, and stops no other)
-            self._say(f"tests could not be made ready: {type(error).__name__}: {error}")
+        except Exception as error:  # noqa: BLE001 (one course's failure must not stop the others; it is tried again)
+            self._say(f"tests could not be prepared: {type(error).__name__}: {error}")

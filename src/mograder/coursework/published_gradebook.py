@@ -1,6 +1,6 @@
-"""Reads the gradebook.db of a course of the published toolchain, recomputes its totals, and says which differ and why.
+"""Reads the gradebook.db of a course of the published mograder, recomputes its marks, and says which differ and why.
 
-Nothing in the gradebook is changed.
+It does not change the gradebook.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from mograder.domain.results import CheckResult, CheckStatus, Outcome, RunReport
 
 NAME = "gradebook.db"
 CLOSE = 0.005
-"""Points by which two totals may differ and be the same."""
+"""Marks that differ by no more points than this are taken as equal."""
 
 _STATUS = {
     "success": CheckStatus.SUCCESS, "partial": CheckStatus.PARTIAL, "danger": CheckStatus.DANGER,
@@ -31,7 +31,7 @@ _STATUS = {
 
 @dataclass(frozen=True)
 class Row:
-    """One submission as the gradebook has it; None where it says nothing. Marks are points, the penalty in per cent."""
+    """A submission's row in the gradebook; None for an empty cell. Marks are in points, the penalty in per cent."""
 
     assignment: str
     student: str
@@ -46,7 +46,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Gradebook:
-    """A gradebook: the questions of each assignment (one alone where it is marked as a whole), and all submissions."""
+    """A gradebook: the questions of each assignment (one question if it is marked as a whole), and all submissions."""
 
     questions: Mapping[str, tuple[Question, ...]]
     rows: tuple[Row, ...]
@@ -56,7 +56,7 @@ class Gradebook:
 
 @dataclass(frozen=True)
 class Difference:
-    """A mark that is not what it should be. `ours` is None where it cannot be told; `why` is a sentence."""
+    """A mark that is not what it should be. `ours` is the right one, None if it cannot be computed; `why` says why."""
 
     assignment: str
     student: str
@@ -67,11 +67,11 @@ class Difference:
 
 
 def read_gradebook(path: Path) -> Gradebook:
-    """Raises Usage where there is none, and Unreadable."""
+    """The gradebook at `path`. Raises Usage if there is no such file, and Unreadable if it is no gradebook."""
     if not path.is_file():
         raise Usage(f"there is no {path.name} in {path.parent}: name the folder of a course of the published mograder")
     try:
-        # It may be in use, and in a folder that cannot be written.
+        # Read-only: it may be in use, and in a folder that cannot be written.
         with contextlib.closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)) as connection:
             connection.row_factory = sqlite3.Row
             assignments = connection.execute("SELECT * FROM assignments").fetchall()
@@ -110,7 +110,7 @@ def _number(value: object) -> float | None:
 
 
 def _check(label: str, status: str, weights: tuple[float, float] | None, hidden: bool = False) -> CheckResult:
-    """A check; without weights it weighs 1, all or nothing, as its status says."""
+    """A check. Without weights it has weight 1 and earns all of it or nothing, by its status."""
     found = _STATUS.get(status, CheckStatus.NOT_RUN)
     passed = (1.0 if found is CheckStatus.SUCCESS else 0.0, 0.0 if found is CheckStatus.WARN else 1.0)
     earned, total = weights or passed
@@ -121,7 +121,7 @@ def _check(label: str, status: str, weights: tuple[float, float] | None, hidden:
 
 
 def given_of(row: Row, questions: Sequence[Question]) -> Given:
-    """What a person gave, as the gradebook has it: one mark for all that is marked by hand."""
+    """The mark by hand in the gradebook, which has one for all questions together."""
     by_hand = [each for each in questions if each.manual]
     if row.manual is None:
         return Given(comment=row.feedback)
@@ -136,10 +136,11 @@ def compare(
     records: Mapping[tuple[str, str], GradingRecord],
     labels: Mapping[str, frozenset[str]],
 ) -> Iterator[Difference]:
-    """Every mark of the gradebook that differs from what follows from its checks and manual marks, and why.
+    """Every mark of the gradebook that differs from the one computed from its checks and manual marks, and why.
 
-    `records` are gradings of ours, by assignment and user: where there is one, it decides. `labels` are those of the
-    checks of each assignment's source, where there is one. `course` is searched for the published grading copies.
+    `records` are gradings of ours, by assignment and user; a record replaces the gradebook's checks. `labels` are the
+    labels of the checks in each assignment's source, if it is there. `course` is searched for grading copies that the
+    published mograder wrote.
     """
     for row in book.rows:
         questions = book.questions.get(row.assignment, (whole(),))
@@ -163,7 +164,7 @@ def compare(
 
 
 def _fitting(given: Given, questions: Sequence[Question]) -> Given:
-    """`given` without what a newer version of the source has no question for."""
+    """`given` with the points of questions that the newer source does not have moved to `manual`."""
     known = {each.key for each in questions} | {WHOLE}
     lost = sum(points for key, points in given.points.items() if key not in known)
     if not lost:
@@ -197,7 +198,7 @@ def _differ(theirs: float | None, ours: float | None, close: float = CLOSE) -> b
 
 
 def _points_in_words(marks: Marks, checks: Sequence[CheckResult]) -> str:
-    """How each question got its points: Q1 2.5 of 10 (Q1: value 1/3, Q1: parity 0/1)."""
+    """The points of each question and the weights of its checks: Q1 2.5 of 10 (Q1: value 1/3, Q1: parity 0/1)."""
     parts = []
     for each in marks.questions:
         if each.automatic is not None:
@@ -209,7 +210,7 @@ def _points_in_words(marks: Marks, checks: Sequence[CheckResult]) -> str:
 
 
 def _copied_checks(path: Path) -> tuple[CheckResult, ...]:
-    """The results with their weights that a published grading copy lists; none where there is no such copy."""
+    """The results and weights of checks in a grading copy that the published mograder wrote; empty without a copy."""
     try:
         tree = ast.parse(path.read_bytes())
     except (OSError, SyntaxError, ValueError, RecursionError):

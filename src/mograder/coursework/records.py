@@ -1,6 +1,6 @@
-"""Grading records in files: what they state as JSON, to be read, and the same signed as a compact JWS.
+"""Grading records in files. A file has the record twice: as JSON for people, and signed as a compact JWS.
 
-Invariant: a record is believed when a trusted key signed it, and for what was signed alone.
+Invariant: only the signed text counts, and only after its signature was verified with a trusted key.
 """
 
 from __future__ import annotations
@@ -20,14 +20,16 @@ from mograder.wire.records import KIND, claims_of, record_of
 
 @dataclass(frozen=True)
 class KeptRecord:
-    """A record in a file: what the file states, and the signed text. Nothing of it is verified yet."""
+    """A record in a file: what the file states, and the signed text. Neither is verified yet."""
 
     path: Path
     stated: GradingRecord
     signed: str
 
     def verified(self, signer: Ed25519Signer) -> GradingRecord:
-        """The record. Raises VerificationFailed unless `signer` has signed just this, and it follows from itself."""
+        """The record. Raises VerificationFailed unless `signer` signed what the file states and the marks in it follow
+        from its report.
+        """
         try:
             record = record_of(signer.verify(self.signed, KIND))
         except BadRequest as error:
@@ -40,7 +42,7 @@ class KeptRecord:
 
 
 def write_record(path: Path, record: GradingRecord, signer: Ed25519Signer) -> None:
-    """Write `record` to `path`, signed. It is there whole or not at all."""
+    """Write `record` to `path`, signed. The file is replaced atomically."""
     claims = claims_of(record)
     document = {"record": claims, "signed": signer.sign(claims, KIND)}
     with replacing(path, private=True) as file:
@@ -48,7 +50,7 @@ def write_record(path: Path, record: GradingRecord, signer: Ed25519Signer) -> No
 
 
 def read_record(path: Path) -> KeptRecord:
-    """The record in `path`, not verified. Raises Usage."""
+    """The record in `path`, not verified. Raises Usage if the file holds none."""
     try:
         document = decode_json(read_foreign(path), dict[str, Any], MAX_VALUES)
         return KeptRecord(path, record_of(document["record"]), str(document["signed"]))
@@ -58,7 +60,7 @@ def read_record(path: Path) -> KeptRecord:
 
 
 def holds_record(path: Path) -> bool:
-    """Whether a file looks like a record, sound or not."""
+    """Whether a file looks like a grading record. Nothing is verified."""
     if path.suffix != ".json" or not path.is_file():
         return False
     try:
@@ -68,5 +70,5 @@ def holds_record(path: Path) -> bool:
 
 
 def without_times(record: GradingRecord) -> GradingRecord:
-    """With what differs from run to run left out, to compare two gradings of the same."""
+    """The record with all times set to 0, to compare two gradings of one submission."""
     return replace(record, graded=0, report=replace(record.report, cpu_seconds=0.0, wall_seconds=0.0))

@@ -1,6 +1,6 @@
-"""Grades what counts of everybody again, with the tests as they are now, beside the results that are in force.
+"""Grades every student's counting submission again, with the current tests.
 
-Invariant: nothing is stored by this. What comes of it can be put in force with `Regrades.bring`.
+Invariant: it stores nothing. `Regrades.bring` puts the new results in force.
 """
 
 from __future__ import annotations
@@ -22,8 +22,10 @@ from mograder.wire.rendered import pack
 def regrade(
     course: Course, assignment: Assignment, exam: Exam, jobs: int, user: Username | None, signer: Ed25519Signer
 ) -> list[tuple[Result, bytes]]:
-    """Grade what counts of everybody, or of `user`, `jobs` at once: results, with the notebooks as they ran, in the
-    order of names. A failure of ours is among them, as a record of it.
+    """Grade the counting submissions of all students, or of `user`, `jobs` at once.
+
+    Returns each result with the packed notebook and its outputs (b"" if it did not run), in the order of user names. A
+    failure of ours is a result, too.
     """
     listed = course.submissions.collect(assignment, None)
     receipts = [each.assessed.receipt for each in listed if each.assessed and user in (None, each.file.username)]

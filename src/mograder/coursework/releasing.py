@@ -1,4 +1,4 @@
-"""Finds sources in a course folder and writes their releases. Nothing is written that still shows a solution."""
+"""Finds sources in a course folder and writes their releases. It writes no release that still shows a solution."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from mograder.notebook.release import make_release
 from mograder.notebook.source import Source, SourceErrors, read_source
 
 NEVER = frozenset({"__marimo__", "__pycache__", ".venv"})
-_ENTRY_TIME = (2025, 1, 1, 0, 0, 0)  # of every file in an archive, so that the same files make the same bytes
+_ENTRY_TIME = (2025, 1, 1, 0, 0, 0)  # the time of every file in an archive: equal files give equal archives
 _SEARCHED = 8 * 1024 * 1024  # bytes of a file beside the notebook that are searched for solutions
 
 
@@ -38,7 +38,7 @@ class BadSource(BadRequest):
 
 @dataclass(frozen=True)
 class SourceFolder:
-    """One assignment's sources. `others` are the files that go with them, relative to `folder`."""
+    """One assignment's sources. `others` are the other files of its folder, relative to `folder`."""
 
     assignment: str
     folder: Path
@@ -59,7 +59,7 @@ class ReleasedNotebook:
 
 @dataclass(frozen=True)
 class Planned:
-    """What will be written to `target`: file names (with "/") to their bytes."""
+    """A release that is checked and not written yet. `files` has the bytes of each file by its path in `target`."""
 
     assignment: str
     notebooks: tuple[ReleasedNotebook, ...]
@@ -68,27 +68,27 @@ class Planned:
 
 
 def find_sources(words: Sequence[str], course: Path) -> tuple[SourceFolder, ...]:
-    """What is meant by the words of a command: names of assignments, or paths of notebooks.
-
-    Raises NotFound and Usage.
-    """
+    """The sources that the words of a command name: assignments, or paths of notebooks. Raises NotFound and Usage."""
     source = course / (course_file.read_course_file(course / course_file.CONFIG_NAME).dirs.source or "source")
     found = [_by_name(word, source) if is_name(word) else _by_path(Path(word), source) for word in words]
     return tuple(dict.fromkeys(found))
 
 
 def is_name(word: str) -> bool:
-    """An assignment's name: no path has neither a separator nor `.py`."""
+    """Whether `word` names an assignment and is no path: it has no separator and does not end with `.py`."""
     return "/" not in word and os.sep not in word and not word.endswith(".py")
 
 
 def release_folder(course: Path, output: Path | None) -> Path:
-    """Where releases go: `output`, else `[dirs] release`, else release/."""
+    """The folder for releases: `output`, else `[dirs] release`, else release/."""
     return output or course / (course_file.read_course_file(course / course_file.CONFIG_NAME).dirs.release or "release")
 
 
 def target_of(release: Path, assignment: str, *, in_files: bool | None) -> Path:
-    """The assignment's folder, or its files/ (`in_files`). None: as the release folder has it already, else flat."""
+    """The assignment's folder in `release`, or files/ in it with `in_files`.
+
+    With None, it is as in the assignment's earlier release, else as in the other releases, else without files/.
+    """
     folder = release / assignment
     if in_files is None:
         in_files = (folder / "files").is_dir()
@@ -98,7 +98,7 @@ def target_of(release: Path, assignment: str, *, in_files: bool | None) -> Path:
 
 
 def plan(found: SourceFolder, target: Path, *, lecture: bool = False, submit_url: str = "") -> Planned:
-    """The release of an assignment, checked but not written. Raises BadSource with everything that is wrong."""
+    """The release of an assignment, checked and not written. Raises BadSource with everything that is wrong."""
     notebooks: list[ReleasedNotebook] = []
     wrong: list[str] = []
     for path in found.notebooks:
@@ -128,7 +128,7 @@ def _as_source(made: ReleasedNotebook) -> bytes:
 
 
 def write(planned: Planned, home: Path) -> tuple[Path, ...]:
-    """Writes what differs from what is there; the paths of the files that were written. Other files stay.
+    """Write the files that differ from those in the target, and return their paths. Other files stay.
 
     Raises Usage, before anything is written, where a file would be outside of `home`.
     """
@@ -158,7 +158,7 @@ def _by_name(word: str, source: Path) -> SourceFolder:
 
 
 def _by_path(path: Path, source: Path) -> SourceFolder:
-    """A notebook in a folder of source/ comes with the files there, one elsewhere alone and named by its file."""
+    """A notebook in a folder of source/ comes with the files there; one elsewhere comes alone, named by its file."""
     if not path.is_file():
         raise NotFound(f"there is no file {path}: name a notebook, or an assignment without '/' and '.py'")
     folder = path.parent
@@ -168,7 +168,7 @@ def _by_path(path: Path, source: Path) -> SourceFolder:
 
 
 def _sorted_out(folder: Path) -> tuple[tuple[Path, ...], tuple[PurePosixPath, ...]]:
-    """(notebooks, other files) of an assignment's folder; a page or archive made from a notebook is neither."""
+    """(notebooks, other files) of an assignment's folder. Pages and archives made from a notebook are left out."""
     notebooks = tuple(path for path in sorted(folder.glob("*.py")) if _is_notebook(path))
     made = {f"{path.stem}{suffix}" for path in notebooks for suffix in (".html", ".ipynb", ".zip", ".pdf")}
     others = [
@@ -179,7 +179,7 @@ def _sorted_out(folder: Path) -> tuple[tuple[Path, ...], tuple[PurePosixPath, ..
 
 
 def _files(folder: Path) -> Iterator[PurePosixPath]:
-    """The files in a folder and below, sorted; none that is hidden, or that a symbolic link brings from elsewhere."""
+    """The files in a folder and below, sorted, without hidden files and links to files outside of the folder."""
     home = folder.resolve()
     for place, below, names in os.walk(folder):
         below[:] = sorted(name for name in below if name not in NEVER and not name.startswith("."))
@@ -192,7 +192,9 @@ def _files(folder: Path) -> Iterator[PurePosixPath]:
 
 
 def _is_notebook(path: Path) -> bool:
-    """A marimo notebook, or what may be one: a .py with a syntax error is refused as one, not given out as data."""
+    """Whether a file is a marimo notebook. A file with a syntax error counts as one, so that it is refused and not
+    given out as data.
+    """
     try:
         parse(read_text(read_foreign(path)))
     except NotebookError as error:
@@ -212,7 +214,7 @@ def _text(content: bytes) -> str | None:
 def _markers_in(others: dict[PurePosixPath, bytes], folder: Path) -> Iterator[str]:
     for name, content in others.items():
         for line in find_markers(_text(content) or ""):
-            yield f"{folder / name}:{line}: a marker in a file that is no notebook: it would be given out as it is"
+            yield f"{folder / name}:{line}: a marker in a file that is no notebook: students would get it as it is"
 
 
 def _leaks_of(made: ReleasedNotebook, others: dict[PurePosixPath, bytes], folder: Path) -> Iterator[str]:
@@ -225,7 +227,7 @@ def _leaks_of(made: ReleasedNotebook, others: dict[PurePosixPath, bytes], folder
 
 
 def _archive(files: dict[PurePosixPath, bytes]) -> bytes:
-    """A zip of the files; the same files give the same bytes."""
+    """A zip of the files. Equal files give equal bytes."""
     buffer = BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
         for name in sorted(files, key=str):
@@ -236,6 +238,6 @@ def _archive(files: dict[PurePosixPath, bytes]) -> bytes:
 
 
 def summary(made: ReleasedNotebook) -> str:
-    """What was taken out: "4 solutions and 2 hidden tests removed"."""
+    """What was removed, in words: "4 solutions and 2 hidden tests removed"."""
     solutions, hidden = counted(made.solutions, "solution"), counted(made.hidden_tests, "hidden test")
     return f"{solutions} and {hidden} removed" if made.hidden_tests else f"{solutions} removed"

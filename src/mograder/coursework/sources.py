@@ -1,4 +1,4 @@
-"""Where the sources of a course are, for whoever grades it: a folder, or what is published in its database."""
+"""Finds the sources of a course for grading: in a folder, or published in the course's database."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ from mograder.factory import is_database, published_sources
 
 @dataclass(frozen=True)
 class Sources:
-    """`folder` has source/ and mograder.toml. `refresh` brings it up to date; it returns whether there are sources."""
+    """A folder with source/ and mograder.toml. `refresh` updates it and returns whether there are sources."""
 
     folder: Path
     refresh: Callable[[], bool]
 
     @property
     def folders(self) -> GradingFolders:
-        """Raises Unreadable."""
+        """The folders for grading. Raises Unreadable if mograder.toml cannot be read."""
         return GradingFolders.of(self.folder)
 
 
 @contextlib.contextmanager
 def sources_of(course: Course, place: Path | str, named: Path | None) -> Iterator[Sources]:
-    """The sources of the course at `place`, up to date: in the folder `named`, else those of the course itself.
+    """The current sources of the course at `place`: in the folder `named`, else those of the course itself.
 
     Raises Temporary and Unreadable.
     """
@@ -37,7 +37,7 @@ def sources_of(course: Course, place: Path | str, named: Path | None) -> Iterato
         folder = (named or course_folder(Path(place).resolve())).resolve()
         yield Sources(folder, lambda: True)
         return
-    with tempfile.TemporaryDirectory(prefix="mograder-sources-") as text:  # for nobody else to read
+    with tempfile.TemporaryDirectory(prefix="mograder-sources-") as text:  # readable by this user alone
         published = published_sources(course, Path(text).resolve())
         published.refresh()
         yield Sources(published.folder, published.refresh)

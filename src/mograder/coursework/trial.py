@@ -1,4 +1,4 @@
-"""Tries a release out: the model solution gets every point, and the release leaves some to get."""
+"""Tries a release out: the model solution must pass every check, and the empty release must not."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ _WHY = {
 
 
 def try_out(folders: GradingFolders, assignment: str, made: ReleasedNotebook) -> tuple[str, ...]:
-    """Runs source and release as submissions, in the sandbox; what is wrong with either, empty when nothing is.
+    """Run the source and the release as submissions in the sandbox. Returns what is wrong with them, in words.
 
-    Raises MograderError: there is no sandbox, the environment cannot be built.
+    Raises MograderError if there is no sandbox, or if the environment cannot be built.
     """
     source = made.path.read_bytes()
     with opened_exam(folders, assignment, made.path, Wishes({}, jobs=1)) as exam:

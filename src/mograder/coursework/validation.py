@@ -1,5 +1,6 @@
-"""Runs the visible checks of a notebook in the person's own Python, as a process with a time limit. No sandbox: the
-notebook is their own. What comes of it is for their eyes, never a mark.
+"""Runs the visible checks of a person's own notebook in their own Python, in a process with a time limit.
+
+It needs no sandbox, because the notebook is theirs. The result is for them alone and never becomes a mark.
 """
 
 from __future__ import annotations
@@ -30,12 +31,12 @@ _SIZE = 4_000_000  # bytes of results that are read
 
 @dataclass(frozen=True)
 class Validation:
-    """What came of a run. `checks` has one for each label, in file order: those that did not run are NOT_RUN.
+    """The result of a run. `checks` has one result for each label, in file order; one that did not run is NOT_RUN.
 
-    `failures` are cells that raised, and those that marimo would not run: syntax errors, names defined twice, circles.
+    `failures` are cells that raised, and cells that marimo would not run: syntax errors, names defined twice, cycles.
 
     `unfinished` names the cell in which the run ended, because the time was over (`out_of_time`) or because the cell
-    ended the whole process; "" when all cells had their turn.
+    ended the process; "" if no cell was left.
     """
 
     checks: tuple[CheckResult, ...]
@@ -45,9 +46,9 @@ class Validation:
 
 
 def validate(notebook: Notebook, path: Path, seconds: float) -> Validation:
-    """Runs the notebook, which is the file at `path`, for at most `seconds` of wall time.
+    """Run `notebook`, which is in the file `path`, for at most `seconds` of wall time.
 
-    Raises Usage when marimo is not installed.
+    Raises Usage if marimo is not installed.
     """
     if importlib.util.find_spec("marimo") is None:
         raise Usage("marimo is not installed in this environment: `pip install marimo`, then try again")
@@ -75,7 +76,7 @@ def validate(notebook: Notebook, path: Path, seconds: float) -> Validation:
 def _run(
     notebook: Notebook, path: Path, cells: list[Cell], folder: Path, seconds: float
 ) -> tuple[list[dict[str, Any]], list[dict[str, Any]], bool]:
-    """(events, lines of the side channel, whether it ended in time)."""
+    """(events, results of checks, whether the run ended in time)."""
     task, results, sidecar = folder / "task.json", folder / "results.jsonl", folder / "checks.jsonl"
     wanted = [
         {"line": cell.line, "code": cell.code, "refs": sorted(cell.refs), "defs": sorted(cell.defs)} for cell in cells
@@ -103,7 +104,7 @@ def _run(
 
 
 def _stop(process: subprocess.Popen[bytes]) -> None:
-    """Ends the process and what it started."""
+    """Kill the process and the processes it started."""
     if hasattr(os, "killpg"):
         try:
             os.killpg(process.pid, signal.SIGKILL)
@@ -115,7 +116,7 @@ def _stop(process: subprocess.Popen[bytes]) -> None:
 
 
 def _lines(path: Path) -> Iterator[dict[str, Any]]:
-    """The objects of a file with one a line; what is none, a last line that was cut off for example, is passed over."""
+    """The JSON objects in a file, one on a line. Other lines, such as a last line that was cut off, are left out."""
     try:
         with path.open("rb") as file:
             text = file.read(_SIZE).decode("utf-8", "replace")

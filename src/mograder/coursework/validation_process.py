@@ -1,7 +1,7 @@
-"""Runs a student's notebook cell by cell in a process of its own. Started by validation.py; needs marimo alone.
+"""Runs a student's notebook cell by cell, in a process that validation.py starts.
 
-Each cell has globals of its own, so that names with a leading underscore stay in it: what it reads from other cells is
-put in before, what it defines is taken out after.
+Each cell has globals of its own, so that names with a leading underscore stay in it: the names it reads from other
+cells are put in before it runs, the names it defines are taken out after it.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from typing import IO, Any
 
 
 def main() -> None:
-    """Reads what to run from the file that is named first, writes a line of JSON for each event to the second."""
+    """Read the task from the first file of the command line; write a line of JSON for each event to the second."""
     with open(sys.argv[1], encoding="utf-8") as file:
         task = json.load(file)
     with open(sys.argv[2], "a", encoding="utf-8") as results:
@@ -31,11 +31,11 @@ def _run(task: dict[str, Any], results: IO[str]) -> None:
     sys.path.insert(0, str(Path(task["file"]).parent))  # after our own imports: a student may have a json.py
     main_module = types.ModuleType("__main__")
     main_module.__file__ = task["file"]
-    sys.modules["__main__"] = main_module  # what marimo's notebook_dir() looks at, and pickles of a student's
+    sys.modules["__main__"] = main_module  # marimo's notebook_dir() and pickle look up names there
     sys.argv = [task["file"]]
     linecache.cache[task["file"]] = (len(task["text"]), None, task["text"].splitlines(keepends=True), task["file"])
     shared: dict[str, Any] = {}
-    known = set(task["known"])  # of all cells, so also of those that do not run
+    known = set(task["known"])  # the names that any cell defines, also one that does not run
     for cell in task["cells"]:
         absent = sorted(name for name in cell["refs"] if name in known and name not in shared)
         _write(results, {"event": "start", "line": cell["line"]})

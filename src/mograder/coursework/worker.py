@@ -1,6 +1,6 @@
-"""Grades a course's submissions as they come in, and when none waits, those that are graded again.
+"""Grades a course's new submissions, and when none waits, those of a regrade.
 
-It claims a job, runs it, and keeps the signed record as its result.
+A worker claims a job, runs it, and stores the signed record as its result.
 
 Invariant: a job that this worker has claimed is renewed while it runs and then finished or given back; if the worker
 dies instead, the lease ends and another worker claims it.
@@ -50,21 +50,21 @@ if TYPE_CHECKING:
 AnyJob = TypeVar("AnyJob", Job, RegradeJob)
 
 LOOK_SECONDS = 0.5
-"""The pause of a worker that has found nothing to do."""
+"""Seconds that an idle worker waits before it looks for a job again."""
 
 RENEW_SECONDS = LEASE / 3e6
-"""How often a claimed job is renewed."""
+"""Seconds between renewals of a claimed job: a third of the lease."""
 
 REST_SECONDS = 600.0
-"""After which the processes of an assignment that nobody submits to are ended; the next submission starts them."""
+"""Seconds without a submission after which an assignment's processes are ended. The next submission starts them."""
 
 LONGEST_ERROR = 2000
-"""Characters of what failed that are kept."""
+"""Characters of an error message that are kept."""
 
 
 @runtime_checkable
 class Rests(Protocol):
-    """What can let go of processes that it may start again."""
+    """A runner that can end its idle processes and start them again when they are needed."""
 
     def rest(self) -> None: ...
 
@@ -74,12 +74,12 @@ Stamp = tuple[tuple[str, int, int], ...]
 
 @dataclass
 class _Open:
-    """An assignment that is ready to be graded, or not (`exam` is None). `stamp` is of its files.
+    """An assignment that is prepared for grading, or could not be: then `exam` is None, and `trouble` says why.
 
-    `told`: it has been said that the course is graded with other tests now. `running` jobs use it; one that is
-    `retired` is closed with the last of them. `used` is when the last one ended (monotonic seconds). After a failure
-    that is this machine's own, it is tried again at `resting_until` (Unix microseconds), and nothing is claimed
-    meanwhile; `failures` counts those in a row. `trouble` is why it is not ready.
+    `stamp` tells whether its files have changed. `told`: it was said that the course is graded with other tests now.
+    `running` is how many jobs use it, and `used` when the last one ended (monotonic seconds). If it is `retired`, it is
+    closed after the last of them. `failures` counts this machine's own failures in a row. After one, no job is claimed
+    until `resting_until` (Unix microseconds), when the assignment is tried again.
     """
 
     stamp: Stamp
@@ -95,11 +95,11 @@ class _Open:
     trouble: str = ""
 
     def is_due(self, now: int) -> bool:
-        """Whether something failed here that is to be tried again at `now`."""
+        """Whether it failed and is to be tried again at `now` (Unix microseconds)."""
         return self.failures > 0 and now >= self.resting_until
 
     def rest(self, now: int) -> int:
-        """Let what failed rest for a while, longer each time; for how many microseconds."""
+        """Count a failure and set `resting_until`. Returns the pause in microseconds, longer after each failure."""
         self.failures += 1
         pause = pause_after(self.failures)
         self.resting_until = now + pause
@@ -108,7 +108,7 @@ class _Open:
 
 @dataclass(frozen=True)
 class _Build:
-    """An environment that is being built for an assignment with these files."""
+    """An environment that is being built for the assignment whose files have this `stamp`."""
 
     stamp: Stamp
     environment: Future[Environment]
@@ -116,9 +116,9 @@ class _Build:
 
 @dataclass(frozen=True)
 class Claimed:
-    """A job that is in this worker's claim, with what it is graded with, and what its queue does with it.
+    """A job that this worker has claimed, the exam that grades it, and the operations of its queue on it.
 
-    `twice`: it is run twice, to see what differs.
+    With `twice`, the submission runs twice, to see what differs between the runs.
     """
 
     job: Job | RegradeJob
@@ -133,8 +133,8 @@ class Claimed:
 class Worker:
     """Grades the submissions of `course` with the tests in `folders`, at most `jobs` at once, until `stop` is set.
 
-    `say` gets a line for the person who runs it; `new_claim` makes a name that no other claim has; `refresh` brings the
-    files in `folders` up to date. Methods may be called from many threads; `prepare` from one at a time.
+    `say` prints a line; `new_claim` makes a name that no other claim has; `refresh` updates the files in `folders`.
+    Methods may be called from many threads, `prepare` from one at a time.
     """
 
     def __init__(
@@ -150,7 +150,7 @@ class Worker:
         self._lock = threading.Lock()
 
     def close(self) -> None:
-        """Claim nothing more; what runs ends on its own."""
+        """Claim no more jobs. Running jobs are finished."""
         for name in list(self._open):
             self._retire(name)
 
@@ -158,20 +158,20 @@ class Worker:
 
     @property
     def is_building(self) -> bool:
-        """Whether an assignment waits for its environment, which `prepare` looks for again."""
+        """Whether an assignment waits until its environment is built. Call `prepare` again to see."""
         return bool(self._builds)
 
     def prepare(self, building: Executor) -> None:
-        """Make ready what has tests now, anew where they have changed. What runs with earlier ones ends with them.
+        """Prepare the assignments that are new, have changed, or are to be tried again.
 
-        Environments that are not there yet are built by `building`, and nothing else waits for them. Raises
-        MograderError.
+        Running jobs end with the tests they started with. `building` builds missing environments, and `prepare` does
+        not wait for it. Raises MograderError.
         """
         self._refresh()
         try:
             file = read_course_file(self._folders.course / CONFIG_NAME)
         except Unreadable:
-            file = self._folders.file  # a slip in mograder.toml stops no grading: what was said before holds
+            file = self._folders.file  # an error in mograder.toml must not stop grading: the last good settings hold
         if file != self._folders.file:
             self._folders = GradingFolders.of(self._folders.course)
         found = dict(self._sources())
@@ -190,7 +190,7 @@ class Worker:
                 self._look_after(name, held, held.exam)
 
     def _look_after(self, name: AssignmentName, opened: _Open, exam: Exam) -> None:
-        """Let go of processes that nobody has needed for a while, and try what this machine could not run."""
+        """End processes that have been idle for REST_SECONDS, and try again what this machine could not run."""
         with self._lock:
             unused = opened.used and not opened.running and time.monotonic() - opened.used > REST_SECONDS
             opened.used = 0.0 if unused else opened.used
@@ -227,13 +227,13 @@ class Worker:
     def _ready(
         self, name: AssignmentName, stamp: Stamp, before: _Open | None, building: Executor
     ) -> _Open | None:  # fmt: skip
-        """Read the source, try the sandbox: before there is anything to grade. None while the environment is built.
+        """Prepare an assignment before its first job. Returns None while its environment is built.
 
-        Raises MograderError when the storage is away.
+        Raises MograderError if the storage fails.
         """
         again = before if before is not None and before.stamp == stamp else None
         stack = contextlib.ExitStack()
-        if again is None and name not in self._builds:  # what is tried again has failed until it is there
+        if again is None and name not in self._builds:  # after a failure it stays "failed" until it works
             self._report(name, ReadyState.BUILDING)
         locked = self._store.jobs.readiness().get(name)
         try:
@@ -242,7 +242,7 @@ class Worker:
                 return None
             wishes = Wishes({}, self._jobs, locked=locked, environment=environment)
             exam = stack.enter_context(opened_exam(self._folders, name, None, wishes))
-        except Exception as error:  # noqa: BLE001 (whatever it is, it must not stop what is graded beside it)
+        except Exception as error:  # noqa: BLE001 (any failure: it must not stop the other assignments)
             stack.close()
             said = error.message if isinstance(error, MograderError) else f"{type(error).__name__}: {error}"
             failed = _Open(stamp, None, stack, failures=again.failures if again else 0, trouble=said)
@@ -266,7 +266,7 @@ class Worker:
     def _environment(
         self, name: AssignmentName, stamp: Stamp, locked: Readiness | None, building: Executor
     ) -> Environment | None:
-        """None while it is built. Raises MograderError."""
+        """The assignment's environment, or None while it is built. Raises MograderError."""
         build = self._builds.get(name)
         if build is None:
             needed = NeededEnvironment(source_text(self._folders.find_source(name)), locked)
@@ -282,14 +282,14 @@ class Worker:
     def _report(
         self, name: AssignmentName, state: ReadyState, error: str = "", wanted: str = "", lock: str = ""
     ) -> None:
-        """Tell instructors how far it is. `error` may be long: its end says what failed."""
+        """Store the assignment's state for instructors. Of a long `error` the end is kept: it says what failed."""
         said = Readiness(name, state, self._course.clock(), platform.node(), error[-LONGEST_ERROR:], wanted, lock)
         self._store.jobs.report(said)
 
     # jobs
 
     def claim(self) -> Claimed | None:
-        """The next job, which has to be graded then; None when there is nothing to do now. Raises MograderError."""
+        """The next job, or None. The caller must `grade` it. Raises MograderError."""
         ready, clock = dict(self._announced_exams()), self._course.clock
         if not ready:
             return None
@@ -306,11 +306,11 @@ class Worker:
                 opened.running += 1
                 own = (partial(each, job) for each in (queue.renew, queue.fail, queue.finish))
                 return Claimed(job, twice, opened, opened.exam, *own)
-        queue.fail(job, "", self._course.clock())  # other tests came at this moment
+        queue.fail(job, "", self._course.clock())  # the tests have just changed
         return None
 
     def _announced_exams(self) -> Iterator[tuple[AssignmentName, _Open]]:
-        """Those with the tests that the course is graded with. Who announced others since has newer ones."""
+        """The assignments with the announced tests. If other tests are announced, another worker has newer ones."""
         announced = self._store.jobs.announced() if self._open else {}
         with self._lock:
             held = list(self._open.items())
@@ -324,12 +324,12 @@ class Worker:
                 self.say(f"{name} is graded with other tests now: this worker waits until it has them")
 
     def grade(self, claimed: Claimed) -> bool:
-        """Grade what was claimed; whether a result of it was kept. Raises nothing: a failure gives the job back."""
+        """Grade a claimed job. Returns whether its result was kept. Raises nothing: a failure gives the job back."""
         opened = claimed.opened
         try:
             with self._renewing(claimed):
                 return self._grade(claimed)
-        except Exception as error:  # noqa: BLE001 (whatever it is, it is ours, and must not stop the others)
+        except Exception as error:  # noqa: BLE001 (any failure here is ours and must not stop the others)
             message = error.message if isinstance(error, MograderError) else f"{type(error).__name__}: {error}"
             return self._give_back(claimed, message)
         finally:
@@ -341,7 +341,7 @@ class Worker:
                 opened.stack.close()
 
     def _grade(self, claimed: Claimed) -> bool:
-        """Grade a submission; for a regrade nothing is in force by that. Raises MograderError."""
+        """Grade a submission. The result of a regrade does not come into force yet. Raises MograderError."""
         job, exam = claimed.job, claimed.exam
         receipt = self._receipt(job)
         content = read_submitted(self._store.submissions, receipt)
@@ -361,7 +361,7 @@ class Worker:
         return self._finish(claimed, result, pack(ran[-1]) if ran else b"")
 
     def _finish(self, claimed: Claimed, result: Result, notebook: bytes) -> bool:
-        """Keep the result; while there is no room for it, or the storage is away, try again. Raises MograderError."""
+        """Store the result. If the storage is full or fails, try again for as long as a lease. Raises MograderError."""
         until, told = time.monotonic() + LEASE / 1e6, False
         while True:
             try:
@@ -377,7 +377,7 @@ class Worker:
                 self._stop.wait(LOOK_SECONDS)
 
     def _own_fault(self, opened: _Open, exam: Exam) -> str:
-        """Why this machine cannot run even the model solution now; "" when it can."""
+        """Why this machine cannot run even the model solution now; "" if it can."""
         try:
             assert opened.source is not None, "an exam has a source"
             ran = exam.runs.grade(opened.source.read_bytes(), opened.source.name)
@@ -386,10 +386,10 @@ class Worker:
         return ran.error or "unknown" if ran.outcome is Outcome.OUR_FAILURE else ""
 
     def _let_rest(self, name: AssignmentName, opened: _Open, fault: str) -> None:
-        """Claim no more of its jobs for a while: each would fail, and be given up in the end."""
+        """Claim no jobs of the assignment for a while: each would fail and be given up in the end."""
         seconds = opened.rest(self._course.clock()) / 1e6
         self.say(f"{name} cannot be graded on this machine now, tried again in {seconds:.0f} s: {fault}")
-        with contextlib.suppress(MograderError):  # the next failure is told again
+        with contextlib.suppress(MograderError):  # the next failure is reported again
             exam = opened.exam
             assert exam is not None, "it was run"
             self._report(name, ReadyState.FAILED, fault, exam.wanted, exam.lock)
@@ -397,19 +397,19 @@ class Worker:
     def _give_back(self, claimed: Claimed, error: str) -> bool:
         job = claimed.job
         self.say(f"submission {job.receipt} of {job.username} for {job.assignment} could not be graded: {error}")
-        with contextlib.suppress(MograderError):  # else the lease ends
+        with contextlib.suppress(MograderError):  # otherwise the lease ends
             claimed.fail(error[:1000], self._course.clock() + pause_after(job.tries))
         return False
 
     def _release(self, name: AssignmentName, users: Collection[str] | None = None) -> None:
-        """Release marks that are released at once. What is missed now is done when the tests are opened again."""
+        """Release the marks that are released automatically. After a failure, the next preparation does it."""
         try:
             self._course.mark_release.release_automatic(name, users)
         except MograderError as error:
             self.say(f"marks of {name} could not be released: {error.message}")
 
     def _receipt(self, job: Job | RegradeJob) -> Receipt:
-        """Raises NotFound."""
+        """The receipt of a job's submission. Raises NotFound."""
         for receipt in self._store.submissions.receipts(job.assignment, job.username):
             if receipt.number == job.receipt:
                 return receipt
@@ -421,7 +421,7 @@ class Worker:
 
         def renew() -> None:
             while not over.wait(RENEW_SECONDS):
-                with contextlib.suppress(MograderError):  # the next time, or another worker claims it
+                with contextlib.suppress(MograderError):  # the next renewal may work, or another worker claims the job
                     claimed.renew(self._course.clock() + LEASE)
 
         thread = threading.Thread(target=renew, name="renew", daemon=True)

@@ -1,4 +1,4 @@
-"""Who may do what."""
+"""Roles, accounts and authorisation: who may do what."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Allow(StrEnum):
 
 @dataclass(frozen=True)
 class ExternalId:
-    """How another system knows a person. `kind` says whose number it is, such as "canvas_id" or "student_id"."""
+    """A person's id in another system. `kind` says which id it is, such as "canvas_id" or "student_id"."""
 
     kind: str
     value: str
@@ -39,8 +39,8 @@ class Account:
 
     `code_hash` is the hash of a personal one-time code that is still open, else None. A `removed` person's name stays
     bound, so that nobody else can claim it. `claim_hash` is the hash of the key with which the name was claimed at the
-    moment `claimed` (Unix microseconds), None when it was claimed without one. `email`, `sections` and `ids` are what a
-    roster said; "" and () when none did.
+    moment `claimed` (Unix microseconds), None when it was claimed without one. `email`, `sections` and `ids` come from
+    a roster; they are "" and () without one.
     """
 
     username: Username
@@ -60,7 +60,7 @@ class Account:
 
 @dataclass(frozen=True)
 class Actor:
-    """Who makes a request. `unchecked` is the state of a server run with --no-auth: everything is allowed."""
+    """The person who makes a request. `unchecked` is set by a server run with --no-auth: everything is allowed."""
 
     username: Username
     role: Role
@@ -85,7 +85,7 @@ UNCHECKED = Actor(INSTRUCTOR, Role.INSTRUCTOR, unchecked=True)
 
 
 def authorise(actor: Actor, allow: Allow, about: Username | None = None) -> None:
-    """Raises Forbidden unless `actor` may do what is open to `allow`, to or for the person `about`."""
+    """Raises Forbidden unless `allow` lets `actor` make a request that is about the person `about`."""
     if actor.is_instructor or allow in (Allow.ANYONE, Allow.MEMBER):
         return
     if allow is Allow.GRADER and actor.is_staff:

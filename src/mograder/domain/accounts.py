@@ -1,4 +1,4 @@
-"""Accounts: registration, sign-in, and who is known in the course."""
+"""Accounts: registration, sign-in, and which people a course knows."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ from mograder.domain.tokens import Token
 
 MIN_CLAIM_KEY, MAX_CLAIM_KEY = 32, 200  # characters
 ASK_AGAIN_FOR = 3600 * deadlines.SECOND
-"""How long after a registration its claim key is answered with the same token."""
+"""How long after a registration a retry with the same claim key gets the same token (microseconds)."""
 
 FOR_EVER = 2**62
-"""A moment after every other (Unix microseconds)."""
+"""A moment after all others (Unix microseconds)."""
 
 ChangeAccount = Callable[[Account | None], Account]
 
@@ -46,7 +46,7 @@ class AccountsStore(Protocol):
         ...
 
     def find(self, username: Username) -> Account | None:
-        """The account whose name differs from this one by case at most."""
+        """The account of this name, whatever its case."""
         ...
 
     def all(self) -> list[Account]:
@@ -64,8 +64,8 @@ class AccountsStore(Protocol):
     def change(self, username: Username, change: ChangeAccount, event: Event) -> Account:
         """Replace an account and record `event` in one transaction.
 
-        `change` gets the account whose name differs from `username` by case at most, or None. An exception that it
-        raises leaves everything unchanged; returning the same account records nothing.
+        `change` gets the account of this name (whatever its case) or None, and returns the new one. If it raises,
+        nothing changes; if it returns the same account, nothing is recorded.
         """
         ...
 
@@ -76,7 +76,7 @@ class AccountsStore(Protocol):
 
 @dataclass(frozen=True)
 class People:
-    """Who is known in the course. A course copied from elsewhere has work under names that have no account."""
+    """The people of a course. A course copied from elsewhere has submissions under names that have no account."""
 
     accounts: AccountsStore
     submissions: SubmissionsStore
@@ -106,9 +106,9 @@ class People:
         return self.accounts.change(username, self.changing(username, now, change), event)
 
     def changing(self, username: Username, now: int, change: Callable[[Account], Account]) -> ChangeAccount:
-        """`change` of the account of a known person, for the store; somebody who has only submitted gets an account.
+        """`change` as a function for the store. Somebody who has only submitted gets an account.
 
-        It raises NotFound for a name that is nobody's.
+        The function raises NotFound for an unknown name.
         """
         unlisted = Account(username, bound=True, created=now) if self.has_submitted(username) else None
 
@@ -131,7 +131,7 @@ class Accounts:
     clock: Callable[[], int]
     enrollment_code: str
     most_people: Callable[[], int]
-    """How many people may be in the course before the shared code lets nobody else in."""
+    """The number of accounts from which on the enrollment code adds no more."""
 
     @property
     def registration_open(self) -> bool:
@@ -140,7 +140,7 @@ class Accounts:
 
     @property
     def code_can_be_guessed(self) -> bool:
-        """Whether the course's code is in use and one that somebody could find by trying."""
+        """Whether the course's code is in use and could be guessed."""
         return bool(self.enrollment_code) and not is_hard_to_guess(self.enrollment_code)
 
     def is_shared_code(self, code: str) -> bool:
@@ -152,12 +152,12 @@ class Accounts:
             raise RegistrationOff("registration is off: ask your instructor for a token")
 
     def register(self, user: str, code: str, claim_key: str = "", shared: bool = True) -> tuple[Username, str]:
-        """Bind a user name to a person who knows the code; returns the name and its token.
+        """Register a person who knows the code under a user name; returns the name as stored and its token.
 
-        `claim_key` is a random text of the client's own. A client that lost the response may retry with the same key
-        for `ASK_AGAIN_FOR`, and gets the same answer. A name is found in any case, and a code in any spelling. Raises
-        BadRequest, BadName, WrongCode, and NameTaken when somebody has the name already. Without `shared` the course's
-        code is as wrong as any other.
+        `claim_key` is a random text that the client made. A client that lost the response may retry with the same key
+        for `ASK_AGAIN_FOR`, and gets the same answer. The name may have any case and the code any spelling. Without
+        `shared`, the course's code is refused like a wrong one. Raises BadRequest, BadName, WrongCode, RegistrationOff,
+        RegistrationFull, and NameTaken when somebody has the name already.
         """
         self.check_registration()
         given = parse_new_username(user)
@@ -191,12 +191,12 @@ class Accounts:
         return username, self._token(self.store.change(username, claim, Event(now, username, "register", username)))
 
     def _check_code(self, username: Username, code: str, personal: str | None, shared: bool) -> None:
-        """Raises WrongCode unless `code` is the personal one or, where there is none, the course's.
+        """Raises WrongCode unless `code` is the person's own or, if that person has none, the course's.
 
-        Only somebody who knows the course's code is told that a name is on the roster: they would learn it from a
-        registration. Every other message depends on the code alone.
+        Only people who know the course's code are told that a name is on the roster: a registration would tell them
+        anyway. Every other message depends on the code alone.
         """
-        # Both are compared whatever the first says, so that the time taken tells nothing.
+        # Both are always compared, so that the time taken reveals nothing.
         right_shared = self.is_shared_code(code) and shared
         right_personal = personal is not None and _opens(code, personal)
         if right_personal or (right_shared and personal is None):
@@ -219,7 +219,7 @@ class Accounts:
 
     @property
     def ways_to_join(self) -> tuple[bool, bool]:
-        """Whether the course's code lets people in, and whether personal codes of the roster are open."""
+        """Whether the course's code is in use, and whether any personal codes are open."""
         return bool(self.enrollment_code), self.store.any_claimable(FOR_EVER)
 
     @property
@@ -233,7 +233,7 @@ class Accounts:
         return sum(each.claimed > since for each in self.store.all())
 
     def _check_room(self) -> None:
-        """Raises RegistrationFull. Registrations at the same moment may exceed the limit by their number."""
+        """Raises RegistrationFull. Simultaneous registrations may exceed the limit by their number."""
         count, most = self.store.count(), self.most_people()
         if count >= most:
             raise RegistrationFull(
@@ -249,16 +249,16 @@ class Accounts:
         return account.claim_hash is not None and self.clock() < account.claimed + ASK_AGAIN_FOR
 
     def _asks_again(self, account: Account, claim_key: str) -> bool:
-        """Whether this is the client that claimed the name a short while ago."""
+        """Whether this is a retry by the client that claimed the name."""
         return (
             bool(claim_key) and self._recently_claimed(account)
             and same_text(hash_code(claim_key), account.claim_hash or "")
         )  # fmt: skip
 
     def end_claim(self, actor: Actor) -> None:
-        """Void the claim key: the answer to this person's registration has arrived.
+        """Void the claim key, as the answer to this person's registration has arrived.
 
-        Otherwise the next person at the same browser could send the form of the person before once more.
+        Otherwise the next person at the same browser could send the same form again and get the token.
         """
         account = self.store.get(actor.username)
         if account is not None and account.claim_hash is not None:
@@ -267,18 +267,18 @@ class Accounts:
             )
 
     def find(self, user: str) -> Account | None:
-        """The account of a name as a person typed it, in any case; None also for a text that is no name."""
+        """The account of a name as a person typed it, in any case; None if there is none or the text is no name."""
         try:
             return self.store.find(parse_new_username(user))
         except BadName:
             return None
 
     def authenticate(self, token: Token, secrets: Sequence[str] | None = None) -> Actor:
-        """The actor that `token` belongs to. Raises Unauthenticated when it is not genuine, or has been revoked.
+        """The actor to whom `token` belongs. Raises Unauthenticated when it is forged or revoked.
 
         `secrets` are the store's, if the caller has just read them.
         """
-        # The course's own token is never reset: it is good although the ledger cannot be read.
+        # The course's own token is never reset, so it works even if the ledger cannot be read.
         account = self.store.get(token.username) if token.username != INSTRUCTOR else None
         generation = account.generation if account else 0
         if not token.verify(secrets or self.keys.secrets(), generation):
@@ -293,7 +293,7 @@ class Accounts:
         return _actor(username, account)
 
     def generation(self, username: Username) -> int:
-        """How often the person's token was revoked."""
+        """How often the person's tokens were revoked."""
         account = self.store.get(username)
         return account.generation if account else 0
 
@@ -312,11 +312,11 @@ def _taken(username: Username) -> NameTaken:
 
 
 def _opens(code: str, code_hash: str) -> bool:
-    """Whether `code` has this hash, as it is or spelled as personal codes are."""
+    """Whether `code` has this hash, as given or in the spelling of personal codes."""
     spellings = (code.strip(), spelled_personal(code))
-    return any([same_text(hash_code(each), code_hash) for each in spellings])  # noqa: C419 (both: equal time)
+    return any([same_text(hash_code(each), code_hash) for each in spellings])  # noqa: C419 (always both: equal time)
 
 
 def hash_code(code: str) -> str:
-    """What is kept of a personal code. A plain hash suffices: the codes are random, not chosen by people."""
+    """The stored hash of a personal code or claim key. A plain hash suffices, as no person chooses them."""
     return hashlib.sha256(code.encode()).hexdigest()

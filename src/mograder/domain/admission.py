@@ -1,4 +1,4 @@
-"""What limits a submission: its size, and the time at which the assignment closes for the person."""
+"""Limits of a submission: its size, and the time at which the assignment closes for the person."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ class Admission:
     max_upload: int
 
     def limit_for(self, assignment: Assignment) -> int:
-        """The largest submission, in bytes."""
+        """The size of the largest submission, in bytes."""
         return min(assignment.rules.max_size or self.max_upload, self.max_upload)
 
     def check_size(self, assignment: Assignment, size: int) -> None:
         """Raises TooLarge."""
         if size > self.limit_for(assignment):
-            raise TooLarge(f"the file has {counted(size, 'byte')}; at most {self.limit_for(assignment)} are taken")
+            raise TooLarge(f"the file has {counted(size, 'byte')}; at most {self.limit_for(assignment)} are allowed")
 
     def check_not_closed(self, assignment: Assignment, schedule: Schedule, received: int) -> None:
         """Raises Closed when `received` is after the end of a person's `schedule`."""

@@ -1,4 +1,4 @@
-"""What the course is made of: the plan that an instructor writes and the assignments that students see."""
+"""The plan that an instructor writes, and the assignments that students see."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from mograder.domain.letters import LetterScale
 from mograder.domain.names import AssignmentName, FileName, printable
 
 USUALLY_ACCEPTED = (".py", ".zip")
-"""The file endings of submissions where the instructor names none."""
+"""The file endings of submissions if the instructor names none."""
 
 
 def file_ending(text: str) -> str:
@@ -40,13 +40,13 @@ def expected_files(texts: Iterable[str]) -> tuple[str, ...]:
 
 
 def ends_in(filename: str, endings: Iterable[str]) -> bool:
-    """Whether a file's name has one of these endings: the one check for page, command and server."""
+    """Whether a file's name has one of these endings. Page, command and server all use this check."""
     return filename.lower().endswith(tuple(endings))
 
 
 @dataclass(frozen=True)
 class ReleaseFile:
-    """One file that students download. `url` is set when it lives elsewhere (object storage, a CDN)."""
+    """One file that students download. `url` is set if it is stored elsewhere (object storage, a CDN)."""
 
     name: FileName
     size: int | None = None
@@ -63,7 +63,7 @@ class PlannedQuestion:
 
 
 class ResultsShown(StrEnum):
-    """When students see what checks say of their submissions."""
+    """When students see the results of checks."""
 
     AT_ONCE = "at-once"
     AFTER_DUE = "after-due"
@@ -72,7 +72,7 @@ class ResultsShown(StrEnum):
 
 @dataclass(frozen=True)
 class Rules:
-    """What is said about one assignment; None or empty where nothing is. `questions` are marked by people."""
+    """The rules of one assignment; None or empty where none is given. People mark the `questions`."""
 
     title: str = ""
     schedule: Schedule = field(default_factory=Schedule)
@@ -80,35 +80,35 @@ class Rules:
     accepts: tuple[str, ...] = ()  # file endings, lower case with the dot: (".py", ".zip")
     points: float | None = None
     hidden: bool = False
-    """Whether students are not told of it before it opens."""
+    """Whether students do not see the assignment before it opens."""
     questions: tuple[PlannedQuestion, ...] = ()
-    expects: tuple[str, ...] = ()  # names of the files that make a submission; empty where any will do
+    expects: tuple[str, ...] = ()  # names of the files that make a submission; empty: any
     per_hour: int | None = None  # attempts that a student has within an hour
-    results: ResultsShown | None = None  # at once where nothing is said
+    results: ResultsShown | None = None  # None: at once
     penalties: OwnPenalties = field(default_factory=OwnPenalties)
     counts: CountingRule | None = None  # None: as in the course
     release_at_once: bool = False
-    """Whether a mark that checks alone have given is released as soon as it is there."""
+    """Whether a mark that comes from checks alone is released as soon as it exists."""
 
     @property
     def endings(self) -> tuple[str, ...]:
-        """The file endings that a submission may have: what the instructor says, else the usual ones.
+        """The file endings that a submission may have: the instructor's, else the usual and those of expected files.
 
-        Those of the expected files are among them, and that of a zip where several are expected.
+        If several files are expected, a zip is always among them.
         """
         said = self.accepts or (*USUALLY_ACCEPTED, *(f".{each.rpartition('.')[2].lower()}" for each in self.expects))
         return tuple(dict.fromkeys((*said, ".zip") if len(self.expects) > 1 else said))
 
     def takes(self, filename: str) -> bool:
-        """Whether a file of this name may be submitted; "" for a file whose name the sender did not say.
+        """Whether a file of this name may be submitted; "" is a file without a name.
 
-        A name without any ending is taken unless the instructor names endings: some clients call every file "blob".
+        A name without an ending is accepted unless the instructor names endings: some clients call every file "blob".
         """
         unsaid = not filename or not (self.accepts or "." in filename)
         return unsaid or ends_in(filename, self.endings)
 
     def over(self, other: Rules) -> Rules:
-        """These, and what `other` says where these say nothing."""
+        """These rules, with the rules of `other` where these have none."""
         schedule = Schedule(*(
             mine if mine is not None else theirs
             for mine, theirs in zip(astuple(self.schedule), astuple(other.schedule), strict=True)
@@ -132,7 +132,7 @@ class Rules:
 
 @dataclass(frozen=True)
 class Assignment:
-    """One assignment. `entry` holds the keys of a manifest's own entry, passed on whole, or nothing."""
+    """One assignment. `entry` is its entry in a manifest, with all keys, which clients get; None without a manifest."""
 
     name: AssignmentName
     id: str
@@ -141,30 +141,33 @@ class Assignment:
     entry: Mapping[str, object] | None = None
 
     def extended(self, until: int | None) -> Assignment:
-        """With one person's extension in its times."""
+        """The assignment with the times of a person whose extension ends at `until` (None: no extension)."""
         return replace(self, rules=replace(self.rules, schedule=self.rules.schedule.extended(until)))
 
 
 def title_of(known: Iterable[Assignment], name: AssignmentName) -> str:
-    """What people call the assignment of this name: its title, else its name."""
+    """The title of the assignment of this name, else its name."""
     return next((each.rules.title for each in known if each.name == name), "") or name
 
 
 class CountingRule(StrEnum):
-    """Which of a person's submissions: the last, or the last on time (where the course counts so, else the last)."""
+    """Which of a person's submissions counts: the last, or the last on time (the last if none is)."""
 
     LATEST = "latest"
     ON_TIME = "on-time"
 
 
+REGRADE_DAYS: float = 7
+"""How long a released mark can be disputed, unless mograder.toml says otherwise."""
+
 EDIT_PLACEHOLDERS = ("content_lz", "url", "filename", "assignment")
-"""What may stand in braces in a template: the file's text, LZ-String compressed for a URL; percent-encoded, the file's
-address, its name and the assignment's."""
+"""The placeholders (in braces) of a template: the file's text, LZ-String compressed for a URL; percent-encoded, the
+address and the name of the file, and the name of the assignment."""
 
 
 @dataclass(frozen=True)
 class LatePolicy:
-    """What holds for late submissions of one assignment: what they cost, and which of several submissions counts.
+    """The rules for late submissions of one assignment: what they cost, and which submission counts.
 
     Days end by the clocks of `zone`.
     """
@@ -174,12 +177,12 @@ class LatePolicy:
     zone: tzinfo = UTC
 
     def lateness(self, due: int | None, received: int) -> Lateness:
-        """How late a submission is that arrives at `received` and is due at `due`, and what it costs."""
+        """How late a submission received at `received` and due at `due` is, and what that costs."""
         return deadlines.lateness(due, received, self.penalties, self.zone)
 
     @property
     def words(self) -> str:
-        """For people who write rules: which submission counts, and what late work costs."""
+        """The policy in one sentence: which submission counts, and what late work costs."""
         late, minutes = self.penalties, self.penalties.grace / deadlines.MINUTE
         counts = f"the last submission {'on time ' if self.counts is CountingRule.ON_TIME else ''}counts"
         grace = f"up to {minutes:g} min after the due time is on time"
@@ -191,14 +194,13 @@ class LatePolicy:
 
 @dataclass(frozen=True)
 class Plan:
-    """What the course's mograder.toml says about the course. `url` is where students reach it, "" if unsaid.
+    """The content of the course's mograder.toml. `url` is the address at which students reach the course, "" for none.
 
-    `zone` is the course's own; `penalties` and `counts` hold where an assignment says nothing (see `late_policy`);
-    `enrollment_code` "" means that none is written.
-    `edit_links` are templates of links that open a file in an editor, by the editor's name, with EDIT_PLACEHOLDERS.
-    A released mark can be disputed for `regrade_days`; 0: never. Once there are `max_people` accounts, the shared
-    enrollment code adds no more; `allowance` is what each person may submit. `letters` is empty where none are given.
-    `per_hour` and `results` are those of each assignment that says nothing else.
+    `zone` is the course's time zone. `penalties`, `counts`, `per_hour` and `results` apply to assignments without their
+    own. An `enrollment_code` of "" means none. `edit_links` maps names of editors to templates of links that open a
+    file in them (see EDIT_PLACEHOLDERS). A released mark can be disputed for `regrade_days`; 0: never. Once there are
+    `max_people` accounts, the enrollment code adds no more; `allowance` is what each person may submit. `letters` is
+    empty if marks have no letters.
     """
 
     title: str = ""
@@ -211,26 +213,26 @@ class Plan:
     edit_links: Mapping[str, str] = field(default_factory=dict)
     max_people: int = 2000
     allowance: Allowance = field(default_factory=Allowance)
-    regrade_days: float = 7
+    regrade_days: float = REGRADE_DAYS
     letters: LetterScale = field(default_factory=LetterScale)
     per_hour: int | None = None
     results: ResultsShown | None = None
 
     def rules_of(self, name: AssignmentName) -> Rules:
-        """What is said about an assignment, whatever Unicode form its name has here and there."""
+        """The rules of an assignment; its name may have another Unicode form than in the plan."""
         said = self.rules.get(name)
         if said is None and not name.isascii():
             said = next((rules for each, rules in self.rules.items() if each.key == name.key), None)
         return Rules(per_hour=self.per_hour, results=self.results) if said is None else said
 
     def late_policy(self, name: AssignmentName) -> LatePolicy:
-        """What holds for late submissions of an assignment: what is said about it, else what the course says."""
+        """The late policy of an assignment: its own rules, else the course's."""
         own = self.rules_of(name)
         return LatePolicy(own.penalties.over(self.penalties), own.counts or self.counts, self.zone)
 
     @property
     def course_policy(self) -> LatePolicy:
-        """What holds for late submissions where an assignment says nothing."""
+        """The late policy of assignments without their own rules."""
         return LatePolicy(self.penalties, self.counts, self.zone)
 
 

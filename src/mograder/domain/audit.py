@@ -9,10 +9,10 @@ from typing import Protocol
 from mograder.domain.deadlines import MINUTE
 
 PIECE = 1000
-"""Events that are read at once."""
+"""Events in one read of `all_events`."""
 
 ERASED_NAME = "(erased)"
-"""What the audit log calls a person who was erased."""
+"""Stands in the audit log for the name of an erased person."""
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class Event:
 
 @dataclass(frozen=True)
 class AuditLine:
-    """Events that say the same, one after another. `event` is the newest, `first` the moment of the oldest."""
+    """Repeated events. `event` is the newest, `first` the moment of the oldest (Unix microseconds)."""
 
     event: Event
     count: int
@@ -36,9 +36,9 @@ class AuditLine:
 
 
 def without_repeats(events: Iterable[Event]) -> list[AuditLine]:
-    """The events, newest first, where one line stands for all that repeat it within an hour.
+    """The events, newest first, with one line for an event and its repeats in the hour before.
 
-    Nothing is lost but when exactly each repeat was, and what a student wrote into an earlier request for more time.
+    This leaves out only the exact times of repeats, and the reasons in earlier requests for the same extension.
     """
     lines: list[AuditLine] = []
     latest: dict[tuple[str, ...], int] = {}
@@ -54,16 +54,16 @@ def without_repeats(events: Iterable[Event]) -> list[AuditLine]:
 
 
 def _said(event: Event) -> str:
-    """What must be equal of the details. A request for more time replaces the one before: the assignment counts.
+    """The part of the detail that must be equal in repeats.
 
-    Of a browser that is remembered its name counts, not the id of the session.
+    Of a request for an extension that is the assignment, of a remembered browser its name without the session's id.
     """
     first, _, rest = event.detail.partition(" ")
     return {"ask extension": first, "remember browser": rest}.get(event.action, event.detail)
 
 
 def all_events(store: AuditStore) -> Iterator[Event]:
-    """The whole audit log, newest first, read in pieces. What is recorded meanwhile may come twice."""
+    """The whole audit log, newest first, read in pieces. Events that are recorded meanwhile shift it: some repeat."""
     skip = 0
     while piece := store.events(PIECE, skip):
         yield from piece

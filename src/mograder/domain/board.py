@@ -1,4 +1,4 @@
-"""The course at a glance: how every person stands in every assignment."""
+"""The board: the state of every person in every assignment."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ from mograder.domain.store import Store
 def state(
     times: Schedule, now: int, *, graded: bool, late: bool, submitted: bool, fetched: bool, again: bool = False
 ) -> str:
-    """The one word for how somebody with these `times` stands in an assignment at `now` (Unix microseconds).
+    """The state of a person with these `times` in an assignment at `now` (Unix microseconds), as one or two words.
 
-    Without a submission: "missed" once nothing is taken any more, "overdue" between the due time and that. `again`: a
-    submission counts that came after the grade.
+    Without a submission it is "overdue" after the due time, and "missed" once the assignment has closed. `again`: the
+    submission that counts is newer than the grade.
     """
     if again:
         return "to grade again"
@@ -44,11 +44,11 @@ def state(
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """How one person stands in one assignment, as an instructor sees it.
+    """The state of one person in one assignment, as an instructor sees it.
 
-    `latest` is what was last accepted, None where nothing was; `by_hand` says that a file was put into the course
-    without us. `times` are the person's own; `late` is by the rules and extensions of today. `again`: what counts was
-    submitted after it was graded.
+    `latest` is the last accepted submission, or None; `by_hand` says that somebody put a file there without submitting
+    it. `times` include the person's extension; `late` is by the present rules. `again`: the submission that counts is
+    newer than the grade.
     """
 
     latest: Submission | None = None
@@ -64,7 +64,7 @@ class Cell:
         return self.latest is not None or self.by_hand
 
     def state(self, now: int) -> str:
-        """The one word for it at `now` (Unix microseconds)."""
+        """See `state`, at `now` (Unix microseconds)."""
         graded = self.grade is not None
         return state(
             self.times, now, graded=graded, late=self.late, submitted=self.submitted, fetched=self.fetched,
@@ -84,9 +84,9 @@ class Row:
 
 @dataclass(frozen=True)
 class Board:
-    """Everybody who takes part, sorted by user name, by everything there is to do, sorted by due time.
+    """A table of all people, sorted by user name, and all assignments, sorted by due time.
 
-    `dropped` are the people who were removed and have work here; they are in no list.
+    `dropped` are people who were removed and have submissions; they are not in `rows`.
     """
 
     assignments: tuple[Assignment, ...]
@@ -99,13 +99,13 @@ class Board:
         return tuple(sorted({section for row in self.rows for section in row.sections}))
 
     def row_of(self, username: Username) -> Row | None:
-        """The row of one person, of somebody who was removed, too."""
+        """The row of one person, also of a removed one."""
         return next((each for each in (*self.rows, *self.dropped) if each.username == username), None)
 
 
 @dataclass(frozen=True)
 class _Sources:
-    """What a board is made of, but for what was submitted: equal to an earlier one only if all of that is unchanged."""
+    """All that a board is made of except submissions. Equal to earlier sources only if none of it has changed."""
 
     people: object
     downloads: object
@@ -115,7 +115,7 @@ class _Sources:
 
 
 class _Cells:
-    """Makes the cells of a board of these sources; what else it reads is as new as they are, or newer."""
+    """Makes the cells of a board. Whatever else it reads is at least as new as these sources."""
 
     def __init__(self, store: Store, sources: _Sources) -> None:
         self._accounts = {each.username: each for each in store.accounts.all()}
@@ -146,7 +146,7 @@ class _Cells:
         return Cell(kept, kept is None and present, late, grade, key in self._fetched, times, again)
 
     def _counts_anew(self, assignment: AssignmentName, user: Username, due: int | None, entry: GradeEntry) -> bool:
-        """Whether a late submission counts, because none is on time, and is newer than the grade."""
+        """Whether the submission that counts, late or not, is newer than the grade."""
         policy = self._policies[assignment]
         kept = counting.assess(self._store.submissions.receipts(assignment, user), due, policy)
         counts = counting.counting(kept, policy.counts)
@@ -160,7 +160,7 @@ class _Cells:
 class CurrentBoard:
     """The board of a course: all students on the roster and all people who have submitted, instructors included.
 
-    Only the cells of what was submitted since are made again; after any other change, all of it is.
+    After new submissions only their cells are made again; after any other change, the whole board is.
     """
 
     def __init__(self, store: Store, latest: LatestSubmissions) -> None:
@@ -175,15 +175,15 @@ class CurrentBoard:
         self._board = Board((), ())
 
     def get(self) -> Board:
-        """The board as it stands now; the same object as before if nothing has changed."""
+        """The current board; the same object as before if nothing has changed."""
         with self._lock:
-            store, versions = self._store, self._latest.refresh()  # the store's first, as in `Standings`
+            store, versions = self._store, self._latest.refresh()  # versions before values, as in `Standings`
             listed = tuple(sorted(store.release.assignments(), key=due_order))
             grades = tuple(readable_grades(store.grades, each.name) for each in listed)
             sources = _Sources(versions.people, versions.downloads, store.config.plan(), listed, grades)
             present = {each.name: frozenset(store.submissions.users(each.name)) for each in listed}
             if sources != self._sources or any(self._present[name] - users for name, users in present.items()):
-                self._sources, self._cells, self._rows = None, _Cells(store, sources), {}  # None: should this fail
+                self._sources, self._cells, self._rows = None, _Cells(store, sources), {}  # None until it succeeds
                 self._number, self._present = 0, dict.fromkeys(present, frozenset())
             number, changed = self._latest.since(self._number)
             changed += [(name, user) for name, users in present.items() for user in users - self._present[name]]
@@ -195,7 +195,7 @@ class CurrentBoard:
     def _change(
         self, listed: tuple[Assignment, ...], changed: list[Key], present: Mapping[AssignmentName, frozenset[Username]]
     ) -> None:
-        """Make what has changed, and whole rows for whoever is new."""
+        """Make changed cells again, and the rows of new people."""
         cells = self._cells
         assert cells is not None, "the sources are read first"
         columns = {each.name: at for at, each in enumerate(listed)}
@@ -224,7 +224,7 @@ class CurrentBoard:
 
 
 def due_order(assignment: Assignment) -> tuple[bool, int]:
-    """The order of assignments for people: by due time, and those without one at the end in their own order."""
+    """A key that sorts assignments by due time; those without one come last, in their own order."""
     due = assignment.rules.schedule.due
     return due is None, due or 0
 
@@ -234,23 +234,23 @@ def _graded(entries: tuple[GradeEntry, ...]) -> Mapping[str, GradeEntry]:
 
 
 def is_newer(attempt: int, entry: GradeEntry) -> bool:
-    """Whether an attempt came after what the grade is for."""
+    """Whether an attempt is newer than the one that the grade is for."""
     return entry.grade is not None and entry.graded_attempt is not None and attempt > entry.graded_attempt
 
 
 def readable_grades(store: GradesStore, assignment: AssignmentName) -> tuple[GradeEntry, ...] | None:
-    """The stored grades; None when the table cannot be parsed, so that everything else can still be shown."""
+    """The stored grades, None if the table cannot be parsed: everything else can still be shown."""
     try:
         return store.of(assignment)
     except Unreadable:
         return None
 
 
-# looking for something in it
+# filtering
 
 
 class Show(StrEnum):
-    """Which people of a board: by how they stand in an assignment, or in any."""
+    """Which people of a board to show, by their state in an assignment, or in any."""
 
     ALL = ""
     MISSING = "missing"
@@ -275,7 +275,7 @@ class Show(StrEnum):
 
 
 class Order(StrEnum):
-    """How the people of a board are sorted. The last submission comes first, and the best grade."""
+    """How the people of a board are sorted; by submission and grade in descending order."""
 
     USER = "user name"
     NAME = "name"
@@ -285,8 +285,8 @@ class Order(StrEnum):
 
 @dataclass(frozen=True)
 class BoardFilter:
-    """What somebody looks for: `text` in user name or name, one `assignment` (None: all), how they stand there, and
-    one `section` ("": all).
+    """A filter of a board: `text` in user name or name, one `assignment` (None: all), the state there, and one
+    `section` ("": all).
     """
 
     text: str = ""
@@ -297,7 +297,7 @@ class BoardFilter:
 
 
 def find(board: Board, wanted: BoardFilter) -> Board:
-    """The part of the board that is wanted, sorted."""
+    """The part of the board that the filter wants, sorted."""
     columns = [at for at, each in enumerate(board.assignments) if wanted.assignment in (None, each.name)]
     text = wanted.text.strip().casefold()
 

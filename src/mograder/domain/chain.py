@@ -1,7 +1,6 @@
-"""The chain of receipts, checked: the one place that says what was altered, removed or put in.
+"""Checks the chain of receipts: finds every alteration, removal and insertion.
 
-Invariant: nothing is believed but signatures and hashes. A place whose receipt was erased is believed when the course's
-key has signed that it was.
+Invariant: only signatures and hashes are trusted. A tombstone is trusted if the course's key has signed it.
 """
 
 from __future__ import annotations
@@ -17,9 +16,9 @@ from mograder.domain.receipts import Head, Receipt, Signer, chain_hash, claims
 
 @dataclass(frozen=True)
 class Tombstone:
-    """A place of the chain whose receipt was erased with a person's data.
+    """Takes the place of a receipt that was erased with a person's data.
 
-    `previous` and `hash` are the erased receipt's; `statement` is the compact JWS that says so.
+    `previous` and `hash` are the erased receipt's; `statement` is a compact JWS that states the erasure.
     """
 
     number: int
@@ -31,11 +30,11 @@ class Tombstone:
 Link = Receipt | Tombstone
 
 MakeTombstone = Callable[[Receipt], Tombstone]
-"""Makes of a receipt the tombstone that replaces it in the chain when it is erased."""
+"""Makes the tombstone that replaces an erased receipt in the chain."""
 
 
 def make_tombstone(receipt: Receipt, signer: Signer, course: str, now: int) -> Tombstone:
-    """What stays of a receipt: its place, and no word of whose it was. `now` is in Unix microseconds."""
+    """The tombstone of a receipt, which does not say whose it was. `now` is in Unix microseconds."""
     stated = _statement(receipt.number, receipt.previous, receipt.hash)
     statement = signer.sign({"course": course, "erased": deadlines.iso(now), **stated})
     return Tombstone(receipt.number, receipt.previous, receipt.hash, statement)
@@ -47,7 +46,7 @@ def _statement(number: int, previous: str, erased_hash: str) -> dict[str, object
 
 @dataclass(frozen=True)
 class Break:
-    """Something in the chain that is not as it was signed; `unsigned` when it is not signed by the course at all."""
+    """A fault of the chain at position `number`. `unsigned`: the course has not signed that link at all."""
 
     number: int
     what: str
@@ -55,10 +54,10 @@ class Break:
 
 
 def find_breaks(links: Iterable[Link], signer: Signer | None, kept: Sequence[Head] = ()) -> Iterator[Break]:
-    """Every alteration of a chain, whose `links` come in the order of their numbers.
+    """Every fault of a chain, whose `links` come in the order of their numbers.
 
-    Without a `signer` signatures are left out. `kept` are places as somebody has kept them elsewhere: a receipt, or a
-    head that was published. A chain that was cut short, or made anew with the course's own key, is found by them alone.
+    Without a `signer`, signatures are not checked. `kept` are links that somebody keeps elsewhere: receipts, or
+    published heads. Only they can show that a chain was cut short or made again with the course's own key.
     """
     before = Head()
     hashes: dict[int, str] = {}
@@ -99,16 +98,16 @@ def _check_signature(link: Link, signer: Signer) -> Iterator[Break]:
 def _hash(link: Link) -> str:
     try:
         return link.hash
-    except ValueError:  # a text that was altered to be no receipt at all
+    except ValueError:  # the text was altered and is no receipt any more
         return ""
 
 
 def _differences(receipt: Receipt, stated: Mapping[str, object]) -> list[str]:
-    """The keys of a receipt of which the ledger says something else than what was signed."""
+    """The keys of a receipt whose values in the ledger differ from the signed ones."""
     try:
         wanted = claims(receipt.submission, receipt.number, receipt.previous, "")
     except (ValueError, OverflowError, OSError):
-        return ["received"]  # altered to be no time at all
+        return ["received"]  # altered to an impossible time
     return [key for key in {**wanted, **stated} if key != "course" and stated.get(key) != wanted.get(key)]
 
 
@@ -121,7 +120,7 @@ def parse_head(text: str) -> Head:
 
 
 def head_of(text: str, signer: Signer) -> Head:
-    """The place that a receipt's text names. Raises VerificationFailed unless `signer` signed it."""
+    """The number and hash of a receipt's text. Raises VerificationFailed unless `signer` signed it."""
     stated = signer.verify(text)
     number = stated.get("number")
     if not isinstance(number, int) or "sha256" not in stated:

@@ -10,19 +10,19 @@ from collections.abc import Callable
 from itertools import pairwise
 
 CODE_LETTERS = "abcdefghjkmnpqrstuvwxyz23456789"
-"""The letters of a personal code: none that look like another."""
+"""The letters of a personal code; no two look alike."""
 
 CODE_LENGTH = 12
-"""Letters of a personal code, which nobody guesses (59 bits)."""
+"""The number of letters of a personal code; that is 59 bits, too many to guess."""
 
 
 def spelled(letters: str) -> str:
-    """Letters as a code that can be read out: abcd-efgh-jkmn."""
+    """Letters in groups of four, which are easy to read out: abcd-efgh-jkmn."""
     return "-".join(letters[at : at + 4] for at in range(0, len(letters), 4))
 
 
 def random_code(choose: Callable[[str], str] = secrets.choice) -> str:
-    """A personal code that can be read out; `choose` gives a random letter of a text."""
+    """A new personal code; `choose` gives a random letter of a text."""
     return spelled("".join([choose(CODE_LETTERS) for _ in range(CODE_LENGTH)]))
 
 
@@ -33,7 +33,7 @@ def folded(code: str) -> str:
 
 
 def spelled_personal(code: str) -> str:
-    """A personal code as it was given out, from however it was typed."""
+    """A personal code as it was given out, whatever way it was typed."""
     return spelled(folded(code))
 
 
@@ -44,8 +44,8 @@ def looks_personal(code: str) -> bool:
 
 
 WORDS, CHANGES, DIFFERENT = 4, 3, 6
-"""Words of a phrase; else how often digits and letters change in a code, more than in a word with a year; in both, how
-many letters are different."""
+"""What a code needs to be hard to guess: so many words, or so many changes between letters and digits (more than a word
+with a year has); and so many different letters."""
 
 CAN_BE_GUESSED = (
     "the enrollment code can be guessed by trying: while somebody tries, everybody in the same network has to wait"
@@ -54,7 +54,7 @@ HARDER = "take four or more unrelated words, or random letters and digits"
 
 
 def is_hard_to_guess(code: str) -> bool:
-    """Whether nobody finds a course's code by trying, as far as its spelling tells: a phrase, or letters by chance."""
+    """Whether a course's code looks hard to guess: like a phrase, or like random letters and digits."""
     letters = folded(code)
     words = [each for each in re.split(r"[\W_]+", code) if len(each) > 1 and not each.isdigit()]
     changes = sum(one.isdigit() != other.isdigit() for one, other in pairwise(letters))
@@ -63,7 +63,7 @@ def is_hard_to_guess(code: str) -> bool:
 
 
 def new_course_code(choose: Callable[[str], str]) -> str:
-    """A code for a whole course that nobody guesses; `choose` gives a random letter of a text."""
+    """A new code for a course, hard to guess; `choose` gives a random letter of a text."""
     while True:
         code = random_code(choose)
         if is_hard_to_guess(code):
@@ -71,7 +71,7 @@ def new_course_code(choose: Callable[[str], str]) -> str:
 
 
 def same_code(left: str, right: str) -> bool:
-    """Whether two codes are one, whatever their spaces, hyphens and case. Takes the same time wherever they differ."""
+    """Whether two codes are the same but for spaces, hyphens and case. Takes the same time wherever they differ."""
     short = folded(left), folded(right)
     return same_text(*short) if all(short) else same_text(left.strip(), right.strip())
 

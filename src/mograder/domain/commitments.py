@@ -1,8 +1,8 @@
-"""Checksums that are announced before their files: in the last minute the moment of the announcement counts.
+"""Checksums that are announced before their files, so that the moment of the announcement counts for a slow upload.
 
-Invariant: a commitment is worth no more than a submission of the same bytes at the same moment. It names the exact
-bytes, it is good for one submission and for an hour, and few can be open at once. Of several that were announced before
-the same deadlines the last one counts: nobody chooses among them afterwards.
+Invariant: a commitment gives no advantage over a submission of the same bytes at the same moment. It names the exact
+bytes, it holds for one submission and one hour, and few can be open at once. Of several that were announced before the
+same deadlines only the last one counts, so that nobody can choose among them later.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from mograder.domain.receipts import Body
 
 LIFE = 60 * MINUTE
 MOST = 5
-"""Commits of one person and assignment that may be open at once."""
+"""Commitments of one person and assignment that may be open at once."""
 
 
 @dataclass(frozen=True)
@@ -38,23 +38,25 @@ class Commitment:
 
     @property
     def ends(self) -> int:
-        """Until when the file can come."""
+        """The moment until which the file may arrive (Unix microseconds)."""
         return self.moment + LIFE
 
     def is_open(self, now: int) -> bool:
-        # Both ways: a clock that is set back a little must not void what was promised.
+        # Both ways: a clock that is set back a little must not void the commitment.
         return abs(now - self.moment) <= LIFE
 
     def covers(self, body: Body, arrived: int) -> bool:
+        """Whether this announces `body`, and is open when that has arrived."""
         return self.is_open(arrived) and (self.sha256, self.size) == (body.sha256, body.size)
 
 
 def commitment_for(
     announced: Sequence[Commitment], body: Body, arrived: int, passed: Callable[[int], object]
 ) -> Commitment | None:
-    """The commitment whose moment counts for `body`; None when there is none, or a later one has replaced it.
+    """The commitment whose moment counts for `body`; None if there is none, or a later one has replaced it.
 
-    `passed` says which deadlines are over at a moment: one commitment replaces another if they are the same for both.
+    `passed` says which deadlines are over at a moment. A later commitment replaces an earlier one if they are the same
+    for both.
     """
     found = next((each for each in announced if each.covers(body, arrived)), None)
     if found is None:
@@ -64,9 +66,9 @@ def commitment_for(
 
 
 def used(held: Sequence[Commitment], body: Body, commitment: Commitment | None) -> tuple[Commitment, ...]:
-    """The commitments that are left once `body` was accepted, by the moment of `commitment` or by its own.
+    """The commitments that stay open once `body` was accepted, with the moment of `commitment` or its own (None).
 
-    With a commitment those that were announced before it are void: the files that follow it were announced after it.
+    Commitments that were announced before `commitment` are void.
     """
     voided = commitment.moment if commitment else -1
     same = (body.sha256, body.size)
@@ -82,7 +84,7 @@ def check_announcement(sha256: str, size: int) -> None:
 
 
 def announced(held: Sequence[Commitment], new: Commitment) -> tuple[Commitment, ...]:
-    """The open commits with `new` among them; one of the same bytes stays as it was. Raises Throttled."""
+    """The open commitments and `new`; an open one of the same bytes stays instead. Raises Throttled."""
     kept = tuple(each for each in held if each.is_open(new.moment))
     if any((each.sha256, each.size) == (new.sha256, new.size) for each in kept):
         return kept
@@ -102,7 +104,7 @@ class CommitmentsStore(Protocol):
     """What storage promises about commitments."""
 
     def of(self, assignment: AssignmentName, username: Username) -> tuple[Commitment, ...]:
-        """A person's commitments whose files have not come, oldest first; some may have expired."""
+        """A person's commitments whose files have not arrived, oldest first; some may have expired."""
         ...
 
     def change(
@@ -123,7 +125,7 @@ class Commitments:
     def announce(
         self, actor: Actor, assignment: Assignment, user: Username, sha256: str, size: int, received: int
     ) -> Commitment:
-        """Announce the bytes of a submission to come: when they come in time, the moment of this counts.
+        """Announce the bytes of a later submission. If they arrive in time, the moment `received` counts for them.
 
         Safe to repeat. Raises Closed, BadRequest, TooLarge, and Throttled when too many are open.
         """

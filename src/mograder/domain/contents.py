@@ -1,6 +1,6 @@
-"""What a course contains and what it does not, and why: one report, which `serve`, the pages and `doctor` show.
+"""Reports what a course contains, and what was left out and why. `serve`, the pages and `doctor` show it.
 
-Invariant: whatever stands where a part of the course could stand, and is not in force, is in the report.
+Invariant: the report names everything that is not in force and looks like a part of the course.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from mograder.domain.assignments import Assignment, Plan
-from mograder.domain.names import AssignmentName, printable
+from mograder.domain.names import AssignmentName, counted, printable
 
 FEW = 5
 """How many names a line lists at most."""
@@ -17,10 +17,10 @@ FEW = 5
 
 @dataclass(frozen=True)
 class LeftOut:
-    """Something that is not in force: `what` it is, `why`, and what to do about it. `where` is a place on the disk.
+    """Something that is not in force: `what` it is, `why`, and what to do about it. `where` is a path on the disk.
 
-    `expected` is set for what an instructor may well have meant so, such as rules written before the files are there;
-    `itemised` where doctor names every single one by the ledger.
+    `expected` is set where an instructor may well intend it, such as rules that are written before the files are there.
+    `itemised` is set where `doctor` also reports each single case from the ledger.
     """
 
     what: str
@@ -36,10 +36,10 @@ class LeftOut:
 
 @dataclass(frozen=True)
 class Survey:
-    """What a store finds besides assignments: whose `work` stands under which name, and what it left out by itself.
+    """What a store finds besides assignments.
 
-    `work` pairs the name of an assignment with the number of people; `settings` is the file in force, "" for none,
-    and `place` the one that would be.
+    `work` pairs names under which there are submissions with the number of people; `left_out` is what the store left
+    out. `settings` is the settings file in force, "" for none; `place` is the path at which one is looked for.
     """
 
     work: tuple[tuple[AssignmentName, int], ...] = ()
@@ -50,7 +50,7 @@ class Survey:
 
 @dataclass(frozen=True)
 class Contents:
-    """The report. `settings` is the file of settings in force, "" for none, and `place` the one that would be."""
+    """The report. `settings` is the settings file in force, "" for none; `place` is where one is looked for."""
 
     assignments: tuple[AssignmentName, ...]
     settings: str
@@ -59,18 +59,18 @@ class Contents:
 
 
 def few(names: list[str]) -> str:
-    """The first names of a list, and how many there are more."""
+    """The first names of a list, and how many more there are."""
     more = f" and {len(names) - FEW} more" if len(names) > FEW else ""
     return ", ".join(printable(each) for each in names[:FEW]) + more
 
 
 def contents(listed: Iterable[Assignment], plan: Plan, survey: Survey) -> Contents:
-    """The report of a course that lists these assignments, goes by this plan, and where a store found `survey`."""
+    """The report of a course with these assignments, this plan, and what its store found."""
     names = tuple(each.name for each in listed)
     keys = {each.key for each in names}
     orphans = [
         LeftOut(
-            f"the work of {people} {'person' if people == 1 else 'people'} for {printable(name)!r}",
+            f"the work of {counted(people, 'person', 'people')} for {printable(name)!r}",
             "there is no assignment of this name",
             f"give the assignment its name {printable(name)!r} back, or make a new one of that name",
         )

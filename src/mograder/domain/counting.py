@@ -1,4 +1,4 @@
-"""Which of a person's submissions counts, and how late each is."""
+"""Which of a person's submissions counts, and how late each of them is."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from mograder.domain.receipts import LatestFile, Receipt, Submission, latest_fil
 
 @dataclass(frozen=True)
 class AssessedSubmission:
-    """A submission that was kept, and how late it is by the rules and extensions of today."""
+    """An accepted submission, and how late it is by the present rules and extensions."""
 
     receipt: Receipt
     lateness: Lateness
@@ -26,7 +26,7 @@ class AssessedSubmission:
 class ListedSubmission:
     """A person's submission as an instructor collects it. `assessed` is None for a file that was put there by hand.
 
-    `counts` is the file name of the version that counts.
+    `counts` is the file name of the version that counts, which may be another one.
     """
 
     file: LatestFile
@@ -35,10 +35,10 @@ class ListedSubmission:
 
 
 def assess(kept: Iterable[Receipt], due: int | None, policy: LatePolicy) -> tuple[AssessedSubmission, ...]:
-    """Submissions of one person, each against the person's own due time."""
+    """How late each of a person's submissions is. `due` is the person's due time in Unix microseconds, or None."""
 
     def of(found: Submission) -> Lateness:
-        if found.by != found.username:  # an instructor has submitted it for the student
+        if found.by != found.username:  # submitted by an instructor for the student: never late
             return IN_TIME
         return policy.lateness(due, found.received)
 
@@ -46,11 +46,12 @@ def assess(kept: Iterable[Receipt], due: int | None, policy: LatePolicy) -> tupl
 
 
 def last_in_time(kept: Sequence[AssessedSubmission]) -> AssessedSubmission | None:
+    """The last submission that is not late."""
     return next((each for each in reversed(kept) if not each.lateness.late), None)
 
 
 def counting(kept: Sequence[AssessedSubmission], rule: CountingRule) -> AssessedSubmission | None:
-    """The submission that counts, of all that a person made, in the order of acceptance; None if there is none."""
+    """The one of a person's submissions (oldest first) that counts; None without submissions."""
     in_time = last_in_time(kept) if rule is CountingRule.ON_TIME else None
     return in_time or (kept[-1] if kept else None)
 
@@ -58,8 +59,10 @@ def counting(kept: Sequence[AssessedSubmission], rule: CountingRule) -> Assessed
 def listed(
     file: LatestFile, kept: Sequence[AssessedSubmission], rule: CountingRule, which: CountingRule | None
 ) -> ListedSubmission | None:
-    """The person's submission: the latest, the last on time (None if there is none), or the one that counts
-    (`None`).
+    """The person's submission to list: the latest, the last on time, or (`which` is None) the one that counts.
+
+    Returns None if none is on time. `file` is the latest file; a file that is not the last of `kept` was put there by
+    hand, and is listed as it is.
     """
     if not kept or kept[-1].submission.sha256 != file.sha256:
         return ListedSubmission(file, None, file.filename)  # put there by hand: it counts as it stands

@@ -1,7 +1,7 @@
-"""The course: its services, one a noun, wired together over a store.
+"""The course: a composite of services, one for each noun, over a store.
 
-Services take what the edge has parsed (names) and who asks (`Actor`), and return values or raise. The endpoint table
-says who may call what; a service decides what an actor may do beyond that.
+Services take parsed names and the person who asks (`Actor`), and return values or raise. The endpoint table says who
+may call what; a service decides what an actor may do beyond that.
 """
 
 from __future__ import annotations
@@ -57,10 +57,10 @@ def _reads_no_record(text: str) -> GradingRecord:
 
 @dataclass(frozen=True)
 class Course:
-    """One course over a store. Only the code that puts a course together reads `store`; all else uses the services.
+    """One course over a store. Only code that puts courses together reads `store`; all other code uses the services.
 
-    `clock` gives Unix microseconds; an `enrollment_code` of "" means no registration by a shared code; `max_upload` is
-    in bytes.
+    `clock` returns Unix microseconds. An `enrollment_code` of "" means that no shared code is in use. `max_upload` is
+    the size of the largest submission in bytes.
     """
 
     store: Store
@@ -72,7 +72,7 @@ class Course:
     new_code: Callable[[], str] = random_code
     new_secret: Callable[[], str] = tokens.random_secret
 
-    # the services: those that a server starts without are imported when they are first used
+    # the services: those that a server does not need at its start are imported when they are first used
 
     @cached_property
     def accounts(self) -> Accounts:
@@ -230,7 +230,7 @@ class Course:
 
     @property
     def plan(self) -> Plan:
-        """What the instructor has written about the course, as it stands now."""
+        """The current content of mograder.toml."""
         return self.store.config.plan()
 
     @property
@@ -239,37 +239,37 @@ class Course:
 
     @property
     def url(self) -> str:
-        """Where students reach the course, "" when the plan does not say."""
+        """The address at which students reach the course, "" if the plan gives none."""
         return self.plan.url
 
     @property
     def name(self) -> str:
-        """What receipts call the course: its title, else the fingerprint of its key."""
+        """The name of the course in receipts: its title, else the fingerprint of its key."""
         return course_name(self.plan, self.signer)
 
     def config_errors(self, actor: Actor) -> tuple[Unreadable, ...]:
-        """The files of the course that cannot be parsed now; empty for students."""
+        """One error for each file of the course that cannot be parsed now; empty for students."""
         return self.store.config.errors() if actor.is_instructor else ()
 
     def contents(self) -> Contents:
-        """What the course contains and what it does not, and why. For instructors: it names places on the disk."""
+        """What the course contains, and what was left out and why. For instructors, as it names paths on the disk."""
         return contents(self.store.release.assignments(), self.plan, self.store.survey())
 
     @property
     def is_remote(self) -> bool:
-        """Whether reading may take long (a network lies between), so that it must not be done in an event loop."""
+        """Whether reads go over a network and may take long, so that no event loop may wait for them."""
         return self.store.is_remote
 
     def refresh(
         self, users: Collection[str], announced: Collection[tuple[AssignmentName, Username]]
     ) -> Mapping[tuple[AssignmentName, Username], tuple[Commitment, ...]]:
-        """See `SharedReads.refresh`; a store without it has only the commitments to read."""
+        """See `SharedReads.refresh`. For a store without it, this only reads the commitments."""
         if self._shared_reads is not None:
             return self._shared_reads.refresh(users, announced)
         return {key: self.store.commitments.of(*key) for key in announced}
 
     def recalled(self, work: Callable[[], T], wait: bool) -> T:
-        """See `SharedReads.recalled`; a store without it reads."""
+        """See `SharedReads.recalled`. For a store without it, this calls `work`."""
         return work() if self._shared_reads is None else self._shared_reads.recalled(work, wait)
 
     def version(self) -> object:
@@ -277,13 +277,13 @@ class Course:
         return self.store.versions().people
 
     def cached_assignments(self) -> tuple[Assignment, ...] | None:
-        """What the store lists as assignments, from memory; None when it would have to read."""
+        """The assignments of the store from memory, None if it would have to read."""
         return self._cached_reads.cached_assignments() if self._cached_reads else None
 
     def cached_latest_files(self, assignment: AssignmentName) -> tuple[LatestFile, ...] | None:
-        """The latest submission of every person, from memory; None when the store would have to read."""
+        """The latest submission of every person from memory, None if the store would have to read."""
         return self._cached_reads.cached_latest_files(assignment) if self._cached_reads else None
 
     def close(self) -> None:
-        """Finish what is in flight and let go of files and connections."""
+        """Finish pending submissions, and close files and connections."""
         self.store.close()

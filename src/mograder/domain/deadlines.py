@@ -1,6 +1,6 @@
 """When an assignment opens, is due and closes, what late work costs, and how moments are written.
 
-A moment is Unix microseconds. Invariant: a time that is set lasts to the end of its second, more time never makes a
+A moment is in Unix microseconds. Invariant: a deadline lasts to the end of its second, an extension never makes a
 submission later, and an earlier submission never costs more.
 """
 
@@ -30,7 +30,7 @@ class Schedule:
         return self.opens is None or now >= self.opens
 
     def extended(self, until: int | None) -> Schedule:
-        """With more time for one person: due at `until`, and open at least as long. It never takes time away."""
+        """The schedule of a person with an extension: due at `until`, and open at least as long; never shorter."""
         if until is None:
             return self
         due = None if self.due is None else max(self.due, until)
@@ -39,7 +39,7 @@ class Schedule:
 
 @dataclass(frozen=True)
 class Penalties:
-    """What late work costs. Within `grace` (microseconds) after the due time nothing is late.
+    """The cost of late work. Within `grace` (microseconds) after the due time nothing is late.
 
     `per_day` is taken off for each day begun, `most` at most, in percentage points; nothing unless `enabled`.
     """
@@ -49,12 +49,12 @@ class Penalties:
     per_day: float = 5
     most: float = 100
     apply: bool = False
-    """Whether the penalty is taken off the marks that are released; else it is told beside them."""
+    """Whether the penalty is taken off released marks; else it is shown beside them."""
 
 
 @dataclass(frozen=True)
 class OwnPenalties:
-    """What one assignment says about late work; None where the course's `Penalties` hold. Units as there."""
+    """The penalties of one assignment, as in `Penalties`; None where those of the course apply."""
 
     enabled: bool | None = None
     grace: int | None = None
@@ -63,7 +63,7 @@ class OwnPenalties:
     apply: bool | None = None
 
     def over(self, others: Some) -> Some:
-        """These, and the others where these say nothing."""
+        """These penalties, with the others where these have none."""
         said = {key: value for key, value in vars(self).items() if value is not None}
         return replace(others, **said) if said else others
 
@@ -73,7 +73,7 @@ Some = TypeVar("Some", Penalties, OwnPenalties)
 
 @dataclass(frozen=True)
 class Lateness:
-    """How late a submission is: days begun, the penalty in percentage points, and both in words ("" in time)."""
+    """How late a submission is: days begun, the penalty in percentage points, and both in words ("" if on time)."""
 
     days: int = 0
     penalty: float = 0
@@ -93,9 +93,9 @@ def is_over(limit: int | None, moment: int) -> bool:
 
 
 def lateness(due: int | None, received: int, penalties: Penalties, zone: tzinfo) -> Lateness:
-    """How late a submission received at `received` is for the time `due`. The one place that decides it.
+    """How late a submission received at `received` is if due at `due`. Only this function decides it.
 
-    A day ends at the due time of day in `zone`, whatever the clocks there do in between.
+    A day ends at the due time of day in `zone`, even if the clocks change in between.
     """
     if due is None or not is_over(due + penalties.grace, received):
         return IN_TIME
@@ -116,14 +116,15 @@ def days_later(moment: int, days: int, zone: tzinfo) -> int:
 
 
 def from_local(when: datetime, zone: tzinfo) -> int:
-    """The moment of a date and time without a zone. Where clocks show it twice or not at all, the later one."""
+    """The moment of a date and time of `zone`; the later one if the clocks show it twice or not at all."""
     return max(microseconds(when.replace(tzinfo=zone, fold=fold)) for fold in (0, 1))
 
 
 def moment_of(when: date, zone: tzinfo, of_day: time = END_OF_DAY) -> int:
-    """The moment that an instructor means: a date without a time is `of_day`, a time without an offset one of `zone`.
+    """The moment of a date or time as an instructor writes it.
 
-    Raises OverflowError or ValueError at the ends of the calendar.
+    A date without a time means `of_day`, a time without an offset is one of `zone`. Raises OverflowError or ValueError
+    at the ends of the calendar.
     """
     if not isinstance(when, datetime):
         when = datetime.combine(when, of_day)
@@ -155,7 +156,7 @@ def _wall(moment: int, zone: tzinfo, form: str) -> str:
 
 
 def local(moment: int, zone: tzinfo) -> datetime:
-    """As the clocks in `zone` show it; in UTC where the calendar has ended there: 9999-12-31 is a way to say never."""
+    """A moment in `zone`; in UTC if the calendar ends before it in `zone`, since people write 9999-12-31 for never."""
     try:
         return utc(moment).astimezone(zone)
     except OverflowError:
@@ -168,7 +169,7 @@ def utc(moment: int) -> datetime:
 
 
 def microseconds(when: datetime) -> int:
-    """The moment of an aware date and time, in Unix microseconds, exactly."""
+    """The exact moment of an aware date and time, in Unix microseconds."""
     whole = when.astimezone(UTC)
     return int(whole.replace(microsecond=0).timestamp()) * SECOND + whole.microsecond
 
@@ -179,25 +180,25 @@ def iso(moment: int) -> str:
 
 
 def readable(moment: int, zone: tzinfo = UTC) -> str:
-    """A moment for people, with weekday and zone: Tue 2026-03-10 20:08 UTC. Seconds are shown where they are not 0."""
+    """A moment for people, with weekday and zone: Tue 2026-03-10 20:08 UTC. Seconds are shown unless they are 0."""
     when = local(moment, zone)
     shown = when.replace(tzinfo=None).isoformat(" ", "seconds" if when.second else "minutes")
     return f"{when:%a} {shown} {zone_name(when)}"
 
 
 def zone_name(when: datetime) -> str:
-    """What people call the zone of a date and time: CET, or UTC+05:45 where it has no letters."""
+    """The usual name of the zone of a date and time: CET, or UTC+05:45 for a zone without a name."""
     name = when.tzname() or ""
     return name if name[:1].isalpha() else f"UTC{when:%z}"
 
 
 def stamp(moment: int) -> str:
-    """A moment as it stands in a file name, in UTC to the second: 20260310T200800."""
+    """A moment for a file name, in UTC to the second: 20260310T200800."""
     return _stamp(moment // SECOND)
 
 
 def of_stamp(text: str) -> int:
-    """The moment that `stamp` shows. Raises ValueError."""
+    """The moment of a text made by `stamp`. Raises ValueError."""
     return microseconds(datetime.strptime(text, "%Y%m%dT%H%M%S").replace(tzinfo=UTC))
 
 

@@ -1,6 +1,6 @@
-"""Devices: the browsers that a person has let the course remember.
+"""Devices: browsers that stay logged in because a person has let the course remember them.
 
-Invariant: the audit log is what says which browsers are remembered, and the guard which of them were ended.
+Invariant: the audit log says which browsers were remembered, and the guard which of their sessions were ended.
 """
 
 from __future__ import annotations
@@ -19,17 +19,17 @@ REMEMBERED = 180 * 24 * 60 * MINUTE
 """How long after its last use a remembered browser stays logged in (microseconds)."""
 
 LISTED = 2 * REMEMBERED
-"""How long ago a browser may have been remembered that is listed; as long it is known which were ended."""
+"""How long remembered browsers are listed, and ended sessions kept (microseconds)."""
 
 MOST_DEVICES = 20
-"""Browsers that are remembered of one person; another one ends the oldest."""
+"""Remembered browsers of one person at most; one more ends the oldest session."""
 
 ACTION = "remember browser"
 
 
 @dataclass(frozen=True)
 class Device:
-    """A remembered browser: the id of its session, what it calls itself, since when (Unix microseconds)."""
+    """A remembered browser: the id of its session, its name, and since when (Unix microseconds)."""
 
     session: str
     name: str
@@ -45,14 +45,14 @@ class Devices:
     clock: Callable[[], int]
 
     def remember(self, username: Username, session: str, name: str) -> None:
-        """Note that the browser of `session` is remembered; of too many, the one that was remembered first is not."""
+        """Remember the browser of `session`. If there are too many, the oldest session ends."""
         shown = printable(one_line(name), 80)
         for event in self.audit.last(username, ACTION, 2 * MOST_DEVICES)[MOST_DEVICES - 1 :]:
             self.guard.end_session(event.detail.partition(" ")[0], self.clock() + LISTED)
         self.audit.record(Event(self.clock(), username, ACTION, username, f"{session} {shown}"))
 
     def of(self, actor: Actor) -> tuple[Device, ...]:
-        """The remembered browsers of a person that were not ended, newest first."""
+        """A person's remembered browsers whose sessions were not ended, newest first."""
         since, found = self.clock() - LISTED, []
         for event in self.audit.last(actor.username, ACTION, MOST_DEVICES):
             session, _, name = event.detail.partition(" ")
@@ -61,7 +61,7 @@ class Devices:
         return tuple(found)
 
     def end(self, actor: Actor, session: str) -> None:
-        """Log one of the person's own browsers out, everywhere. Raises NotFound."""
+        """Log out one of the person's own browsers, in every server. Raises NotFound."""
         if all(each.session != session for each in self.of(actor)):
             raise NotFound("this browser is not remembered any more")
         self.guard.end_session(session, self.clock() + LISTED)

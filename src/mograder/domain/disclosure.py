@@ -1,6 +1,6 @@
-"""What of a result its student may see.
+"""Which parts of a result its student may see.
 
-Invariant: nothing of a hidden test but its title and whether it passed, and that only when the assignment says so.
+Invariant: of a hidden test, a student sees at most its title and result, and only when the assignment says so.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from mograder.domain.results import CellFailure, CheckResult, CheckStatus, Limit
 
 @dataclass(frozen=True)
 class ShownQuestion:
-    """A question as it is shown. `concealed`: some of its checks are not shown; `given`: a person gave the points."""
+    """A question as it is shown. `concealed`: some checks are not shown; `given`: a person has given the points."""
 
     key: str
     available: float
@@ -31,10 +31,10 @@ class ShownQuestion:
 
 @dataclass(frozen=True)
 class ShownResult:
-    """A result as somebody is shown it. `other_checks` belong to no question that has points.
+    """A result as it is shown to a person. `other_checks` belong to no question with points.
 
-    `changed_cells` and `flaky` are empty for students, who are told how many cells there are. `summary` is a sentence
-    about all of it.
+    `changed_cells` and `flaky` are empty for students, who see only how many cells were changed. `summary` is one
+    sentence.
     """
 
     assignment: str
@@ -53,31 +53,31 @@ class ShownResult:
 
     @property
     def is_unprotected(self) -> bool:
-        """Whether a check rests on a comparison that a class of the student's defines."""
+        """Whether a check relies on a comparison that one of the student's classes defines."""
         return any(check.unprotected for each in self.questions for check in each.checks) or any(
             check.unprotected for check in self.other_checks
         )
 
 
 def for_instructor(record: GradingRecord, marks: Marks) -> ShownResult:
-    """Everything."""
+    """The whole result."""
     shown = _shown(record, marks, record.report, frozenset(), record.report.changed_cells)
     return replace(shown, flaky=record.report.flaky)
 
 
 _OURS = (CheckStatus.NOT_RUN, CheckStatus.WARN)
-"""Checks that did not run have messages of the grader's alone."""
+"""The statuses of checks that did not run: their messages all come from the grader."""
 
 ENDED = "your code ended the program while this check ran"
-"""What the grader says of that."""
+"""The grader's message for a check that ended so."""
 
 
 def guarded(report: RunReport, known: Collection[str]) -> RunReport:
-    """The report with what students are told where there are hidden tests.
+    """The report, with messages that are safe to show to students if there are hidden tests.
 
-    A submission learns what a hidden test gives it, and could say so in an error, or in a value that the message of
-    another check shows. So its student reads the messages that are `known`, which are written out in what they get,
-    and of an error its kind and line.
+    A submission sees the inputs of a hidden test, and could reveal them in an error, or in a value that the message of
+    another check shows. So a student gets only messages that are `known` (written out in the released notebook), and
+    of an error only its type and line.
     """
     if not any(each.hidden for each in report.checks):
         return report
@@ -101,7 +101,7 @@ def _told(message: str, known: Collection[str]) -> str:
 
 
 def for_student(record: GradingRecord, marks: Marks, show_hidden: bool) -> ShownResult:
-    """What the student may see; of hidden tests title and result if `show_hidden`, else nothing."""
+    """What the student may see; of hidden tests, title and result if `show_hidden`, else nothing."""
     secret = {each.label for each in record.report.checks if each.hidden}
     checks = tuple(map(_as_told, record.report.checks))
     kept = tuple(each for each in checks if show_hidden or not each.hidden)
@@ -124,7 +124,7 @@ def _as_told(check: CheckResult) -> CheckResult:
 
 
 def _without_secrets(limit: LimitReached, keys: dict[str, str]) -> LimitReached:
-    """A limit that a hidden test has reached is one of its question."""
+    """The limit; one that a hidden test has reached is shown as one of its question."""
     return LimitReached(limit.what, keys[limit.where]) if limit.where in keys else limit
 
 
@@ -147,7 +147,7 @@ def _shown(
 
 
 def summary(report: RunReport) -> str:
-    """What came of a grading, in a sentence that a student understands."""
+    """The outcome of a grading in one sentence, for students."""
     if report.outcome is Outcome.OUR_FAILURE:
         return "this could not be graded, for a reason that is not yours: your instructor is told"
     if report.outcome is Outcome.CODE_FAILED:
@@ -175,7 +175,7 @@ def _is_file(where: str) -> bool:
 
 
 def where_in_words(where: str, line: int | None) -> str:
-    """A cell (by its name, or as "line 12" where it has none), a file or a question, with the line in it."""
+    """A cell (its name, or "line 12" if it has none), a file or a question in words, with the line in it."""
     found = where
     if where in ("", "_"):
         found = "a cell"

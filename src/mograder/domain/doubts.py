@@ -1,4 +1,4 @@
-"""What a person is asked before a submission is made: what would be lost by it, and what its files lack."""
+"""Questions to ask before a submission: what it would replace, and which files are missing."""
 
 from __future__ import annotations
 
@@ -17,7 +17,9 @@ MANY = ".zip"
 
 
 def missing_and_extra(expected: Sequence[str], names: Iterable[str]) -> str:
-    """How the files differ from what the assignment expects, as a sentence; "" where they do not, or nobody says."""
+    """How the files differ from those that the assignment expects, as a sentence; "" if they do not, or none are
+    expected.
+    """
     given = {unicodedata.normalize("NFC", each) for each in names}
     if not expected or not given:
         return ""
@@ -36,14 +38,14 @@ def _listed(names: Sequence[str], most: int = 8) -> str:
 
 
 def at_stake(kept: Sequence[AssessedSubmission], rule: CountingRule, now: Lateness) -> AssessedSubmission | None:
-    """The submission in time whose place a submission would take that is as late as `now`; None if there is none."""
+    """The submission on time that a submission as late as `now` would replace; None if there is none."""
     counts = counting(kept, rule)
     in_time = counts is not None and not counts.lateness.late
     return counts if in_time and now.late and rule is CountingRule.LATEST else None
 
 
 def replaced(kept: Sequence[AssessedSubmission], rule: CountingRule, now: Lateness, zone: tzinfo) -> str:
-    """The question for a submission that is as late as `now`, "" where nothing in time loses its place by it."""
+    """The question for a submission as late as `now` that would replace one on time; "" if it would not."""
     lost = at_stake(kept, rule, now)
     if lost is None:
         return ""
@@ -52,16 +54,16 @@ def replaced(kept: Sequence[AssessedSubmission], rule: CountingRule, now: Latene
 
 
 def replaces_in_time(what: str, days: int, penalty: float) -> str:
-    """The question where a submission, late by so many days, would take the place of one in time; `what` names that."""
+    """The question for a submission, so many days late, that would replace `what`, which is on time."""
     cost = f" and costs {counted(penalty, 'percentage point')}" if penalty else ""
     return f"this takes the place of {what}, which is on time; the new one is {counted(days, 'day')} late{cost}"
 
 
 def is_one_for_several(earlier: str, name: str) -> bool:
-    """Whether a lone file called `name` replaces a submission of several; `earlier` is that one's file name."""
+    """Whether the single file `name` would replace a submission of several files, `earlier`."""
     return earlier.lower().endswith(MANY) and not name.lower().endswith(MANY)
 
 
 def replaces_several(earlier: str, name: str) -> str:
-    """The question where one file takes the place of a submission of several, whose file is called `earlier`."""
+    """The question for the single file `name` that would replace a submission of several files, `earlier`."""
     return f"{printable(name)} alone takes the place of the several files of your last submission, {printable(earlier)}"

@@ -1,4 +1,4 @@
-"""Erasing a person: what the course holds about them, and removing it."""
+"""Erasure: what a course holds about a person, and removing it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from mograder.domain.store import Store
 
 @dataclass(frozen=True)
 class Holdings:
-    """What a course holds about a person: the assignments where there are submissions, grades, feedback."""
+    """What a course holds about a person; by assignment for submissions, grades and feedback."""
 
     account: bool = False
     receipts: int = 0
@@ -36,7 +36,7 @@ class Erasure:
     clock: Callable[[], int]
 
     def holdings(self, username: Username) -> Holdings:
-        """What the course holds about a person. Raises NotFound when there is nothing, and never was."""
+        """What the course holds about a person. Raises NotFound for an unknown name."""
         store = self.store
         receipts = list(store.submissions.receipts(None, username))
         listed = {each.name for each in store.release.assignments()}
@@ -54,9 +54,9 @@ class Erasure:
         return found
 
     def erase(self, actor: Actor, username: Username) -> Holdings:
-        """Erase a person; only places in the chain stay, so that it remains whole. Returns what was held.
+        """Erase a person, and return what was held. Tombstones replace the receipts, so that the chain stays valid.
 
-        Nobody can take the name. Raises NotFound.
+        The name stays taken. Raises NotFound.
         """
         held, now = self.holdings(username), self.clock()
         name = course_name(self.store.config.plan(), self.signer)

@@ -1,6 +1,6 @@
-"""Everything that can go wrong, declared once: each error has a code, an HTTP status and a CLI exit code.
+"""All errors, each with a code, an HTTP status and an exit code of the command line.
 
-The message is for the person who can fix it: lower case, with the value, with what to do.
+The message is for the person who can fix it: in lower case, with the value, and with what to do.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from typing import ClassVar
 
 
 class MograderError(Exception):
-    """A failure that was foreseen. `details` are extra keys of the JSON answer, beside "error" and "code"."""
+    """An expected failure. `details` are extra keys of the JSON answer, beside "error" and "code"."""
 
     code: ClassVar[str] = "failed"
     status: ClassVar[int] = 500
@@ -27,13 +27,13 @@ class MograderError(Exception):
 
 
 class Usage(MograderError):
-    """The command was called with arguments that do not fit; never sent by a server."""
+    """The arguments of a command are wrong; never sent by a server."""
 
     code, status, exit_code = "usage", 400, 2
 
 
 class NothingToCheck(MograderError):
-    """A notebook that was to be validated has no check; never sent by a server."""
+    """The notebook to validate has no check; never sent by a server."""
 
     code, status, exit_code = "nothing_to_check", 400, 8
 
@@ -45,19 +45,19 @@ class BadRequest(MograderError):
 
 
 class BadName(BadRequest, ValueError):
-    """A name from outside that cannot be one of ours."""
+    """A text from outside is not a valid name."""
 
     code = "bad_name"
 
 
 class ChecksumMismatch(BadRequest):
-    """The bytes that came are not the bytes that were announced."""
+    """The received bytes do not have the announced checksum."""
 
     code, exit_code = "checksum_mismatch", 7
 
 
 class Unauthenticated(MograderError):
-    """The token is missing, malformed or not valid (any more)."""
+    """The token is missing, malformed, wrong or revoked."""
 
     code, status, exit_code = "unauthenticated", 401, 3
 
@@ -67,7 +67,7 @@ class Unauthenticated(MograderError):
 
 
 class Forbidden(MograderError):
-    """The token is valid, and this person is not allowed to do this."""
+    """The token is valid, but this person may not do this."""
 
     code, status, exit_code = "forbidden", 403, 3
 
@@ -85,7 +85,7 @@ class RegistrationOff(Forbidden):
 
 
 class RegistrationFull(Forbidden):
-    """As many people are in the course as the shared enrollment code may let in."""
+    """The course has as many people as its enrollment code may add."""
 
     code, exit_code = "registration_full", 5
 
@@ -97,7 +97,7 @@ class Closed(MograderError):
 
 
 class NotFound(MograderError):
-    """There is nothing at this address, or nothing yet."""
+    """There is nothing at this address (yet)."""
 
     code, status, exit_code = "not_found", 404, 4
 
@@ -109,7 +109,7 @@ class NotOpen(NotFound):
 
 
 class MethodNotAllowed(MograderError):
-    """The address exists and does not take this method."""
+    """The address exists, but not for this method."""
 
     code, status = "method_not_allowed", 405
 
@@ -129,19 +129,19 @@ class RequestTimeout(MograderError):
 
 
 class NameTaken(MograderError):
-    """The user name belongs to somebody who has registered already."""
+    """The name of a person or course is taken."""
 
     code, status, exit_code = "name_taken", 409, 5
 
 
 class ChangedMeanwhile(MograderError):
-    """Somebody else has changed it since this person looked at it; nothing was stored."""
+    """Somebody else has changed the value since this person read it; nothing was stored."""
 
     code, status, exit_code = "changed", 409, 5
 
 
 class Unconfirmed(MograderError):
-    """A person must say that they mean it: `questions` are what to think of first."""
+    """The person must confirm the action; `questions` say what to consider first."""
 
     code, status, exit_code = "unconfirmed", 409, 5
 
@@ -151,7 +151,7 @@ class Unconfirmed(MograderError):
 
 
 class LengthRequired(MograderError):
-    """The request has a body and no `Content-Length`."""
+    """The request has a body but no `Content-Length`."""
 
     code, status = "length_required", 411
 
@@ -163,19 +163,19 @@ class TooLarge(MograderError):
 
 
 class WrongType(MograderError):
-    """A file type that the assignment does not accept."""
+    """The assignment does not accept this type of file."""
 
     code, status, exit_code = "wrong_type", 415, 5
 
 
 class HeadersTooLarge(MograderError):
-    """The header of the request is too large."""
+    """The headers of the request are too large."""
 
     code, status = "headers_too_large", 431
 
 
 class Temporary(MograderError):
-    """It cannot be answered now; try again after `retry_after` seconds."""
+    """The request cannot be answered now; try again after `retry_after` seconds."""
 
     code, status, exit_code = "unavailable", 503, 6
 
@@ -189,13 +189,13 @@ class Temporary(MograderError):
 
 
 class Throttled(Temporary):
-    """Too many wrong codes or tokens came from this address or for this name."""
+    """Too many wrong codes or tokens came from this address, or for this name."""
 
     code, status, exit_code = "too_many_failures", 429, 5
 
 
 class TooManySubmissions(Temporary):
-    """The person has submitted more than the course takes from one; what was submitted before stays."""
+    """The person has submitted as much as the course allows; earlier submissions stay."""
 
     code, status, exit_code = "too_many_submissions", 429, 5
 
@@ -207,9 +207,9 @@ class StorageFull(Temporary):
 
 
 class Unreadable(Temporary):
-    """A file of the course exists and cannot be understood; it is never overwritten.
+    """A file of the course exists but cannot be parsed; it is never overwritten.
 
-    `place` names file and line, for those who may see it (instructors and the operator's log).
+    `place` names file and line, for people who may see it (instructors and readers of the server's log).
     """
 
     code, status, exit_code = "unreadable", 503, 1
@@ -220,13 +220,13 @@ class Unreadable(Temporary):
 
 
 class NetworkFailure(MograderError):
-    """The server could not be reached, or did not answer; raised by the client alone."""
+    """The server could not be reached, or did not answer; raised only by the client."""
 
     code, status, exit_code = "network", 503, 6
 
 
 class VerificationFailed(MograderError):
-    """What came back is not what was sent, or does not carry the right signature; raised by the client alone."""
+    """Received bytes differ from what was expected, or a signature is wrong; never sent by a server."""
 
     code, status, exit_code = "verification_failed", 502, 7
 
@@ -236,7 +236,7 @@ def _family(base: type[MograderError]) -> list[type[MograderError]]:
 
 
 _BY_CODE = {error.code: error for error in _family(MograderError)}
-# The published server sends no code: the status alone must do.
+# The published server sends no codes: only the status is known.
 _BY_STATUS: dict[int, type[MograderError]] = {
     400: BadRequest, 401: Unauthenticated, 403: Forbidden, 404: NotFound, 408: RequestTimeout,
     409: NameTaken, 411: LengthRequired, 413: TooLarge, 415: WrongType, 429: Throttled,
@@ -245,9 +245,9 @@ _BY_STATUS: dict[int, type[MograderError]] = {
 
 
 def error_for(code: object, status: int) -> type[MograderError]:
-    """The class for an answer with this "code" (or none) and HTTP status.
+    """The error class of an answer with this "code" (or none) and HTTP status.
 
-    A code of ours that does not fit the status is not believed.
+    A known code that does not fit the status is ignored.
     """
     by_code = _BY_CODE.get(code) if isinstance(code, str) else None
     if by_code is not None and by_code.status == status:

@@ -1,4 +1,4 @@
-"""More time for one person and assignment: asked for, granted, declined, withdrawn."""
+"""Extensions: more time for one person and assignment, requested, granted, declined or withdrawn."""
 
 from __future__ import annotations
 
@@ -37,10 +37,10 @@ class Decision(StrEnum):
 
 @dataclass(frozen=True)
 class Extension:
-    """More time for one person and assignment, in Unix microseconds.
+    """More time for one person and assignment. Times are in Unix microseconds.
 
-    `until` is the due time that was granted, None while none is; `note` is what was said with the last decision.
-    `wanted` is the due time that the person asks for, None while nothing is open; `reason` is theirs.
+    `until` is the granted due time, or None; `note` comes with the last decision. `wanted` is the due time of an open
+    request, or None; `reason` is the person's.
     """
 
     assignment: AssignmentName
@@ -60,7 +60,7 @@ class Extension:
         return State.WITHDRAWN if self.until is None else State.GRANTED
 
     def after(self, decision: Decision, until: int | None, note: str) -> Extension:
-        """As it is after a decision; a grant needs `until`. Raises NotFound when there is nothing to decide."""
+        """The extension after a decision; a grant needs `until`. Raises NotFound if there is nothing to decide."""
         if decision is Decision.DECLINE and self.wanted is None:
             raise NotFound(f"{self.username!r} asks for no extension of {self.assignment!r}")
         if decision is Decision.WITHDRAW and self.until is None:
@@ -73,7 +73,7 @@ class Extension:
 
 
 def parse_until(text: str, schedule: Schedule, zone: tzinfo) -> int:
-    """The moment that a person means: +3d, +12h, +90m or +1w after the due time, or a date, or a date and time.
+    """The moment of a text such as +3d, +12h, +90m or +1w (after the due time), a date, or a date and time.
 
     Days and weeks keep the time of day in `zone`; a date means its end; a time without an offset is one of `zone`.
     Raises BadRequest.
@@ -102,25 +102,25 @@ class ExtensionsStore(Protocol):
     """What storage promises about extensions."""
 
     def find(self, assignment: AssignmentName | None = None, username: Username | None = None) -> list[Extension]:
-        """All of them, or those of an assignment, a person, or both; sorted by assignment and name."""
+        """All extensions, or those of an assignment, a person, or both; sorted by assignment and name."""
         ...
 
     def change(self, changes: Sequence[tuple[AssignmentName, Username, ChangeExtension, Event]]) -> list[Extension]:
         """Replace extensions and record the events in one transaction: all are changed or none.
 
-        Each change gets the extension that is there, or None; an exception that it raises leaves everything unchanged.
+        Each change gets the present extension or None, and returns the new one. If one raises, nothing changes.
         """
         ...
 
 
 def personal_schedule(assignment: Assignment, extension: Extension | None) -> Schedule:
-    """An assignment's times for the person who has this extension."""
+    """An assignment's times for a person with this extension."""
     return assignment.rules.schedule.extended(extension.until if extension else None)
 
 
 @dataclass(frozen=True)
 class Change:
-    """One decision. `until` is a text that `parse_until` reads, "" to grant what was asked for."""
+    """One decision. `until` is a text for `parse_until`; "" grants the requested time."""
 
     assignment: Assignment
     username: Username
@@ -131,7 +131,7 @@ class Change:
 
 @dataclass(frozen=True)
 class Extensions:
-    """The extensions of one course. `is_known` says whether a name is somebody's in the course."""
+    """The extensions of one course. `is_known` says whether a name is known in the course."""
 
     store: ExtensionsStore
     config: ConfigStore
@@ -139,18 +139,18 @@ class Extensions:
     is_known: Callable[[Username], bool]
 
     def all(self) -> list[Extension]:
-        """Of everybody, sorted by assignment and name."""
+        """All extensions, sorted by assignment and name."""
         return self.store.find()
 
     def waiting(self) -> list[Extension]:
-        """The requests that nobody has decided yet."""
+        """The requests that are not decided yet."""
         return [each for each in self.store.find() if each.state is State.ASKED]
 
     def of(self, assignment: Assignment, user: Username) -> Extension | None:
         return next(iter(self.store.find(assignment.name, user)), None)
 
     def in_assignment(self, assignment: Assignment) -> list[Extension]:
-        """Of everybody in one assignment, sorted by name."""
+        """All extensions of one assignment, sorted by name."""
         return self.store.find(assignment.name)
 
     def own(self, actor: Actor) -> tuple[Extension, ...]:
@@ -162,7 +162,7 @@ class Extensions:
         return personal_schedule(assignment, self.of(assignment, user))
 
     def ask(self, actor: Actor, assignment: Assignment, user: Username, until: str, reason: str) -> Extension:
-        """Ask for more time; it replaces what the person has asked for before. Raises BadRequest."""
+        """Request more time; this replaces an earlier request. Raises BadRequest."""
         wanted = self._parse(assignment, until)
         shown = _reason(reason)
 
@@ -174,7 +174,7 @@ class Extensions:
         return self.store.change([(assignment.name, user, change, event)])[0]
 
     def decide(self, actor: Actor, changes: Sequence[Change]) -> list[Extension]:
-        """Grant, decline or withdraw: all or nothing. Raises BadRequest or NotFound."""
+        """Grant, decline or withdraw; all changes are made, or none. Raises BadRequest or NotFound."""
         return self.store.change([self._decision(actor, each) for each in changes])
 
     def _decision(
@@ -194,7 +194,7 @@ class Extensions:
         def change(held: Extension | None) -> Extension:
             found = held or Extension(assignment.name, user)
             if wished.decision is not Decision.WITHDRAW and not wished.until.strip() and found.wanted != wanted:
-                raise BadRequest(f"{user!r} asks for another time meanwhile: look again")
+                raise BadRequest(f"{user!r} has asked for another time meanwhile: look again")
             return found.after(wished.decision, until, note)
 
         event = self._event(actor, f"{wished.decision} extension", assignment, user, until, note)
@@ -224,5 +224,5 @@ class Extensions:
 def _reason(text: str) -> str:
     shown = one_line(text)
     if len(shown) > MAX_REASON:
-        raise BadRequest(f"the reason has {counted(len(shown), 'character')}: at most {MAX_REASON} are taken")
+        raise BadRequest(f"the reason has {counted(len(shown), 'character')}: at most {MAX_REASON} are allowed")
     return shown

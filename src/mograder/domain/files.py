@@ -1,4 +1,4 @@
-"""A stored file that can be sent: what is known of it, and how its bytes are opened or fetched."""
+"""Stored files that can be sent: their facts, and how their bytes are opened or fetched."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from typing import BinaryIO
 _LEFT_BEHIND = frozenset({
     "__marimo__", "__pycache__", "__macosx", "venv", "node_modules", "thumbs.db", "ehthumbs.db", "desktop.ini",
 })  # fmt: skip
-"""What marimo, Python, editors and systems leave beside a person's files, in lower case."""
+"""Files and folders that marimo, Python, editors and systems leave beside a person's files, in lower case."""
 
 _LEFT_ENDINGS = ("~", ".pyc", ".pyo", ".swp", ".swo", ".egg-info")
 
 
 def is_left_behind(name: str) -> bool:
-    """Whether a program leaves a file or folder of this name, which nobody means to hand out.
+    """Whether a file or folder of this name was left by a program, so that nobody means to release it.
 
-    What marimo leaves holds the outputs of the cells. Hidden files are passed over anyway, whatever they are.
+    The files of marimo, for example, hold the outputs of cells. Hidden files are not covered: they are never released.
     """
     bare = name.lower()
     return bare in _LEFT_BEHIND or bare.endswith(_LEFT_ENDINGS) or (bare.startswith(("~$", "#")) and len(bare) > 1)
@@ -27,10 +27,10 @@ def is_left_behind(name: str) -> bool:
 
 @dataclass(frozen=True)
 class StoredFile:
-    """A file that can be sent. `tag` changes whenever the bytes may have; `modified` is Unix seconds.
+    """A file that can be sent. `tag` is its etag, which changes if the bytes may have. `modified` is in Unix seconds.
 
-    A store on a local disk sets `opener`, which opens the file. A remote store sets `fetch`, which gets the bytes:
-    small ones into memory, large ones into a file, whose path it returns.
+    A store on a local disk sets `opener`, which opens the file. A remote store sets `fetch`, which returns the bytes of
+    a small file, or the path of a local copy of a large one.
     """
 
     name: str
@@ -43,7 +43,7 @@ class StoredFile:
     opener: Callable[[], OpenedFile] | None = field(default=None, compare=False)
 
     def fetched_file(self) -> StoredFile:
-        """The same file with its bytes at `path` or in `data`. Takes as long as the network does."""
+        """The same file with its bytes at `path` or in `data`. This may wait for the network."""
         if self.fetch is None:
             return self
         content = self.fetch()
@@ -51,10 +51,7 @@ class StoredFile:
         return replace(self, fetch=None, **cached)
 
     def opened(self) -> OpenedFile:
-        """The file as it stands now, and its bytes. A later replacement of the file does not change them.
-
-        Raises OSError.
-        """
+        """The present file and its bytes, which do not change if the file is replaced later. Raises OSError."""
         if self.opener is not None:
             return self.opener()
         file = self.fetched_file()
@@ -72,4 +69,4 @@ class StoredFile:
 
 
 OpenedFile = tuple[StoredFile, BinaryIO]
-"""A file as it stood when it was opened, and its bytes."""
+"""A file as it was when it was opened, and its bytes."""

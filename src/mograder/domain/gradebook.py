@@ -1,6 +1,6 @@
 """The gradebook of an assignment: everybody's grade, late penalty and points by question.
 
-Invariant: nothing that is missing becomes a number.
+Invariant: a missing value never becomes a number.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from mograder.domain.submissions import Submissions
 
 @dataclass(frozen=True)
 class GradedQuestion:
-    """A part of an assignment that has points of its own."""
+    """A question of an assignment, and its points."""
 
     key: str
     available: float
@@ -37,10 +37,10 @@ class GradedQuestion:
 
 @dataclass(frozen=True)
 class GradebookRow:
-    """One person's result. `received` is when the submission that counts was (Unix microseconds), None for none.
+    """One person's result. `received` is the time of the submission that counts (Unix microseconds), None without one.
 
-    `late` is by how many seconds it was late, `penalty` what that costs in per cent. `points` are known points by
-    the question's key. `again`: a submission counts that came after the grade.
+    It was `late` seconds late, which costs `penalty` per cent. `points` are the known points by the question's key.
+    `again`: the submission that counts is newer than the grade.
     """
 
     person: Account
@@ -58,7 +58,7 @@ class GradebookRow:
 
     @property
     def penalised(self) -> str | None:
-        """The grade after late penalties; None where there is none, or it is no number."""
+        """The grade after late penalties; None without a penalty, or if the grade is not a number."""
         if self.entry.fields.get(PENALISED):
             return str(self.entry.fields[PENALISED])
         total = grades.number(self.grade)
@@ -66,7 +66,7 @@ class GradebookRow:
 
     @property
     def version(self) -> str:
-        """That of what is stored; an upload that was made from an earlier one is refused."""
+        """The version of the stored entry; an upload that is based on an earlier one is refused."""
         return self.entry.version if self.entry.fields else NO_ENTRY
 
     @property
@@ -93,7 +93,7 @@ class Gradebooks:
     read_record: ReadRecord
 
     def of(self, assignment: Assignment) -> Gradebook:
-        """All students, and instructors who have submitted or have a grade; nobody who was removed."""
+        """The gradebook of an assignment: all students, and others with a submission or grade; no removed people."""
         entries = {each.username: each for each in self.store.grades.of(assignment.name)}
         listed = {each.file.username: each for each in self.submissions.collect(assignment, None)}
         accounts = {each.username: each for each in self.store.accounts.all()}
@@ -127,7 +127,7 @@ class Gradebooks:
         )  # fmt: skip
 
     def _released(self, assignment: Assignment) -> Mapping[Username, tuple[ReleasedQuestion, ...]]:
-        """What graders have given and students see, by person."""
+        """The questions with points that graders gave and students see, by person."""
         entries = self.store.marking.current(assignment.name, (Kind.RELEASE,))
         shown = {Username(each.username): Released.read(each) for each in entries if each.content}
         return {user: each.rows for user, each in shown.items() if not each.withdrawn}
@@ -135,15 +135,15 @@ class Gradebooks:
     def _points(
         self, assignment: Assignment
     ) -> Iterator[tuple[int, tuple[tuple[GradedQuestion, ...], Mapping[str, float]]]]:
-        """By the receipt's number, the questions that were graded and the known points of each."""
+        """For each graded submission: its receipt's number, its questions, and the known points of each question."""
         for result in self.store.jobs.results(assignment.name):
-            with contextlib.suppress(MograderError):  # a record that cannot be believed gives no points
+            with contextlib.suppress(MograderError):  # a record without a valid signature gives no points
                 marks = [each for each in self.read_record(result.signed).marks.questions if each.key != WHOLE]
                 points = {each.key: each.points for each in marks if each.points is not None}
                 yield result.receipt, (tuple(GradedQuestion(each.key, each.available) for each in marks), points)
 
 
 def _stored_points(entry: GradeEntry, questions: Mapping[str, GradedQuestion]) -> Mapping[str, float]:
-    """Points that an upload has brought in columns called as the questions."""
+    """Points from an uploaded table with columns that are named like the questions."""
     found = {key: grades.number(str(entry.fields[key])) for key in questions if key in entry.fields}
     return {key: points for key, points in found.items() if math.isfinite(points)}

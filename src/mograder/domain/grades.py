@@ -1,4 +1,4 @@
-"""Grades and feedback: entries that keep unknown keys, merging, and uploading."""
+"""Grades and feedback: entries that keep unknown keys, merging entries, and uploads."""
 
 from __future__ import annotations
 
@@ -20,38 +20,38 @@ from mograder.domain.names import AssignmentName, Username, counted
 PERSON_KEYS = ("userid", "username", "student")
 GRADE_KEYS = ("grade", "mark")
 VISIBLE_STATES = ("", "released")
-"""The workflow states in which students see a grade; any other holds it back."""
+"""The workflow states in which students see a grade; in any other they do not."""
 
 ATTEMPT_KEY = "graded_attempt"
-"""What the server notes in a grade: the attempt that was the latest when the grade was uploaded."""
+"""The key under which the server notes the attempt that was the latest when the grade was uploaded."""
 
 RAW, PENALTY, PENALISED = "raw_grade", "penalty_pct", "penalised_grade"
-"""The keys of a stored grade that has a penalty: the grade before it, the penalty in per cent, the grade after it."""
+"""The keys of a grade with a penalty: the grade before the penalty, the penalty in per cent, the grade after it."""
 
 BASED_ON = "based_on"
-"""The key under which a row of an exported table says from which version of the person's entry it was made."""
+"""The column of an exported table with the version of the person's entry from which the row was made."""
 
 AGAIN = "to_grade_again"
-"""The key under which a row of an exported table says that a submission counts that came after the grade."""
+"""The column of an exported table that says that the submission that counts is newer than the grade."""
 
 NO_ENTRY = "none"
-"""The version of an entry that is not there."""
+"""The version of a missing entry."""
 
 NAMED = 10
-"""People that a message names at most."""
+"""The number of people that a message names at most."""
 
 DEEPEST = 32
-"""Levels of a grade's JSON; more could be written and not read again."""
+"""Levels of a grade's JSON at most; deeper JSON can be written but may not be readable."""
 
 
 def is_page(filename: str) -> bool:
-    """Whether a file is called like a feedback page, <user>.html, as editors on any system write it."""
+    """Whether a file has the ending of a feedback page, <user>.html, in any spelling."""
     return filename.lower().endswith((".html", ".htm"))
 
 
 @dataclass(frozen=True)
 class GradeEntry:
-    """One row of a grade table as it came: `fields` keeps every key, known or not."""
+    """One row of a grade table; `fields` keeps every key, known or not."""
 
     fields: Mapping[str, object]
 
@@ -69,14 +69,14 @@ class GradeEntry:
 
     @property
     def person(self) -> str:
-        """Who the grade is for: `userid`, else `username`, else `student`; "" when nobody is named."""
+        """The person whose grade it is: `userid`, else `username`, else `student`; "" if there is none."""
         return next((text for key in PERSON_KEYS if (text := _text(self.fields.get(key)))), "")
 
     @property
     def username(self) -> str:
-        """Whose grade it is to see: the user name, where no column has one the `userid`.
+        """The user name of the person who may see the grade; the `userid` only if no column has a user name.
 
-        Never both: otherwise a person who registers another's number as a user name would see that person's grade.
+        Otherwise a person who registers another's number as a user name would see that person's grade.
         """
         return _text(self.fields.get("username")) or _text(self.fields.get("student")) or self.person
 
@@ -86,12 +86,12 @@ class GradeEntry:
 
     @property
     def grade(self) -> str | None:
-        """The grade as text, None when there is none: an empty cell is no grade, never 0."""
+        """The grade as text, None for none. An empty cell means no grade, never 0."""
         return next((text for key in GRADE_KEYS if (text := _text(self.fields.get(key)))), None)
 
     @property
     def graded_attempt(self) -> int | None:
-        """The attempt that was the latest when the grade was uploaded; None where nobody knows."""
+        """The attempt that was the latest when the grade was uploaded; None if unknown."""
         found = self.fields.get(ATTEMPT_KEY)
         return found if isinstance(found, int) and not isinstance(found, bool) else None
 
@@ -105,17 +105,17 @@ class GradeEntry:
 
     @property
     def version(self) -> str:
-        """Changes with everything that the entry says."""
+        """The version of the entry, which changes with any of its fields."""
         document = json.dumps({**self.fields, BASED_ON: None}, sort_keys=True)
         return hashlib.sha256(document.encode()).hexdigest()[:12]
 
     @property
     def based_on(self) -> str:
-        """The version of the entry that this one was made from, "" where it does not say."""
+        """The version of the entry from which this one was made, "" if unknown."""
         return _text(self.fields.get(BASED_ON))
 
     def is_stale(self, held: GradeEntry | None) -> bool:
-        """Whether it was made from another entry than the one that is `held`, and would change what that one says."""
+        """Whether it is based on another version than that of `held`, and would change the grade or feedback."""
         if self.based_on in ("", NO_ENTRY if held is None else held.version):
             return False
         return held is None or any(
@@ -130,9 +130,9 @@ class GradeEntry:
 
 @dataclass(frozen=True)
 class Uploaded:
-    """What became of an upload of grades: how many are `stored` in all now, and how many were `received`.
+    """The outcome of an upload of grades: how many are `stored` in all now, and how many were `received`.
 
-    `unknown` are the people in it who have neither registered nor submitted: a misspelt name is nobody's grade.
+    `unknown` names people who have neither registered nor submitted: these names may be misspelt.
     """
 
     stored: int
@@ -141,7 +141,7 @@ class Uploaded:
 
 
 def number(grade: str | None) -> float:
-    """A grade as a number to sort and count by; minus infinity for one that is none."""
+    """A grade as a number (decimal point or comma); minus infinity for one that is not a number."""
     try:
         value = float((grade or "").replace(",", "."))
     except ValueError:
@@ -180,10 +180,10 @@ def parse_upload(document: object) -> tuple[GradeEntry, ...]:
 
 
 def merge(stored: Iterable[GradeEntry], uploaded: Iterable[GradeEntry]) -> tuple[GradeEntry, ...]:
-    """`stored` with each uploaded entry laid over the one of the same person, or appended.
+    """`stored`, updated by each uploaded entry of the same person; entries of other people are appended.
 
-    Keys that an upload does not name are kept, except a `workflow_state`: an upload without one releases. Raises
-    ChangedMeanwhile naming the people whose entry was changed since the row about them was made (see BASED_ON).
+    Keys that an upload lacks are kept, except `workflow_state`: an upload without it releases the grade. Raises
+    ChangedMeanwhile with the people whose entry has changed since the row about them was made (see BASED_ON).
     """
     stale: list[str] = []
     merged: dict[str, GradeEntry] = {}
@@ -206,14 +206,14 @@ def merge(stored: Iterable[GradeEntry], uploaded: Iterable[GradeEntry]) -> tuple
 
 
 def _place(entry: GradeEntry, merged: Mapping[str, GradeEntry]) -> str:
-    """Where the person's entry is or will be. A user name that is another person's `userid` gets a place of its own."""
+    """The key in `merged` of the person's entry. A user name that is another person's `userid` gets its own key."""
     held = merged.get(entry.person)
     same = held is None or held.username == entry.username or (held.has_userid and entry.has_userid)
     return entry.person if same else f"\0{entry.username}"
 
 
 def of_person(entries: Iterable[GradeEntry], username: Username) -> GradeEntry | None:
-    """The entry of `username` (see `GradeEntry.username`); the last one when there are several."""
+    """The entry of `username` (see `GradeEntry.username`), the last if there are several, None if there is none."""
     found = None
     for entry in entries:
         if entry.username == username:
@@ -225,11 +225,11 @@ class GradesStore(Protocol):
     """What storage promises about grades and feedback."""
 
     def of(self, assignment: AssignmentName) -> tuple[GradeEntry, ...]:
-        """The stored entries in their order; empty when there are none. Raises Unreadable."""
+        """The stored entries in their order; empty if there are none. Raises Unreadable."""
         ...
 
     def version(self, assignment: AssignmentName) -> str:
-        """Changes whenever the stored grades do. Raises Unreadable."""
+        """The version of the stored grades. Raises Unreadable."""
         ...
 
     def merge(
@@ -237,23 +237,23 @@ class GradesStore(Protocol):
     ) -> int:
         """Merge entries (see `merge`) and record `event` in one transaction; returns how many are stored afterwards.
 
-        Raises ChangedMeanwhile, and changes nothing, when a `version` is given and the stored grades have another.
+        Raises ChangedMeanwhile, and changes nothing, if a `version` is given and the stored grades have another.
         """
         ...
 
     def feedback(self, assignment: AssignmentName, username: Username) -> StoredFile | None:
-        """The feedback page of a person."""
+        """The feedback page of a person, None without one."""
         ...
 
     def put_feedback(self, assignment: AssignmentName, pages: dict[Username, bytes], event: Event) -> None:
-        """Keep feedback pages, replacing earlier ones of the same people, and record `event`."""
+        """Store feedback pages, which replace earlier ones of the same people, and record `event`."""
         ...
 
 
 @dataclass(frozen=True)
 class Grades:
-    """The grades and feedback of one course. `everybody` gives the names of all people who take part, `attempts` how
-    many submissions each person has made for an assignment.
+    """The grades and feedback of one course. `everybody` returns the names of all people of the course, `attempts` the
+    number of submissions of each person for an assignment.
     """
 
     store: GradesStore
@@ -262,7 +262,7 @@ class Grades:
     attempts: Callable[[AssignmentName], Mapping[str, int]]
 
     def upload(self, actor: Actor, assignment: Assignment, document: object, version: str | None = None) -> Uploaded:
-        """Merge grades. Raises BadRequest, and ChangedMeanwhile unless the stored grades have the `version`, if given;
+        """Merge grades. Raises BadRequest, and ChangedMeanwhile if the stored grades do not have the given `version`;
         then nothing is changed.
         """
         entries = parse_upload(document)
@@ -275,7 +275,7 @@ class Grades:
         return Uploaded(stored, len(entries), tuple(sorted(unknown)))
 
     def confirm(self, actor: Actor, assignment: Assignment, user: Username) -> None:
-        """Say that a person's grade holds for the latest submission. Raises NotFound where there is no grade."""
+        """Confirm that a person's grade is also for the latest submission. Raises NotFound without a grade."""
         entry = of_person(self.store.of(assignment.name), user)
         if entry is None or entry.grade is None:
             raise NotFound(f"{user!r} has no grade in {assignment.name!r}")
@@ -286,7 +286,7 @@ class Grades:
         self.store.merge(assignment.name, (GradeEntry({**entry.fields, ATTEMPT_KEY: attempt}),), event)
 
     def _with_attempts(self, assignment: AssignmentName, entries: tuple[GradeEntry, ...]) -> tuple[GradeEntry, ...]:
-        """The entries, each with the attempt that it grades. One that changes nothing says nothing of a new attempt."""
+        """The entries with the attempt that each grades. An entry that changes nothing keeps the attempt of before."""
         attempts: Mapping[str, int] = {}
         with contextlib.suppress(Temporary):  # the list of submissions cannot be read now
             attempts = self.attempts(assignment)
@@ -302,11 +302,11 @@ class Grades:
         return tuple(map(noted, entries))
 
     def of(self, assignment: Assignment) -> tuple[GradeEntry, ...]:
-        """Everybody's grades as they are stored, those that students do not see yet included."""
+        """Everybody's stored grades, including those that students do not see yet."""
         return self.store.of(assignment.name)
 
     def version(self, assignment: Assignment) -> str:
-        """Changes whenever the stored grades do."""
+        """The version of the stored grades."""
         return self.store.version(assignment.name)
 
     def upload_feedback(self, actor: Actor, assignment: Assignment, pages: dict[Username, bytes]) -> None:

@@ -1,7 +1,7 @@
-"""Submissions that wait to be graded, and the results that came of them.
+"""Grading jobs: submissions that wait to be graded, and their results.
 
-Invariant: every accepted submission has one job, made in the transaction of its receipt, and at most one result a
-version of the tests.
+Invariant: every accepted submission has one job, made in the transaction of its receipt, and at most one result for
+each version of the tests.
 """
 
 from __future__ import annotations
@@ -16,16 +16,16 @@ from mograder.domain.grading_rules import Hidden
 from mograder.domain.names import AssignmentName, Username
 
 TRIES = 5
-"""How often a job is claimed; afterwards it is left to the instructor."""
+"""How often a job is claimed at most; afterwards an instructor must look at it."""
 
 LEASE = 120 * deadlines.SECOND
-"""For how long a job belongs to the worker that claimed or renewed it, in microseconds."""
+"""How long a job belongs to the worker that claimed or renewed it, in microseconds."""
 
 RECENT = 3600 * deadlines.SECOND
-"""For how long a result counts against its person when it is decided whose turn is next, in microseconds."""
+"""How long a result moves its person's jobs back in the queue, in microseconds."""
 
 FIRST_PAUSE, LONGEST_PAUSE = 5 * deadlines.SECOND, 600 * deadlines.SECOND
-"""Before a job that failed for a reason of ours is tried again; doubled from try to try. Microseconds."""
+"""Pauses before a failed job is tried again, doubled from try to try, in microseconds."""
 
 
 def pause_after(tries: int) -> int:
@@ -35,10 +35,10 @@ def pause_after(tries: int) -> int:
 
 @dataclass(frozen=True)
 class Job:
-    """A submission to grade. `receipt` is its number; times are Unix microseconds.
+    """A submission to grade. `receipt` is its receipt's number; times are in Unix microseconds.
 
-    `lease` is until when a worker has it, 0 for nobody; `claim` names that claim. `tries` counts claims. `not_before`
-    is when it may be tried again, `error` what went wrong the last time.
+    A worker holds the job until `lease` (0: no worker does); `claim` names that claim. `tries` counts claims. The next
+    try is at `not_before` at the earliest; `error` says why the last one failed.
     """
 
     receipt: int
@@ -70,9 +70,9 @@ class Announced:
 
 @dataclass(frozen=True)
 class Result:
-    """What came of grading one submission with one version of the tests, `tests` (SHA-256, lower-case hex).
+    """The result of grading one submission with one version of the tests, `tests` (SHA-256, lower-case hex).
 
-    `signed` is the signed grading record, `graded` when, in Unix microseconds.
+    `signed` is the signed grading record, `graded` its time in Unix microseconds.
     """
 
     receipt: int
@@ -84,7 +84,7 @@ class Result:
 
 
 class ReadyState(StrEnum):
-    """How far a worker is with what it grades an assignment with: source, environment, sandbox."""
+    """Whether a worker can grade an assignment: its source, environment and sandbox."""
 
     BUILDING = "building"
     READY = "ready"
@@ -93,10 +93,10 @@ class ReadyState(StrEnum):
 
 @dataclass(frozen=True)
 class Readiness:
-    """What the last worker said of an assignment, at `moment` (Unix microseconds) on `machine`.
+    """The last report of a worker about an assignment, at `moment` (Unix microseconds) on `machine`.
 
-    `error` is what went wrong, with the last lines of the program that failed; "" for nothing. `lock` is the locked
-    environment of what the notebook asks for, whose hash is `wanted`; "" where the worker's own will do.
+    `error` says what failed, with the last lines of output; "" for nothing. `wanted` is the hash of the packages that
+    the notebook asks for, and `lock` the locked environment for them; "" if the worker's own environment suffices.
     """
 
     assignment: AssignmentName
@@ -118,30 +118,33 @@ J = TypeVar("J")
 
 
 class JobQueue(Protocol[J]):
-    """Jobs that workers claim, each in one claim at a time."""
+    """A queue of jobs that workers claim; each job has one claim at a time."""
 
     def claim(self, claim: str, now: int, lease: int, assignments: Sequence[AssignmentName]) -> J | None:
-        """Take the next job of these assignments until `lease`; None when there is nothing to do now."""
+        """Claim the next job of these assignments until `lease`, under the name `claim`; None if there is none now.
+
+        `now` and `lease` are in Unix microseconds.
+        """
         ...
 
     def renew(self, job: J, lease: int) -> bool:
-        """Keep a claimed job until `lease`. False when it is claimed by another, finished or erased."""
+        """Hold a claimed job until `lease`. False if another worker has claimed it, or it was finished or erased."""
         ...
 
     def fail(self, job: J, error: str, not_before: int) -> bool:
-        """Give a claimed job back, to be tried from `not_before` on. False when the claim is no longer ours."""
+        """Give a claimed job back, to be tried again from `not_before` on. False if the claim has ended."""
         ...
 
     def finish(self, job: J, result: Result, notebook: bytes = b"") -> bool:
-        """Keep what came of a job, and the `notebook` as it ran (see wire/rendered). False when nothing is kept."""
+        """Store the result of a job, and the `notebook` as it ran (see wire/rendered). False if nothing is stored."""
         ...
 
 
 class JobsStore(JobQueue[Job], Protocol):
-    """Jobs and results of one course. A job is made by `SubmissionsStore.accept`, with the receipt, or not at all."""
+    """Jobs and results of one course. Only `SubmissionsStore.accept` makes jobs, together with the receipt."""
 
     def announce(self, assignment: AssignmentName, announced: Announced) -> None:
-        """From now on the assignment is graded so."""
+        """Set how the assignment is graded from now on."""
         ...
 
     def announced(self) -> dict[AssignmentName, Announced]:
@@ -149,50 +152,49 @@ class JobsStore(JobQueue[Job], Protocol):
         ...
 
     def report(self, readiness: Readiness) -> None:
-        """Keep what a worker says of an assignment, in the place of what was said before.
+        """Store a worker's report about an assignment, which replaces the one before.
 
-        Of several locks for the same `wanted` the first stays, also when a worker names nothing that is wanted.
+        The first `lock` for a `wanted` stays, also if a later report has neither.
         """
         ...
 
     def readiness(self) -> dict[AssignmentName, Readiness]:
-        """What was said last of each assignment."""
+        """The last report about each assignment."""
         ...
 
     def claim(self, claim: str, now: int, lease: int, assignments: Sequence[AssignmentName]) -> Job | None:
-        """As in every queue. A person's newer submission comes before their older ones, and a person who has had more
-        results lately (RECENT) than another waits for the other; of equals the first who came is next.
+        """As `JobQueue.claim`. People with fewer recent results (RECENT) come first, and a person's newer submissions
+        before older ones; among equals, the earlier receipt comes first.
         """
         ...
 
     def finish(self, job: Job, result: Result, notebook: bytes = b"") -> bool:
-        """Keep the result of a job. False, and nothing is kept, when there is one with these tests or it was erased.
-
-        Safe to repeat. Also after the lease has run out: the first of two results stays.
+        """As `JobQueue.finish`, also after the lease. False if there is a result with these tests, or the submission
+        was erased: the first of two results stays. Safe to repeat.
         """
         ...
 
     def last_graded(self) -> int | None:
-        """When the newest result of the course was made, in Unix microseconds; None where there is none."""
+        """The time of the course's newest result in Unix microseconds, None without one."""
         ...
 
     def notebook(self, receipt: int) -> bytes:
-        """That of the result in force of a submission, b"" where there is none."""
+        """The notebook as it ran for a submission's result in force, b"" without one."""
         ...
 
     def retry(self, assignment: AssignmentName) -> int:
-        """Let jobs that were given up be tried again at once; how many."""
+        """Return given-up jobs to the queue; returns how many."""
         ...
 
     def waiting(self, now: int) -> list[Job]:
-        """Jobs that have no result, in the order in which they are claimed at `now`.
+        """Jobs without a result, in the order in which they would be claimed at `now`.
 
-        They are of announced assignments, and of those of which a worker says that it builds the environment.
+        They are of announced assignments, and of those whose environment a worker is building.
         """
         ...
 
     def results(self, assignment: AssignmentName, username: Username | None = None) -> list[Result]:
-        """All results, in the order of receipts. The last one of a submission is in force: that of the announced tests
-        if there is one, else the newest. A worker that was behind with other tests never replaces it.
+        """All results, in the order of receipts. The last one of each submission is in force: that of the announced
+        tests, else the newest. So a worker with outdated tests never replaces a result in force.
         """
         ...

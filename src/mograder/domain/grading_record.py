@@ -1,4 +1,4 @@
-"""What a grading record states: what was graded with what, what came of it, and the points that follow."""
+"""The content of a grading record: what was graded, with which tests, the outcome, and the points."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ class Graded:
 
 @dataclass(frozen=True)
 class Tested:
-    """With what it was graded.
+    """The tests, environment and limits with which a submission was graded.
 
-    `tests` is the SHA-256 of all that decides a result: the source, its data files, the rules of grading; `source` is
-    that of the source's file alone, `environment` that of the locked environment, all in lower-case hex. `limits` are
-    in the units that their names say. `sandbox` is what kept the submission apart, "" for nothing.
+    `tests` is the SHA-256 of all that decides a result: the source, its data files, the rules of grading. `source` is
+    that of the source's file alone, `environment` that of the locked environment; all are in lower-case hex. `limits`
+    have their units in their names. `sandbox` names the isolation of the submission, "" for none.
     """
 
     tests: str
@@ -36,10 +36,10 @@ class Tested:
 
 @dataclass(frozen=True)
 class GradingRecord:
-    """One grading of one submission; `graded` is when, in Unix microseconds, `grader` the version of mograder.
+    """One grading of one submission, at `graded` (Unix microseconds), by the version `grader` of mograder.
 
-    `points` is what checks earn in all, None where nothing is marked by checks or grading failed for a reason of ours.
-    `receipt` is the number of the receipt of the submission, None where there is none.
+    `points` is the sum that checks give, None if checks mark nothing or the grader itself failed. `receipt` is the
+    number of the submission's receipt, None without one.
     """
 
     assignment: str
@@ -55,15 +55,15 @@ class GradingRecord:
 
     @property
     def marks(self) -> Marks:
-        """The marks, without what a person gave."""
+        """The marks without points that a person gave."""
         return mark(self.questions, self.report)
 
     def faults(self) -> tuple[str, ...]:
-        """What in the record does not follow from the rest of it: nothing, unless somebody else made it."""
+        """Contradictions in the record, in words. A record that mograder made has none."""
         due = self.marks.automatic
         return () if due == self.points else (f"its checks earn {due} points, and it states {self.points}",)
 
     def differences(self, hashes: Mapping[str, str]) -> tuple[str, ...]:
-        """The names of those files, given with their hashes, that have no part in this grading."""
+        """The names of the files (given with their SHA-256) that were not used in this grading."""
         stated = {self.submission.sha256, self.tested.source, self.tested.environment}
         return tuple(name for name, sha256 in hashes.items() if sha256 not in stated)

@@ -1,4 +1,4 @@
-"""What somebody may see of the grading of a person's submissions: place in the queue, or the result."""
+"""What a person may see of the grading of submissions: the place in the queue, or the result."""
 
 from __future__ import annotations
 
@@ -24,26 +24,26 @@ from mograder.domain.results import Outcome
 from mograder.domain.store import Store
 
 ReadRecord = Callable[[str], GradingRecord]
-"""The record that a signed text states. Raises VerificationFailed and BadRequest."""
+"""Reads the record of a signed text. Raises VerificationFailed and BadRequest."""
 
 
 class GradingState(StrEnum):
-    """How far the newest submission is."""
+    """The state of the grading of the newest submission."""
 
-    NOTHING = "nothing"  # none was submitted, or the assignment is not graded as it comes in
+    NOTHING = "nothing"  # there is no submission, or submissions are not graded on arrival
     WAITING = "waiting"
     RUNNING = "running"
-    FAILED = "failed"  # for a reason of ours: an instructor has to look at it
+    FAILED = "failed"  # the grader failed, not the submission: an instructor has to look at it
     GRADED = "graded"
 
 
 @dataclass(frozen=True)
 class Progress:
-    """The grading of a person's newest submission, number `attempt`. `place` is that in the queue, 1 for the next.
+    """The grading of a person's newest submission, number `attempt`. `place` is its place in the queue, 1 for the next.
 
-    `shown` is the result of `shown_attempt`: of an earlier submission while the newest waits; `statement` is what the
-    course states of it, signed (see `ResultStatement`). `error` is for instructors alone. `withheld` says when a
-    student sees results, None where that is now, and `until` is the due time that it waits for, if there is one.
+    `shown` is the result of `shown_attempt`, an earlier submission while the newest waits; `statement` is the signed
+    statement about that result (see `ResultStatement`). `error` is set only for instructors. If the student does not
+    see results yet, `withheld` says when they will be shown, and `until` is the due time.
     """
 
     state: GradingState = GradingState.NOTHING
@@ -64,7 +64,7 @@ class Progress:
 
 @dataclass(frozen=True)
 class SeenQueue:
-    """What somebody knows of the queue: the versions of receipts and results, and whose submissions had no result."""
+    """A snapshot of the queue: the versions of receipts and results, and the people whose submissions had no result."""
 
     receipts: int
     results: object
@@ -73,7 +73,7 @@ class SeenQueue:
 
 @dataclass(frozen=True)
 class Brief:
-    """A result in a list: points by checks, None where nothing is marked by them, and what an instructor looks at."""
+    """A result in a list: the points from checks (None if they mark nothing), and flags for the instructor."""
 
     outcome: Outcome
     points: float | None
@@ -83,9 +83,9 @@ class Brief:
 
 @dataclass(frozen=True)
 class Queue:
-    """What waits to be graded, with what runs. `oldest` is when the first of it was received.
+    """Submissions that are waiting or `running`. `oldest` is when the first was received (Unix microseconds).
 
-    `failed` are those given up, `retried` those that failed for a reason of ours and are tried again.
+    `failed` are jobs that were given up; `retried` are jobs that failed and will be tried again.
     """
 
     waiting: int = 0
@@ -96,7 +96,7 @@ class Queue:
 
 
 SLOW = 0.5
-"""Of the time that a submission may take: one that takes more is named to the instructor as slow."""
+"""The share of the time limit from which a submission is reported to the instructor as slow."""
 
 
 def _brief(record: GradingRecord) -> Brief:
@@ -124,7 +124,7 @@ class GradingResults:
     signer: Signer
 
     def of(self, actor: Actor, assignment: Assignment, user: Username) -> Progress:
-        """How far the person's newest submission is, and what `actor` may see of its result."""
+        """The state of the person's newest submission, and what `actor` may see of its result."""
         name = assignment.name
         results = {each.receipt: each for each in self.store.jobs.results(name, user)}  # the last of each receipt
         attempts = {each.number: each.submission.attempt for each in self.store.submissions.receipts(name, user)}
@@ -141,14 +141,14 @@ class GradingResults:
         try:
             record = self.read_record(results[graded].signed)
             shown = self._shown(actor, assignment, user, record)
-        except MograderError as error:  # nobody is shown what the course did not sign
+        except MograderError as error:  # a result without the course's signature is not shown
             return replace(found, state=GradingState.FAILED, error=error.message if actor.is_instructor else "")
         stated = ResultStatement.of(record, results[graded].signed)
         statement = self.signer.sign(stated.claims(), KIND) if stated else ""
         return replace(found, shown=shown, shown_attempt=attempts[graded], statement=statement)
 
     def _is_graded(self, name: AssignmentName) -> bool:
-        """Also while a worker builds its environment for the first time."""
+        """Whether submissions are graded on arrival, also while a worker builds the environment for the first time."""
         if name in self.store.jobs.announced():
             return True
         ready = self.readiness(name)
@@ -172,7 +172,7 @@ class GradingResults:
         return for_student(record, record.marks, self._hidden_are_shown(assignment, user))
 
     def _withheld(self, assignment: Assignment, user: Username) -> ResultsShown | None:
-        """Until when the person does not see results yet; None when they do."""
+        """When the person will see results, None if now."""
         asked = assignment.rules.results
         if asked is ResultsShown.AFTER_RELEASE:
             return None if self._is_released(assignment, user) else asked
@@ -188,7 +188,7 @@ class GradingResults:
         if announced is None:
             return False
         released = self._is_released(assignment, user)
-        # Hidden tests of what others can still submit stay hidden until it is due for the last of them.
+        # While anybody can still submit, hidden tests stay hidden: extensions count, too.
         given = self.store.extensions.find(assignment.name)
         dues = [each.until for each in given if each.until is not None]
         due, hidden = assignment.rules.schedule.due, announced.hidden
@@ -197,9 +197,9 @@ class GradingResults:
         return hidden.shown(self.clock(), None if due is None else max([due, *dues]), released)
 
     def notebook(self, assignment: AssignmentName, user: Username, filename: str) -> bytes:
-        """The notebook as it ran (see wire/rendered) of the version `filename`, or of the newest by its usual name.
+        """The notebook as it ran (see wire/rendered) for the version `filename`; the latest has its usual name, too.
 
-        b"" where nothing is kept of a run.
+        It is b"" if none is stored.
         """
         kept = list(self.store.submissions.receipts(assignment, user))
         numbers = [each.number for each in kept if each.submission.filename == filename]
@@ -223,7 +223,7 @@ class GradingResults:
             return Brief(Outcome.OUR_FAILURE, None, 0.0, ("cannot be believed",))
 
     def graded_since(self, seen: SeenQueue | None) -> tuple[SeenQueue, frozenset[Username] | None]:
-        """Who got a result since `seen`, or None when that cannot be told; and what is seen now."""
+        """The present snapshot, and the people who got a result since `seen`, None if that is unknown."""
         versions = self.store.versions()
         if seen is not None and (seen.receipts, seen.results) == (versions.receipts, versions.results):
             return seen, frozenset()
@@ -232,15 +232,15 @@ class GradingResults:
         if seen is None:
             return now, None
         done = frozenset(user for receipt, user in seen.waiting.items() if receipt not in now.waiting)
-        # A submission that came and was graded since `seen` had not been waiting then.
+        # A submission that arrived and was graded since `seen` is in neither snapshot, so its person is unknown.
         return now, done if done or seen.results == now.results else None
 
     def readiness(self, assignment: AssignmentName) -> Readiness | None:
-        """How far what grades the assignment is; None where no worker has said so."""
+        """The last report of a worker about the assignment, None without one."""
         return self.store.jobs.readiness().get(assignment)
 
     def queue(self, assignment: AssignmentName | None = None) -> Queue:
-        """What waits, in the course or in one assignment."""
+        """The queue of the course, or of one assignment."""
         now = self.clock()
         jobs = [each for each in self.store.jobs.waiting(now) if assignment in (None, each.assignment)]
         failed = tuple(each for each in jobs if each.is_given_up(now))
@@ -251,5 +251,5 @@ class GradingResults:
         )  # fmt: skip
 
     def last_graded(self) -> int | None:
-        """When the newest result was made, in Unix microseconds."""
+        """The time of the newest result in Unix microseconds, None without one."""
         return self.store.jobs.last_graded()

@@ -1,4 +1,4 @@
-"""What an assignment says about its grading."""
+"""The grading rules of an assignment."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from enum import StrEnum
 from mograder.domain import deadlines
 
 LIMITS = ("cell_seconds", "total_seconds", "memory_mb", "processes", "file_mb", "output_kb", "calls")
-"""The names of limits; the units are in them."""
+"""The names of limits, with their units."""
 
 
 class Hidden(StrEnum):
@@ -20,7 +20,7 @@ class Hidden(StrEnum):
     AFTER_RELEASE = "after-release"
 
     def shown(self, now: int, due: int | None, released: bool) -> bool:
-        """Whether they are seen at `now`; `due` is the time that applies to the student, in Unix microseconds."""
+        """Whether students see them at `now`. `due` is the due time that applies; both are in Unix microseconds."""
         if self is Hidden.AFTER_RELEASE:
             return released
         return self is Hidden.AFTER_DUE and deadlines.is_over(due, now)
@@ -28,7 +28,7 @@ class Hidden(StrEnum):
 
 @dataclass(frozen=True)
 class GradingRules:
-    """When hidden tests are shown, whether checks run apart from answers, and limits that are not the usual ones."""
+    """When hidden tests are shown, whether checks run isolated from answers, and limits other than the usual ones."""
 
     hidden: Hidden = Hidden.NEVER
     isolate: bool = True

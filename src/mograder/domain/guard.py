@@ -1,4 +1,4 @@
-"""What servers of one course count together against abuse: one-time tickets, and failed codes and tokens."""
+"""Protection against abuse, shared by all servers of a course: one-time tickets, and counts of failed attempts."""
 
 from __future__ import annotations
 
@@ -24,18 +24,18 @@ class GuardStore(Protocol):
         ...
 
     def spent(self, tickets: Sequence[str]) -> frozenset[str]:
-        """Those of the tickets of which `is_spent` is true."""
+        """The tickets for which `is_spent` is true."""
         ...
 
     def note_failure(self, keys: Sequence[str], moment: int, keep: int) -> None:
-        """Note a failure of each of the keys (digests), for all servers of this course.
+        """Note a failure for each of the keys (digests), for all servers of this course.
 
-        Failures of any key that are more than `keep` before or after `moment` are dropped.
+        Failures of all keys more than `keep` microseconds before or after `moment` are dropped.
         """
         ...
 
     def failures(self, keys: Sequence[str]) -> list[tuple[str, int]]:
-        """The failures noted for the keys, each with its moment, in no order."""
+        """The failures noted for the keys: key and moment of each, in no order."""
         ...
 
     def forget_failures(self, keys: Sequence[str]) -> None: ...
@@ -49,28 +49,28 @@ class Guard:
     clock: Callable[[], int]
 
     def spend(self, ticket: str, until: int) -> None:
-        """Use up a one-time `ticket` that is good until `until` (Unix microseconds). Raises Unauthenticated."""
+        """Use a one-time `ticket` that is valid until `until` (Unix microseconds). Raises Unauthenticated."""
         now = self.clock()
         if now > until or not self.store.spend(ticket, now, until):
             raise Unauthenticated("this link was used already or is too old: ask for a new one")
 
     def is_first(self, ticket: str, until: int) -> bool:
-        """True for the first call with `ticket` in any server; it may be forgotten after `until`."""
+        """True for the first call with `ticket` in any server; the ticket may be forgotten after `until`."""
         return self.store.spend(ticket, self.clock(), until)
 
     def end_session(self, session: str, until: int) -> None:
-        """End the session of this id, in every server; remembered until `until`, when its cookies have expired."""
+        """End the session of this id in every server. `until` is when its cookies have expired (Unix microseconds)."""
         self.store.spend(_ended(session), self.clock(), until)
 
     def has_ended(self, session: str) -> bool:
         return self.store.is_spent(_ended(session))
 
     def failures(self, keys: Sequence[str]) -> list[tuple[str, int]]:
-        """The failures noted for the keys, each with its moment (Unix microseconds), in no order."""
+        """The failures noted for the keys: key and moment (Unix microseconds) of each, in no order."""
         return self.store.failures(keys)
 
     def note_failure(self, keys: Sequence[str], keep: int) -> None:
-        """Note a failure of each of the keys now; those of more than `keep` microseconds ago are dropped."""
+        """Note a failure for each of the keys now; failures more than `keep` microseconds ago are dropped."""
         self.store.note_failure(keys, self.clock(), keep)
 
     def forget_failures(self, keys: Sequence[str]) -> None:

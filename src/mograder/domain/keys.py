@@ -48,16 +48,18 @@ class Keys:
         return self.store.secrets()
 
     def rotate(self, actor: Actor, grace: int) -> int:
-        """Make a new secret. Tokens of the earlier ones stay valid for `grace` microseconds; returns when that ends."""
+        """Make a new secret. Tokens of earlier ones stay valid for `grace` microseconds; returns when that ends (Unix
+        microseconds).
+        """
         now = self.clock()
         self.store.change_secret(self.new_secret(), now + grace, Event(now, actor.username, "rotate", "secret"))
         return now + grace
 
     def public(self) -> tuple[Mapping[str, str], ...]:
-        """The public keys that verify receipts, as JWKs; `kid` is a key's fingerprint. The first signs now."""
+        """The public keys that verify receipts, as JWKs; `kid` is a key's fingerprint. The first is the present one."""
         return self.signer.public_keys()
 
 
 def course_name(plan: Plan, signer: Signer) -> str:
-    """What receipts call the course: its title, else the fingerprint of its key."""
+    """The name of the course in receipts: its title, else the fingerprint of its key."""
     return plan.title or signer.public_keys()[0]["kid"]

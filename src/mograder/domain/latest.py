@@ -1,7 +1,7 @@
-"""The last submission of every person for every assignment, kept up to date by what was accepted since.
+"""Caches the latest submission of every person for every assignment, and updates it with new receipts.
 
-Invariant: `refresh` takes in everything that was accepted before it was called, at whichever server; what an erasure
-or a repair took away is forgotten with all the rest.
+Invariant: `refresh` adds everything that any server had accepted before the call. After an erasure or a repair the
+whole cache is read again.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ Key = tuple[AssignmentName, Username]
 
 
 class LatestSubmissions:
-    """Those of one course. Methods may be called from many threads; all but `refresh` say what the last one read."""
+    """The latest submissions of one course. Thread-safe; all methods but `refresh` answer from the cache."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -27,7 +27,7 @@ class LatestSubmissions:
         self._in_assignment: dict[AssignmentName, int] = {}
 
     def refresh(self) -> Versions:
-        """Take in what is new; the store's versions, which are not newer than that."""
+        """Add what is new. Returns the store's versions, which are not newer than the cache."""
         versions = self._store.versions()
         while True:
             with self._lock:
@@ -36,14 +36,14 @@ class LatestSubmissions:
                 latest, number = self._latest, self._number
             if versions.receipts <= number:
                 return versions
-            # Nobody waits for another's reading.
+            # Without the lock, so that no thread waits for another's read.
             self._take_in(latest, self._store.submissions.latest(number), versions.receipts)
 
     def _take_in(
         self, latest: dict[Key, tuple[int, Submission]], found: list[tuple[int, Submission]], until: int
     ) -> None:
-        """Add to `latest` what was found behind its end, up to the number `until` at least; nothing, if all was
-        forgotten meanwhile.
+        """Add newer submissions to `latest`, which is then complete up to the number `until` at least. Does nothing if
+        the cache was replaced meanwhile.
         """
         with self._lock:
             if latest is not self._latest:
@@ -54,19 +54,19 @@ class LatestSubmissions:
                     latest.pop(key, None)
                     latest[key] = (number, submission)
                     self._in_assignment[submission.assignment] = self._number = number
-            self._number = max(self._number, until)  # the last ones may have been erased
+            self._number = max(self._number, until)  # the last receipts may have been erased
 
     def number(self, assignment: AssignmentName, username: Username) -> int:
-        """The number of a person's last receipt for an assignment: a version of them all. 0 when there is none."""
+        """The number of a person's last receipt for an assignment, 0 without one: the version of their submissions."""
         found = self._latest.get((assignment, username))
         return found[0] if found else 0
 
     def number_in(self, assignment: AssignmentName) -> int:
-        """The same of everybody's for an assignment."""
+        """The number of the last receipt for an assignment, 0 without one."""
         return self._in_assignment.get(assignment, 0)
 
     def in_assignment(self, assignment: AssignmentName) -> list[Submission]:
-        """Everybody's for an assignment."""
+        """Everybody's latest submission for an assignment."""
         with self._lock:
             return [each for (name, _), (_, each) in self._latest.items() if name == assignment]
 
@@ -75,7 +75,7 @@ class LatestSubmissions:
         return found[1] if found else None
 
     def since(self, number: int) -> tuple[int, list[Key]]:
-        """Of whom and which assignment something came behind this number; and the number of the last of all."""
+        """The last number of all, and the assignments and people with submissions after `number`."""
         with self._lock:
             keys = []
             for key in reversed(self._latest):

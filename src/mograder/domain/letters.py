@@ -1,4 +1,4 @@
-"""Letters for marks, by the scale that the course has set; without one there are no letters."""
+"""Letters for marks, by a scale that the course may set."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ NEAR = 1e-9
 
 @dataclass(frozen=True)
 class LetterScale:
-    """From how many per cent of the points each letter is given, the highest first. Raises ValueError.
+    """Letters with the least per cent of the points for each, sorted from the highest. Raises ValueError.
 
     A mark below the lowest has no letter.
     """
@@ -31,7 +31,7 @@ class LetterScale:
         object.__setattr__(self, "steps", tuple(sorted(self.steps, key=lambda each: -each[1])))
 
     def letter(self, points: float | None, available: float) -> str:
-        """The letter for `points` of `available`; "" where there is none."""
+        """The letter for `points` of `available`, "" for none."""
         if points is None or available <= 0:
             return ""
         percent = 100 * points / available + NEAR

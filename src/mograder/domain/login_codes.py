@@ -1,7 +1,7 @@
 """Login codes: short codes that log one person in once, on a device that has no token.
 
 Invariant: nothing is stored until a code is used. A code is a MAC with the course's secret over name, generation, time
-window and number, so a reset or a new secret voids it; the guard keeps used ones, so that each works once.
+window and number, so a reset or a new secret voids it. The guard keeps used codes, so that each works once.
 """
 
 from __future__ import annotations
@@ -38,9 +38,9 @@ class LoginCodes:
     clock: Callable[[], int]
 
     def give(self, actor: Actor, username: Username) -> tuple[str, int]:
-        """A code for a person who has an account, and until when it is valid (Unix microseconds); recorded.
+        """A code for a person who has registered, and until when it is valid (Unix microseconds). It is recorded.
 
-        It is the same again until it is used. Raises NotFound, and Throttled when too many were used.
+        The code stays the same until it is used. Raises NotFound, and Throttled if too many were used.
         """
         account = self.accounts.store.get(username)
         if account is None or account.removed or not account.bound:
@@ -55,7 +55,7 @@ class LoginCodes:
         raise Throttled(f"{CODES_A_WINDOW} login codes of {username!r} were used: wait for half an hour", 30 * 60)
 
     def redeem(self, user: str, code: str) -> Actor:
-        """The person whom `code` logs in; it works once. Raises Unauthenticated; the message depends on no account."""
+        """Use a login code; returns its person. Raises Unauthenticated with a message that reveals no account."""
         wrong = Unauthenticated("wrong user name, token or code: codes work once, for half an hour at least")
         account = self.accounts.find(user)
         if account is None or account.removed or not account.bound:

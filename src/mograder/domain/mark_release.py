@@ -1,6 +1,6 @@
-"""From drafts to what students see: releasing marks, taking them back, and requests to look at them again.
+"""Releases marks to students, withdraws them, and takes regrade requests.
 
-Invariant: a student is shown releases and the requests about them, and of a draft nothing.
+Invariant: students see only releases and their requests, nothing of a draft.
 """
 
 from __future__ import annotations
@@ -42,22 +42,22 @@ from mograder.domain.receipts import Receipt
 from mograder.domain.store import Store
 
 TRIES = 5
-"""Tries to release a mark while others write grades of the same assignment."""
+"""Attempts to release a mark while others write grades of the same assignment."""
 
 DAY = 24 * 60 * MINUTE
 WITHDRAWN = "withdrawn"
-"""The workflow state of a grade that was taken back."""
+"""The workflow state of a grade that was withdrawn."""
 
 TAKEN = {"", *PERSON_KEYS, *GRADE_KEYS, "feedback", "workflow_state", RAW, PENALTY, PENALISED, BASED_ON, ATTEMPT_KEY}
-"""Keys of a grade that mean something else than the points of a question that is called so."""
+"""Keys of a grade with a meaning of their own, so that they cannot hold the points of a question of the same name."""
 
 OPEN_MESSAGES = 20
-"""Messages that a student may write about one question."""
+"""Messages of a student about one question at most."""
 
 
 @dataclass(frozen=True)
 class ReleasedQuestion:
-    """A question as its student sees it. `items` are texts of rubric items with their points."""
+    """A question as its student sees it. `items` are pairs of a rubric item's text and its points."""
 
     key: str
     available: float
@@ -69,10 +69,10 @@ class ReleasedQuestion:
 
 @dataclass(frozen=True)
 class Released(Content):
-    """What a student is shown of a marking. `raw` is the mark before the `penalty` (in per cent), `total` what counts.
+    """A mark as its student sees it. `raw` is the mark before the `penalty` (in per cent), `total` the one that counts.
 
-    `attempt`, `receipt` and `tests` name the submission and the tests that it is about. `changes` says what is
-    different from the release before. Questions are mappings with the fields of ReleasedQuestion.
+    `attempt`, `receipt` and `tests` say for which submission and tests it is. `changes` are sentences about differences
+    from the release before. Questions are mappings with the fields of ReleasedQuestion.
     """
 
     questions: Sequence[Mapping[str, Any]] = ()
@@ -97,26 +97,27 @@ class Released(Content):
 
     @property
     def feedback(self) -> str:
-        """The comments as one text, for every client that shows a grade with a feedback."""
+        """The comments as one text, for clients that show a grade with a feedback."""
         lines = [f"{each.key}: {each.comment}" if each.key else each.comment for each in self.rows if each.comment]
         return "\n".join([*lines, *(f"{place}: {text}" for place, text in self.remarks)])
 
 
 class ReleaseState(StrEnum):
-    """What a release would do for a person."""
+    """The effect of a release on one person."""
 
     NEW = "new"
     CHANGED = "changed"
     SAME = "unchanged"
     UNFINISHED = "unfinished"
-    CONFLICT = "conflict"  # the grade was written by somebody else meanwhile
+    CONFLICT = "conflict"  # somebody has written another grade since the last release
 
 
 @dataclass(frozen=True)
 class PlannedRelease:
-    """What a release would do for one person. `before` and `stored` are the grades of the last release and of now.
+    """What a release would do for one person. `before` is the grade of the last release, `stored` the present grade.
 
-    `unfinished` names questions that have no points, `outdated` those whose mark is about an earlier submission.
+    `unfinished` names questions without points, `outdated` those whose mark is for an earlier submission. `newer` says
+    that there is a newer submission than the one that counts. `version` is that of the last release.
     """
 
     candidate: Candidate
@@ -132,7 +133,7 @@ class PlannedRelease:
 
 @dataclass(frozen=True)
 class ReleasePlan:
-    """What a release would do. `seen` is a digest: a plan with another one is another plan."""
+    """What a release would do. `seen` is a digest of the plan. `penalties`: they are taken off the marks."""
 
     rows: tuple[PlannedRelease, ...]
     seen: str
@@ -148,7 +149,10 @@ class ReleasePlan:
 
 @dataclass(frozen=True)
 class ShownMark:
-    """What a student is shown: the release (None while there is none), since when, requests, until when one may ask."""
+    """What a student sees: the release (or None), its moment, the student's requests, and until when more are possible.
+
+    Moments are in Unix microseconds.
+    """
 
     released: Released | None = None
     moment: int | None = None
@@ -167,14 +171,14 @@ class MarkRelease:
     desk: MarkingDesk
     clock: Callable[[], int]
 
-    # for those who mark
+    # for graders
 
     def everybody(
         self, assignment: Assignment, only: Collection[str] | None = None, instead: Iterable[Result] = ()
     ) -> list[PersonMarking]:
-        """The marking of everybody who has submitted or was marked, sorted by user name.
+        """The marking of everybody (or `only` these) who has submitted or was marked, sorted by user name.
 
-        Results in `instead` are in the place of those that their submissions have.
+        Results in `instead` replace the stored ones of their submissions.
         """
         name, store = assignment.name, self.store
         policy, sheet = store.config.plan().late_policy(name), self.desk.sheet(assignment)
@@ -205,9 +209,9 @@ class MarkRelease:
         return found
 
     def plan(self, assignment: Assignment, only: Collection[str] | None = None, over: bool = False) -> ReleasePlan:
-        """What releasing the marks of `only` these people (None: of everybody) would do.
+        """What releasing the marks of `only` these people (None: everybody) would do.
 
-        A grade that somebody wrote since the last release is left alone, unless the release goes `over` it.
+        A grade that somebody wrote since the last release stays, unless `over` says to overwrite it.
         """
         return self._plan(assignment, self.store.grades.of(assignment.name), only, over)
 
@@ -230,9 +234,9 @@ class MarkRelease:
         self, actor: Actor, assignment: Assignment, only: Collection[str] | None = None, over: bool = False,
         seen: str | None = None,
     ) -> ReleasePlan:  # fmt: skip
-        """Release what `plan` says; what was released is in the plan that is returned.
+        """Release marks as `plan` says, and return that plan.
 
-        Raises ChangedMeanwhile, and releases nothing, when `seen` is the digest of another plan.
+        Raises ChangedMeanwhile, and releases nothing, if `seen` is the digest of another plan.
         """
         version = self.store.grades.version(assignment.name)
         stored = self.store.grades.of(assignment.name)
@@ -258,10 +262,10 @@ class MarkRelease:
             self.store.marking.write(assignment.name, entries, [event], GradesChange(tuple(changed), version))
 
     def release_automatic(self, name: AssignmentName, users: Collection[str] | None = None) -> int:
-        """Release the marks of these people (None: of everybody) that checks alone have given; how many were new.
+        """Release the marks of these people (None: everybody) that come from checks alone; returns how many were new.
 
-        Nothing happens unless the assignment says so. Safe to repeat. What a person has marked, withdrawn or written
-        into the grades is left alone. Raises MograderError.
+        Does nothing unless the assignment asks for it. Marks that a person gave, withdrew or wrote into the grades
+        stay. Safe to repeat. Raises MograderError.
         """
         assignment = self.store.release.find(name)
         if assignment is None or not assignment.rules.release_at_once:
@@ -286,19 +290,19 @@ class MarkRelease:
                            self.desk.sheet(assignment), penalties, over=False)  # fmt: skip
             if row.state not in (ReleaseState.NEW, ReleaseState.CHANGED):
                 return False
-            with contextlib.suppress(ChangedMeanwhile):  # somebody wrote grades in between
+            with contextlib.suppress(ChangedMeanwhile):  # somebody has written grades meanwhile
                 self._write(COURSE_INSTRUCTOR, assignment, [row], stored, version)
                 return True
-        raise ChangedMeanwhile(f"the grades of {assignment.name!r} change all the time: nothing was released")
+        raise ChangedMeanwhile(f"the grades of {assignment.name!r} keep changing: nothing was released")
 
     def count(self, assignment: Assignment, only: Collection[str] | None = None) -> int:
-        """How many of them (None: of everybody) have a mark that is released."""
+        """How many of these people (None: everybody) have a released mark."""
         return sum(not Released.read(each).withdrawn
                    for each in self.store.marking.current(assignment.name, (Kind.RELEASE,))
                    if only is None or each.username in only)  # fmt: skip
 
     def withdraw(self, actor: Actor, assignment: Assignment, only: Collection[str] | None = None) -> int:
-        """Take back what was released, with its grades: students see neither any more. How many there were."""
+        """Withdraw released marks and their grades, so that students see neither; returns how many."""
         version = self.store.grades.version(assignment.name)
         stored, now = self.store.grades.of(assignment.name), self.clock()
         entries, changed = [], []
@@ -321,13 +325,13 @@ class MarkRelease:
     def _event(self, actor: Actor, action: str, assignment: Assignment, entries: Sequence[Entry]) -> Event:
         if len(entries) == 1:
             return Event(self.clock(), actor.username, action, entries[0].username, assignment.name)
-        return Event(self.clock(), actor.username, action, assignment.name, counted(len(entries), "person").replace(
-            "persons", "people"))  # fmt: skip
+        people = counted(len(entries), "person", "people")
+        return Event(self.clock(), actor.username, action, assignment.name, people)
 
-    # for the student
+    # for students
 
     def shown(self, assignment: Assignment, user: Username) -> ShownMark:
-        """What the person may see: nothing but releases and requests is read."""
+        """What the person may see. Only releases and requests are read."""
         own = self.store.marking.current(assignment.name, SHOWN, user)
         requests = tuple((each.key, Request.read(each)) for each in sorted(own, key=lambda each: each.key)
                          if each.kind is Kind.REQUEST)  # fmt: skip
@@ -343,7 +347,7 @@ class MarkRelease:
         return ShownMark(released, last.moment, requests, until)
 
     def ask(self, actor: Actor, assignment: Assignment, question: str, reason: str) -> Entry:
-        """Ask to look at a question again. Raises BadRequest, Forbidden when it is too late, NotFound."""
+        """Request a regrade of a question. Raises BadRequest, NotFound, and Forbidden if it is too late."""
         user, now = actor.username, self.clock()
         shown = self.shown(assignment, user)
         asked = next((each for each in shown.released.rows if each.key == question), None) if shown.released else None
@@ -404,7 +408,7 @@ def _with_state(row: PlannedRelease, before: Released | None, stored: GradeEntry
 
 
 def _released(person: PersonMarking, before: Released | None, sheet: Sheet, penalties: Penalties) -> Released | None:
-    """What would be shown; None while a part of the mark is missing."""
+    """The release of a person's marking; None while a part of the mark is missing."""
     total = person.marks.total
     if total is None:
         return None
@@ -429,7 +433,7 @@ def _question(row: MarkedQuestion, sheet: Sheet) -> ReleasedQuestion:
 
 
 def changes_between(before: Released, after: Released) -> tuple[str, ...]:
-    """What a student is told has changed, a sentence a change."""
+    """The differences between two releases, a sentence for each, for the student."""
     told = []
     old = {each.key: each for each in before.rows}
     for each in after.rows:
@@ -460,7 +464,7 @@ def _person_fields(held: GradeEntry | None, user: str) -> dict[str, object]:
 
 
 def _grade(released: Released, held: GradeEntry | None, user: str) -> GradeEntry:
-    """The grade that every client reads; points by question, the raw mark and the penalty stand beside it."""
+    """The grade for all clients, with the points by question, the raw mark and the penalty."""
     fields: dict[str, object] = {each.key: in_words(each.points) for each in released.rows if each.key not in TAKEN}
     fields |= _person_fields(held, user)
     fields |= {"grade": released.grade, "feedback": released.feedback, "workflow_state": "released"}

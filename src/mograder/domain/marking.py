@@ -1,7 +1,7 @@
-"""What people give for a submission: marks, rubric items, notes, hand-outs, releases and regrade requests.
+"""Marking by people: marks, rubric items, notes, assigned graders, releases and regrade requests.
 
-Invariant: nothing is changed in place. Every change is an entry with a version of its own, and the last entry of a key
-holds. Students are shown what is in SHOWN, and nothing else of it.
+Invariant: nothing is changed in place. Every change is an entry with its own version, and the last entry of a key is
+in force. Students see only entries of the kinds in SHOWN.
 """
 
 from __future__ import annotations
@@ -28,30 +28,30 @@ MAX_TEXT = 10_000
 
 
 class Kind(StrEnum):
-    """What an entry is about. `username` and `key` of an entry are "" where its kind has none."""
+    """The subject of an entry. `username` and `key` of an entry are "" if its kind has none."""
 
     MARK = "mark"  # of a person, for the question `key`
     REMARK = "remark"  # of a person, at the cell or line `key` of the submission
-    NOTE = "note"  # of a person, for those who mark alone
+    NOTE = "note"  # of a person, for graders only
     ITEM = "item"  # the rubric item `key` of the assignment
-    ASSIGNED = "assigned"  # who marks a person, or the question `key`
+    ASSIGNED = "assigned"  # the grader of a person, or of the question `key`
     SETTINGS = "settings"  # of the assignment
-    RELEASE = "release"  # what a person is shown
-    REQUEST = "request"  # a person's request to look at the question `key` again
+    RELEASE = "release"  # the mark as a person sees it
+    REQUEST = "request"  # a person's regrade request for the question `key`
 
 
 SHOWN = (Kind.RELEASE, Kind.REQUEST)
-"""All that a student's pages and replies are made of."""
+"""The kinds of entries that a student's pages and replies read."""
 
 SHEET = (Kind.ITEM, Kind.ASSIGNED, Kind.SETTINGS)
-"""What a sheet is made of."""
+"""The kinds of entries of which a sheet is made."""
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One change: `version` counts from 1 for each assignment, kind, person and key; `moment` is Unix microseconds.
+    """One change. `version` counts from 1 for each assignment, kind, person and key; `moment` is in Unix microseconds.
 
-    `content` is a JSON text, "" where something was taken away; `why` is what the person who changed it gave as reason.
+    `content` is a JSON text, "" if the change removed something; `why` is the reason that the person gave.
     """
 
     assignment: AssignmentName
@@ -66,12 +66,12 @@ class Entry:
 
     @property
     def place(self) -> tuple[Kind, str, str]:
-        """What it is an entry of."""
+        """Kind, person and key, which the entry changes."""
         return self.kind, self.username, self.key
 
     @property
     def by(self) -> str:
-        """Who made it, for those who mark: a student by no name, which may be hidden."""
+        """The author, as graders see it. A student has no name here, as names may be hidden."""
         if self.actor == self.username:
             return "the student"
         return "Instructor" if self.actor == INSTRUCTOR else self.actor
@@ -82,28 +82,28 @@ class Entry:
 
 
 SHORT = 500
-"""Characters of a content that is kept as it was read; students write longer ones, and fill no memory with them."""
+"""Characters of a content that is cached at most; longer ones, which students write, must not fill the memory."""
 
 
 @lru_cache(16_384)
 def _loaded(content: str) -> Mapping[str, Any]:
-    """Cached: a page about everybody reads thousands, of which few have changed since the last one."""
+    """Cached, as a page about everybody reads thousands of entries, and few change between two pages."""
     return dict(json.loads(content))
 
 
 class MarkingConflict(ChangedMeanwhile):
-    """Somebody else has changed the same meanwhile; nothing was stored. `current` are the entries that hold."""
+    """Somebody else has changed the same entries; nothing was stored. `current` are the entries in force."""
 
     def __init__(self, current: Sequence[Entry]) -> None:
         by = ", ".join(dict.fromkeys(each.by for each in current)) or "somebody"
-        super().__init__(f"{by} has changed {counted(len(current), 'entry').replace('entrys', 'entries')} of this "
+        super().__init__(f"{by} has changed {counted(len(current), 'entry', 'entries')} of this "
                          "since you looked: nothing was stored, look again")  # fmt: skip
         self.current = tuple(current)
 
 
 @dataclass(frozen=True)
 class GradesChange:
-    """Grades that become visible, or invisible, with a change of the marking. `version` is that of the table before."""
+    """Grades to merge together with a change of the marking. `version` is the expected version of the stored grades."""
 
     entries: tuple[GradeEntry, ...]
     version: str
@@ -115,21 +115,25 @@ class MarkingStore(Protocol):
     def current(
         self, assignment: AssignmentName, kinds: Sequence[Kind] = tuple(Kind), username: str | None = None
     ) -> list[Entry]:
-        """The last entry of every key, of these kinds and this person ("": of the assignment itself), in no order."""
+        """The last entry of every key, of these kinds and this person (None: everybody, "": the assignment itself).
+
+        They come in no order.
+        """
         ...
 
     def history(self, assignment: AssignmentName, username: str | None = None) -> list[Entry]:
-        """Every entry, in the order in which they were written."""
+        """Every entry (of a person), in the order in which they were written."""
         ...
 
     def since(self, assignment: AssignmentName, number: int) -> list[tuple[int, Entry]]:
-        """The entries of an assignment that hold and were added behind this number, each with its own, which grows with
-        every entry of the assignment; in no order.
+        """The entries in force of an assignment with a number above `number`, each with its number, in no order.
+
+        Numbers grow with every entry of the assignment.
         """
         ...
 
     def count(self) -> int:
-        """How many entries the course has: it changes with every change."""
+        """A number that changes with every new entry of the course."""
         ...
 
     def write(
@@ -138,14 +142,14 @@ class MarkingStore(Protocol):
     ) -> None:  # fmt: skip
         """Add entries of the assignment, record events and merge grades in one transaction: all or nothing.
 
-        Raises MarkingConflict unless the version of each entry is one more than that of the entry that holds (1 where
-        there is none), and ChangedMeanwhile unless the stored grades have the version.
+        Raises MarkingConflict unless the version of each entry is one more than that of the entry in force (1 without
+        one), and ChangedMeanwhile unless the stored grades have the version of `grades`.
         """
         ...
 
 
 def conflicts(entries: Sequence[Entry], held: Mapping[tuple[Kind, str, str], Entry]) -> list[Entry]:
-    """The entries that hold where one of `entries` was made from an earlier one."""
+    """The entries in force (by place in `held`) that are not those on which `entries` are based."""
     found = []
     for each in entries:
         now = held.get(each.place)
@@ -154,37 +158,38 @@ def conflicts(entries: Sequence[Entry], held: Mapping[tuple[Kind, str, str], Ent
     return found
 
 
-# what the entries hold
+# the contents of entries
 
 
 def checked_text(text: str, what: str) -> str:
-    """A text that a person typed, with one kind of line ends. Raises BadRequest when it is too long."""
+    r"""A text that a person typed, with line ends "\n". `what` names it in errors. Raises BadRequest if too long."""
     found = text.replace("\r\n", "\n").replace("\r", "\n").replace("\0", "").strip()
     if len(found) > MAX_TEXT:
-        raise BadRequest(f"the {what} has {counted(len(found), 'character')}: at most {MAX_TEXT} are taken")
+        raise BadRequest(f"the {what} has {counted(len(found), 'character')}: at most {MAX_TEXT} are allowed")
     return found
 
 
 @dataclass(frozen=True)
 class Content:
-    """What an entry of some kind holds."""
+    """The content of an entry of some kind."""
 
     @classmethod
     def read(cls, entry: Entry | None) -> Self:
-        """What it says, or nothing."""
+        """The content of `entry`; an empty one without an entry."""
         return cls(**entry.value()) if entry is not None else cls()
 
     @property
     def text_form(self) -> str:
-        """The content of an entry: "" for what says nothing."""
+        """The content as JSON, "" for an empty one."""
         return "" if self == type(self)() else json.dumps(asdict(self), ensure_ascii=False)
 
 
 @dataclass(frozen=True)
 class GivenMark(Content):
-    """What a person gave for a question: points, rubric items (by their keys), a comment that the student will read.
+    """A person's mark of a question: points, rubric items (by their keys), and a comment for the student.
 
-    `attempt` and `receipt` say for which submission, `tests` with which version of the tests beside it ("" for none).
+    `attempt` and `receipt` say for which submission it is, `tests` which version of the tests gave the result that the
+    person saw ("" for none).
     """
 
     points: float | None = None
@@ -201,14 +206,14 @@ class GivenMark(Content):
 
 @dataclass(frozen=True)
 class Text(Content):
-    """A note, or a remark at a place of the submission."""
+    """A note about a person, or a remark at a cell or line of the submission."""
 
     text: str = ""
 
 
 @dataclass(frozen=True)
 class RubricItem(Content):
-    """What is often right or wrong in a question, and the points for it, positive or negative."""
+    """A common merit or fault in answers to a question, and its positive or negative points."""
 
     question: str = ""
     text: str = ""
@@ -217,21 +222,21 @@ class RubricItem(Content):
 
 @dataclass(frozen=True)
 class Assigned(Content):
-    """Who marks it."""
+    """The grader of a person or question."""
 
     grader: str = ""
 
 
 @dataclass(frozen=True)
 class Settings(Content):
-    """`salt` is the secret that makes pseudonyms of names; "" where names are shown."""
+    """Settings of the marking. `salt` is the secret that turns names into pseudonyms, "" if names are shown."""
 
     salt: str = ""
 
 
 @dataclass(frozen=True)
 class Message:
-    """What somebody wrote into a regrade request. `moment` is Unix microseconds."""
+    """A message in a regrade request. `moment` is in Unix microseconds."""
 
     by: str
     moment: int
@@ -241,7 +246,7 @@ class Message:
 
 @dataclass(frozen=True)
 class Request(Content):
-    """A regrade request: `open` until somebody has answered it. Messages are mappings with the fields of Message."""
+    """A regrade request, `open` until somebody answers it. Messages are mappings with the fields of Message."""
 
     open: bool = False
     messages: Sequence[Mapping[str, Any]] = ()
@@ -260,10 +265,10 @@ class Request(Content):
 def points_of(
     given: GivenMark, items: Mapping[str, RubricItem], available: float, automatic: float | None
 ) -> float | None:
-    """What a person's mark of a question comes to, None where it gives no points.
+    """The points of a person's mark of a question, None if it gives none.
 
-    Points that were typed count. Else rubric items do: positive ones add up from 0; where all are negative they are
-    taken off what the checks gave, or off all the points. What comes of them is neither below 0 nor above the points.
+    Typed points count as they are. Else rubric items are added to 0, or, if all are negative, to the `automatic` points
+    or (None) to all `available` points; the sum is limited to 0 and `available`.
     """
     if given.points is not None:
         return given.points
@@ -276,7 +281,7 @@ def points_of(
 
 @dataclass(frozen=True)
 class Sheet:
-    """What holds for a whole assignment: rubric items by key, who marks what, settings."""
+    """The marking of a whole assignment: rubric items by key, graders by person and by question, and settings."""
 
     items: Mapping[str, RubricItem] = field(default_factory=dict)
     versions: Mapping[str, int] = field(default_factory=dict)
@@ -289,12 +294,12 @@ class Sheet:
         return {key: each for key, each in self.items.items() if each.question == question}
 
     def grader(self, username: str, question: str) -> str:
-        """Who marks the question of the person, "" for anybody: who is given the question, else the person."""
+        """The grader of the question, else of the person; "" if anybody may mark."""
         return self.by_question.get(question) or self.by_person.get(username, "")
 
 
 def sheet_of(entries: Sequence[Entry]) -> Sheet:
-    """The sheet that the assignment's current entries make."""
+    """The sheet made of an assignment's entries in force."""
     items: dict[str, RubricItem] = {}
     versions: dict[str, int] = {}
     by_person: dict[str, str] = {}
@@ -312,27 +317,27 @@ def sheet_of(entries: Sequence[Entry]) -> Sheet:
     return Sheet(items, versions, by_person, by_question, settings, settings_version)
 
 
-# names that are hidden
+# hidden names
 
 
 def digest(secret: str, text: str) -> str:
-    """A text that nobody can tell or foresee without the secret, and always the same with it."""
+    """An HMAC-SHA-256 in hex: the same each time, and unpredictable without the secret."""
     return hmac.new(secret.encode(), text.encode(), hashlib.sha256).hexdigest()
 
 
 ALPHABET = "23456789ABCDEFGHJKLMNPQRSTUVWXYZ"
-"""Digits and letters that are not taken for one another."""
+"""Digits and letters, no two of which look alike."""
 
 
 def pseudonym(salt: str, username: str) -> str:
-    """What a person is called where names are hidden: always the same, and different for everybody (40 bits)."""
+    """The name of a person where names are hidden: always the same, and different for everybody (40 bits)."""
     number = int(digest(salt, username)[:10], 16)
     return "".join(ALPHABET[number >> 5 * at & 31] for at in range(8))
 
 
 @dataclass(frozen=True)
 class Names:
-    """What people are called on the pages of marking, by `salt` (see Settings)."""
+    """Names of people on the pages of marking; pseudonyms if there is a `salt` (see Settings)."""
 
     salt: str = ""
 
@@ -344,9 +349,9 @@ class Names:
         return pseudonym(self.salt, username) if self.salt else username
 
     def in_order(self, people: Iterable[T], of: Callable[[T], str]) -> list[T]:
-        """By what is shown: where names are hidden, no order may tell of them. `of` gives the user name."""
+        """Sorted by the shown name, as the order must not reveal hidden ones. `of` returns a person's user name."""
         return sorted(people, key=lambda each: self.shown(of(each)))
 
     def find(self, text: str, people: Iterable[str]) -> Username | None:
-        """Who of `people` is called so. A user name leads nowhere where names are hidden."""
+        """The one of `people` whose shown name is `text`. Hidden user names are not found."""
         return next((Username(each) for each in people if self.shown(each) == text), None)

@@ -1,6 +1,6 @@
-"""The desk of those who mark: what there is to mark, what was given, and by whom. Students never come here.
+"""Marking for graders and instructors: what is to be marked, which marks were given, and by whom.
 
-Invariant: a mark is changed only from the version that the person has seen, and only by who may mark it.
+Invariant: a mark changes only if the person has seen its present version, and may mark the question.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ from mograder.domain.store import Store
 T = TypeVar("T")
 
 NO_RESULT = RunReport(Outcome.OUR_FAILURE)
-"""What stands for the result of a submission that has none: no points by checks, and no zero."""
+"""Replaces the result of a submission without one: checks give no points, which differs from 0."""
 
 MOST_ITEMS = 200
 """Rubric items of one assignment."""
@@ -51,7 +51,7 @@ MOST_ITEMS = 200
 
 @dataclass(frozen=True)
 class Candidate:
-    """Somebody whose work may be marked. `attempt` is their newest submission, None where nothing has a receipt."""
+    """A person whose submission can be marked. `attempt` is their newest one with a receipt, or None."""
 
     username: Username
     name: str
@@ -62,7 +62,7 @@ class Candidate:
 
 @dataclass(frozen=True)
 class MarkedQuestion:
-    """A question of one person: its mark, what a person gave (with its version), and who did so when."""
+    """One person's question: its mark, what a grader gave (with its version), by whom and when (Unix microseconds)."""
 
     question: Question
     mark: QuestionMark
@@ -78,15 +78,15 @@ class MarkedQuestion:
 
     @property
     def to_do(self) -> bool:
-        """Whether a person has to give points yet."""
+        """Whether a grader must still give points."""
         return self.question.manual and self.mark.points is None
 
 
 @dataclass(frozen=True)
 class PersonMarking:
-    """All that there is to mark of one person: the submission that counts, and the `newest` attempt.
+    """The marking of one person: the submission that counts, the `newest` attempt, and all marks.
 
-    `remarks` are texts at places of the submission, each with its version; `record` is the result by checks.
+    `record` is the result of checks. `remarks` have place, text and version, `requests` question, request and version.
     """
 
     username: Username
@@ -106,7 +106,7 @@ class PersonMarking:
 
     @property
     def outdated(self) -> tuple[str, ...]:
-        """The questions whose mark was given for another submission than the one that counts now."""
+        """The questions whose mark is for another submission than the one that counts."""
         return tuple(each.key for each in self.questions
                      if each.given.says_something and each.given.attempt != self.attempt)  # fmt: skip
 
@@ -116,14 +116,14 @@ class PersonMarking:
 
     @property
     def is_automatic(self) -> bool:
-        """Whether checks alone have given the mark, all of it."""
+        """Whether the whole mark comes from checks alone."""
         by_people = any(each.question.manual or each.given.says_something for each in self.questions)
         return self.record is not None and self.finished and not by_people and not self.remarks
 
 
 @dataclass(frozen=True)
 class Progress:
-    """How many of `total` are marked: of a question, or of what a person is given to mark."""
+    """How many of `total` are marked, for a question or a grader of this name."""
 
     name: str
     done: int
@@ -132,9 +132,9 @@ class Progress:
 
 @dataclass(frozen=True)
 class Overview:
-    """An assignment on the desk: everybody, with the questions that have yet to be marked by a person.
+    """The marking of an assignment: everybody, and what is still to be marked.
 
-    `to_do` is by user name, for those who have submitted something and have something left.
+    `to_do` maps the user names of people who have submitted to their unmarked questions.
     """
 
     questions: tuple[Question, ...]
@@ -154,7 +154,7 @@ class Overview:
 class MarkingDesk:
     """Marking in one course. `read_record` may be slow; `new_secret` gives random texts.
 
-    `kept` holds what was made of a course's entries, each with the versions that it was made of.
+    `kept` caches derived values, each with the versions from which it was derived.
     """
 
     store: Store
@@ -167,17 +167,17 @@ class MarkingDesk:
     new_secret: Callable[[], str]
     kept: dict[tuple[str, AssignmentName], tuple[object, Any]] = field(default_factory=dict, compare=False)
 
-    # looking
+    # reading
 
     def version(self) -> int:
-        """Changes with every change of the marking."""
+        """A number that changes with every change of the marking."""
         return self.store.marking.count()
 
     def sheet(self, assignment: Assignment) -> Sheet:
         return self.entries.of(assignment.name).sheet
 
     def _keep(self, key: tuple[str, AssignmentName], version: object, make: Callable[[], T]) -> T:
-        """What `make` returned while the version was the same."""
+        """The cached value of `key` for this version, else `make()`."""
         held = self.kept.get(key)
         if held is None or held[0] != version:
             held = self.kept[key] = (version, make())
@@ -185,7 +185,10 @@ class MarkingDesk:
         return found
 
     def questions(self, assignment: Assignment, record: GradingRecord | None = None) -> tuple[Question, ...]:
-        """The questions of an assignment: those of its notebook and those of mograder.toml, else the one mark."""
+        """The questions of an assignment, from its notebook and mograder.toml; without any, one for the whole.
+
+        The notebook's come from `record`, or from the newest result.
+        """
         if record is not None:
             return self._questions(assignment, record)
         versions = self.store.versions()
@@ -205,7 +208,7 @@ class MarkingDesk:
         return (*known, *planned) or (whole(assignment.rules.points),)
 
     def candidates(self, assignment: Assignment) -> tuple[Candidate, ...]:
-        """Everybody but those who teach, sorted by user name; who has submitted is among them in any case."""
+        """All students, and everybody else who has submitted, sorted by user name."""
         people, name = self.latest.refresh().people, assignment.name
         version = (people, self.store.version(name), self.latest.number_in(name))
         return self._keep(("candidates", name), version, lambda: self._candidates(name))
@@ -223,12 +226,12 @@ class MarkingDesk:
         )  # fmt: skip
 
     def graders(self) -> tuple[str, ...]:
-        """Who may be given something to mark."""
+        """The people to whom marking can be assigned."""
         return tuple(each.username for each in self.store.accounts.all()
                      if not each.removed and each.role is not Role.STUDENT)  # fmt: skip
 
     def overview(self, actor: Actor, assignment: Assignment) -> Overview:
-        """What there is to mark, as far as `actor` may mark it."""
+        """What is to be marked, as far as `actor` may mark it."""
         current = self.entries.of(assignment.name)
         made_of = (current, self.questions(assignment), self.candidates(assignment))
         whole = self._keep(("overview", assignment.name), made_of, lambda: _overview(*made_of))
@@ -241,13 +244,15 @@ class MarkingDesk:
 
     @staticmethod
     def may_mark(actor: Actor, sheet: Sheet, username: str, question: str) -> bool:
-        """Whether `actor` may mark it: it is theirs or anybody's, and not their own work; an instructor, anything."""
+        """Whether `actor` may mark a person's question: an instructor may; a grader, if it is not assigned to another
+        and not their own work.
+        """
         if actor.is_instructor:
             return True
         return actor.username != username and sheet.grader(username, question) in ("", actor.username)
 
     def of(self, assignment: Assignment, user: Username) -> PersonMarking:
-        """Raises NotFound for somebody who is not in the course."""
+        """The marking of one person. Raises NotFound for somebody who is not in the course."""
         if not self.people.is_known(user):
             raise NotFound(f"nobody called {printable(user)!r} is in the course")
         own = self.store.marking.current(assignment.name, username=user)
@@ -263,8 +268,9 @@ class MarkingDesk:
         self, assignment: Assignment, user: Username, own: Sequence[Entry], chosen: AssessedSubmission | None,
         newest: int | None, results: dict[int, str], sheet: Sheet, questions: tuple[Question, ...] | None = None,
     ) -> PersonMarking:  # fmt: skip
-        """What a person's entries come to. `results` are signed records by receipt, `chosen` the submission that
-        counts, `questions` those of the assignment where they are known."""
+        """The marking that follows from a person's entries, `own`. `results` maps receipts to signed records, `chosen`
+        is the submission that counts, `questions` are those of the assignment if the caller knows them.
+        """
         signed = results.get(chosen.receipt.number) if chosen else None
         record = self._read(signed) if signed else None
         asked = self.questions(assignment, record) if record or questions is None else questions
@@ -288,16 +294,16 @@ class MarkingDesk:
     def _read(self, signed: str) -> GradingRecord | None:
         try:
             return self.read_record(signed)
-        except (VerificationFailed, BadRequest, Unreadable):  # `verify` tells of it; marking by hand goes on
+        except (VerificationFailed, BadRequest, Unreadable):  # `verify` reports it; marking by hand is still possible
             return None
 
     def comments(self, assignment: Assignment) -> dict[str, tuple[str, ...]]:
-        """By question the comments that were given before, the most used first."""
+        """For each question the 20 most used comments, the most used first."""
         counts = self.entries.of(assignment.name).comments
         return {key: tuple(sorted(of, key=lambda text: (-of[text], text)))[:20] for key, of in counts.items()}
 
     def history(self, assignment: Assignment, user: Username) -> list[Entry]:
-        """Every change about a person, the oldest first."""
+        """Every change about a person, oldest first."""
         return self.store.marking.history(assignment.name, user)
 
     # marking
@@ -306,16 +312,16 @@ class MarkingDesk:
         self, actor: Actor, assignment: Assignment, user: Username, question: str, given: GivenMark, version: int,
         why: str = "",
     ) -> Entry:  # fmt: skip
-        """Mark a question, from the `version` that the person has seen. What holds already is returned unchanged.
+        """Mark a question. `version` is that of the mark which the grader has seen; an equal mark is not written again.
 
-        Raises BadRequest, Forbidden, NotFound, and MarkingConflict when somebody else has marked it meanwhile.
+        Raises BadRequest, Forbidden, NotFound, and MarkingConflict if somebody else has marked it meanwhile.
         """
         found, sheet = self.of(assignment, user), self.sheet(assignment)
         asked = next((each for each in found.questions if each.key == question), None)
         if asked is None:
             raise NotFound(f"{assignment.name!r} has no question {printable(question)!r}")
         if not self.may_mark(actor, sheet, user, question):
-            raise Forbidden(f"{question or 'this'} of this person is given to {sheet.grader(user, question)} to mark")
+            raise Forbidden(f"{question or 'this'} of this person is assigned to {sheet.grader(user, question)}")
         _check_points(given.points, asked.question)
         items = sorted({each for each in given.items if each in sheet.of_question(question)})
         chosen = found.counting
@@ -330,15 +336,15 @@ class MarkingDesk:
     def write_text(
         self, actor: Actor, assignment: Assignment, user: Username, kind: Kind, key: str, text: str, version: int
     ) -> Entry:
-        """Keep the note about a person, or a remark at a place of their submission."""
+        """Write the note about a person, or a remark at a place of the submission. Raises as `give`."""
         if not self.people.is_known(user):
             raise NotFound(f"nobody called {printable(user)!r} is in the course")
         if actor.username == user:
             raise Forbidden("nobody marks their own work")
         sheet = self.sheet(assignment)
         own = (self.may_mark(actor, sheet, user, each.key) for each in self.of(assignment, user).questions)
-        if kind is Kind.REMARK and not any(own):  # the student will read it as part of the mark
-            raise Forbidden("this work is given to others to mark: a remark in it is theirs to write")
+        if kind is Kind.REMARK and not any(own):  # a remark is a part of the mark
+            raise Forbidden("this submission is assigned to others: only they may write remarks in it")
         said = Text(checked_text(text, "note" if kind is Kind.NOTE else "remark"))
         return self._put(actor, assignment, kind, user, key, said, version)
 
@@ -350,7 +356,7 @@ class MarkingDesk:
                       content.text_form, checked_text(why, "reason"))  # fmt: skip
         held = next((each for each in self.store.marking.current(assignment.name, (kind,), user) if each.key == key),
                     None)  # fmt: skip
-        if held is not None and held.content == entry.content:  # a client that lost the answer sends it again
+        if held is not None and held.content == entry.content:  # a client that lost the answer repeats the request
             return held
         self.store.marking.write(assignment.name, [entry], events)
         return entry
@@ -358,12 +364,12 @@ class MarkingDesk:
     # the rubric
 
     def put_item(self, actor: Actor, assignment: Assignment, key: str, item: RubricItem | None, version: int) -> Entry:
-        """Make, change or take away (None) a rubric item; `key` "" makes a new one. Raises as `give`."""
+        """Add (`key` is ""), change or remove (`item` is None) a rubric item. Raises as `give`."""
         sheet = self.sheet(assignment)
         for question in {each.question for each in (item, sheet.items.get(key)) if each is not None}:
             grader = sheet.by_question.get(question, "")
             if grader not in ("", actor.username) and not actor.is_instructor:
-                raise Forbidden(f"{question or 'this'} is given to {grader} to mark: its rubric is theirs")
+                raise Forbidden(f"{question or 'this'} is assigned to {grader}, who alone may change its rubric")
         if item is not None:
             asked = next((each for each in self.questions(assignment) if each.key == item.question), None)
             if asked is None:
@@ -381,14 +387,14 @@ class MarkingDesk:
         return self._put(actor, assignment, Kind.ITEM, "", new, item or RubricItem(), version)
 
     def who_has(self, assignment: Assignment, key: str) -> tuple[str, ...]:
-        """Who has a rubric item now: the people whose points change with it."""
+        """The people whose marks have a rubric item, and so change with it."""
         current = self.store.marking.current(assignment.name, (Kind.MARK,))
         return tuple(sorted(each.username for each in current if key in GivenMark.read(each).items))
 
-    # handing out, and names
+    # graders, and names
 
     def hand_out(self, actor: Actor, assignment: Assignment, wanted: Mapping[tuple[str, str], str]) -> int:
-        """Give people (user name, "") or questions ("", key) to graders, "" for nobody; how many changed."""
+        """Assign people (user name, "") or questions ("", key) to graders, "" to nobody; returns how many changed."""
         graders = set(self.graders())
         for grader in wanted.values():
             if grader and grader not in graders:
@@ -406,7 +412,7 @@ class MarkingDesk:
         return len(entries)
 
     def at_random(self, actor: Actor, assignment: Assignment, graders: Sequence[str]) -> int:
-        """Hand out everybody's work evenly, who marks whom by chance."""
+        """Assign all people to these graders, evenly and at random."""
         if not graders:
             raise BadRequest("choose at least one grader")
         secret = self.new_secret()
@@ -416,11 +422,11 @@ class MarkingDesk:
         return self.hand_out(actor, assignment, chosen)
 
     def set_anonymous(self, actor: Actor, assignment: Assignment, anonymous: bool) -> None:
-        """Hide names on all pages of marking, or show them. Pseudonyms are the same every time."""
+        """Hide names on all pages of marking, or show them."""
         sheet = self.sheet(assignment)
         if anonymous == bool(sheet.settings.salt):
             return
-        # The salt of the first time comes back, so that what was written down of a pseudonym stays true.
+        # The first salt is used again, so that pseudonyms stay the same.
         earlier = [marking.Settings.read(each).salt for each in self.store.marking.history(assignment.name, "")
                    if each.kind is Kind.SETTINGS]  # fmt: skip
         salt = next(filter(None, earlier), "") or self.new_secret()
@@ -430,7 +436,7 @@ class MarkingDesk:
                   sheet.settings_version, events=[event])  # fmt: skip
 
     def reveal(self, actor: Actor, assignment: Assignment, user: Username, pseudonym: str) -> None:
-        """Record that somebody was told whose pseudonym it is."""
+        """Record that `actor` was shown whose pseudonym this is."""
         self.store.audit.record(Event(self.clock(), actor.username, "reveal", user, f"{assignment.name} {pseudonym}"))
 
     # requests
@@ -441,7 +447,7 @@ class MarkingDesk:
         """Answer a regrade request, which closes it."""
         sheet = self.sheet(assignment)
         if not self.may_mark(actor, sheet, user, question):
-            raise Forbidden(f"this request is for {sheet.grader(user, question)} to answer")
+            raise Forbidden(f"only {sheet.grader(user, question)} may answer this request")
         held = next((each for each in self.store.marking.current(assignment.name, (Kind.REQUEST,), user)
                      if each.key == question), None)  # fmt: skip
         said = checked_text(text, "answer")
@@ -453,7 +459,7 @@ class MarkingDesk:
 
 
 def _overview(current: CurrentMarks, questions: tuple[Question, ...], everybody: tuple[Candidate, ...]) -> Overview:
-    """Of everything, whoever may mark it."""
+    """The overview without regard to who may mark what."""
     sheet, marked = current.sheet, current.marked
     submitted: list[str] = [each.username for each in everybody if each.submitted]
     keys = [each.key for each in questions if each.manual]

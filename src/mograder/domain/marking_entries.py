@@ -1,7 +1,7 @@
-"""The entries that hold in each assignment, and what follows from them, kept up to date by those that were added since.
+"""Caches the marking entries in force in each assignment, with values derived from them, and updates it by new entries.
 
-Invariant: an answer holds all entries that were written before it was asked for, at whichever server; what an erasure
-changed is read anew with all the rest.
+Invariant: an answer includes all entries that any server had written before the call. After an erasure the whole cache
+is read again.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ Place = tuple[str, str]
 
 @dataclass(frozen=True)
 class CurrentMarks:
-    """What holds in an assignment. `given` are the marks that say something; those at `marked` come to points.
+    """The entries in force of an assignment. `given` are the marks that are not empty; those at `marked` give points.
 
-    `open_requests` are the regrade requests that nobody has answered, `comments` those of marks with their numbers, by
-    question. Nobody changes what is in here.
+    `open_requests` are unanswered regrade requests. `comments` counts the comments of marks by question. Callers must
+    not change any of it.
     """
 
     number: int = 0
@@ -36,7 +36,7 @@ class CurrentMarks:
 
 
 class MarkingEntries:
-    """Those of one course. Methods may be called from many threads."""
+    """The marking entries of one course. Thread-safe."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -46,7 +46,7 @@ class MarkingEntries:
         self._current: dict[AssignmentName, CurrentMarks] = {}
 
     def of(self, assignment: AssignmentName) -> CurrentMarks:
-        """As it is now; the same object as before if nothing has changed."""
+        """The present entries of an assignment; the same object as before if nothing has changed."""
         with self._lock:
             people = self._store.versions().people
             if people != self._people:

@@ -1,4 +1,4 @@
-"""Marks in numbers: how they spread, how hard each question was and what it tells, who has marked how."""
+"""Statistics of marks: their distribution, the difficulty and discrimination of questions, and means by grader."""
 
 from __future__ import annotations
 
@@ -7,20 +7,20 @@ import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from mograder.domain.grade_changes import Spread, spread
+from mograder.domain.grade_statistics import Spread, spread
 from mograder.domain.marking_desk import PersonMarking
 from mograder.domain.marks import in_words
 
 FEW = 3
-"""With fewer people a correlation says nothing."""
+"""People for a correlation at least; with fewer it means nothing."""
 
 
 @dataclass(frozen=True)
 class QuestionNumbers:
-    """One question. `mean` is in points; `share` is the mean as a part of the points; None where nobody has any.
+    """One question. `mean` is in points, `share` is the mean divided by the points; None if nobody has points.
 
-    `discrimination` is the correlation of its points with the sum of the other questions, from -1 to 1: whether who is
-    good at the rest is good at this. None where too few people have both, or all have the same.
+    `discrimination` is the correlation, from -1 to 1, of its points with the sum of the other questions: whether people
+    who do well in the rest do well here. It is None if too few people have both, or all have the same.
     """
 
     key: str
@@ -33,7 +33,7 @@ class QuestionNumbers:
 
 @dataclass(frozen=True)
 class GraderNumbers:
-    """What one person gave for one question: how often, and how much on average."""
+    """The marks that one grader gave for one question: how many, and their mean in points."""
 
     grader: str
     key: str
@@ -43,7 +43,7 @@ class GraderNumbers:
 
 @dataclass(frozen=True)
 class MarkNumbers:
-    """The marks of an assignment. `spread` is of the marks that are complete, None where there is none."""
+    """Statistics of an assignment's marks. `spread` covers the complete marks, None if there are none."""
 
     people: int
     finished: int
@@ -53,7 +53,7 @@ class MarkNumbers:
 
 
 def numbers_of(people: Sequence[PersonMarking]) -> MarkNumbers:
-    """The figures of these people's marks as they stand, drafts included: for those who mark alone."""
+    """Statistics of these people's present marks, drafts included, and so for graders only."""
     totals = [each.marks.total for each in people if each.marks.total is not None]
     available = max((each.marks.available for each in people), default=0.0)
     keys = list(dict.fromkeys(row.key for each in people for row in each.questions))

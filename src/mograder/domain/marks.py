@@ -1,6 +1,6 @@
-"""Marks: the one place where checks and what people give become points and totals.
+"""Marks: computes points and totals from the results of checks and from what people gave.
 
-Invariant: every mark that is shown or written anywhere was made by `mark`.
+Invariant: every mark that is shown or written anywhere comes from `mark`.
 """
 
 from __future__ import annotations
@@ -13,21 +13,21 @@ from mograder.domain.errors import BadRequest
 from mograder.domain.results import CheckResult, CheckStatus, Outcome, RunReport
 
 WHOLE = ""
-"""The key of the one question of an assignment without `_marks`; a mark that is given under it replaces the total."""
+"""The key of the only question of an assignment without `_marks`; points given under it replace the total."""
 
 WHOLE_POINTS = 100.0
-"""What an assignment without `_marks` is out of, unless its `points` say otherwise."""
+"""The points of an assignment without `_marks`, unless its rules give `points`."""
 
 UNKNOWN_WEIGHT = 1.0
-"""The weight of a check that did not run and does not say how much it weighs: that of one condition."""
+"""The weight of a check that did not run and whose weight is unknown: that of one condition."""
 
 DECIMALS = 6
-"""Sums are rounded to these, so that ten times 0.1 is 1."""
+"""Decimals to which sums are rounded, so that ten times 0.1 is 1."""
 
 
 @dataclass(frozen=True)
 class Question:
-    """A question and its points. `labels` are those of its checks; one without checks is marked by hand (`manual`)."""
+    """A question and its points. `labels` are those of its checks; people mark a question without checks (`manual`)."""
 
     key: str
     points: float
@@ -37,9 +37,9 @@ class Question:
 
 @dataclass(frozen=True)
 class Given:
-    """What a person has given: points by the question's key (see WHOLE), and a comment.
+    """What a person gave: points by the question's key (see WHOLE), and a comment.
 
-    `manual` is one mark for all questions together that are marked by hand, where it is not known which got how much.
+    `manual` is the sum of all manual questions, if their single points are not known.
     """
 
     points: Mapping[str, float] = field(default_factory=dict)
@@ -49,9 +49,9 @@ class Given:
 
 @dataclass(frozen=True)
 class QuestionMark:
-    """The mark of one question. `automatic` is what its checks earn, None where there is nothing to go by.
+    """The mark of one question. `automatic` are the points from its checks, None if there is no result.
 
-    `given` is what a person gave, which counts instead. `status` sums its checks up; None where it has none.
+    `given` are points from a person, which count instead. `status` summarises its checks, None without checks.
     """
 
     key: str
@@ -62,12 +62,12 @@ class QuestionMark:
 
     @property
     def points(self) -> float | None:
-        """What counts; None where it is not known yet."""
+        """The points that count, None if not known yet."""
         return self.automatic if self.given is None else self.given
 
     @property
     def by_checks(self) -> bool:
-        """Whether checks mark it, and not a person alone."""
+        """Whether it has checks."""
         return self.status is not None
 
 
@@ -75,9 +75,9 @@ class QuestionMark:
 class Marks:
     """The marks of one submission.
 
-    `automatic` is the sum of what checks earn, None where nothing is marked by checks, or grading failed for a reason
-    of ours. `manual` is what was given for all questions together that are marked by hand, if it was. `total` is the
-    mark, None as long as a part of it is missing. `waiting` are the keys of questions that have no points yet.
+    `automatic` is the sum of points from checks, None if there are no checks or the grader itself failed. `manual` is
+    the sum that a person gave for all manual questions, if so. `total` is the mark, None while a part of it is missing.
+    `waiting` are the keys of questions without points.
     """
 
     questions: tuple[QuestionMark, ...]
@@ -90,13 +90,13 @@ class Marks:
 
     @property
     def so_far(self) -> float:
-        """The sum of the points that are known."""
+        """The sum of the known points."""
         known = [each.points for each in self.questions if each.points is not None]
         return _sum(known if self.manual is None else [*known, self.manual])
 
     @property
     def possible_automatic(self) -> float:
-        """What checks alone could earn."""
+        """The points that checks can give at most."""
         return _sum(each.available for each in self.questions if each.by_checks)
 
 
@@ -106,8 +106,8 @@ NOTHING_GIVEN = Given()
 def mark(questions: Sequence[Question], report: RunReport, given: Given = NOTHING_GIVEN) -> Marks:
     """The marks of a submission. Points of a question: available * earned weight / total weight, to one decimal.
 
-    Weights are summed over all checks of the question, visible and hidden. A failure of ours gives no automatic points.
-    Raises BadRequest for given points that no question takes.
+    Weights are summed over all checks of the question, visible and hidden. There are no automatic points if the grader
+    itself failed. Raises BadRequest for points given to an unknown question.
     """
     _check_given(questions, given)
     marks = tuple(_question_mark(each, report, given) for each in questions)
@@ -122,12 +122,12 @@ def mark(questions: Sequence[Question], report: RunReport, given: Given = NOTHIN
 
 
 def whole(points: float | None = None) -> Question:
-    """The one question of an assignment without `_marks`: a person marks it, out of `points`."""
+    """The only question of an assignment without `_marks`, which a person marks out of `points`."""
     return Question(WHOLE, WHOLE_POINTS if points is None else points, manual=True)
 
 
 def penalised(total: float, penalty: float) -> float:
-    """`total` less a penalty in per cent of it, to two decimals, never below 0."""
+    """`total` minus `penalty` per cent of it, to two decimals, and never below 0."""
     return max(0.0, round(total * (1 - penalty / 100), 2))
 
 
@@ -156,9 +156,9 @@ def _points(available: float, earned: float, total: float) -> float:
 
 
 def _checks_of(question: Question, checks: Iterable[CheckResult]) -> list[CheckResult]:
-    """What came of the question's checks. One that is said to wait, and has run after all, does not wait.
+    """The results of the question's checks. Of several results of one check, those of runs count.
 
-    A check that the report does not know did not run.
+    A check that is not in the report did not run.
     """
     found: dict[str, list[CheckResult]] = {label: [] for label in question.labels}
     for each in checks:

@@ -1,6 +1,6 @@
-"""The only parsers of names from outside; what they return is safe to use as a part of a path.
+"""Parses names from outside; only the results are safe to use in a path.
 
-A name parser returns a `str` subclass or raises `BadName`, and parsing what it returned gives it again.
+A parser returns a `str` subclass or raises `BadName`; parsing its result gives the same name.
 """
 
 from __future__ import annotations
@@ -22,17 +22,17 @@ MAX_FILE_NAME = 1000
 _USERNAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.@+-]*", re.ASCII)
 _COURSE = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}", re.ASCII)
 HISTORY_STEM = re.compile(r"(?P<user>.+)_(?P<stamp>\d{8}T\d{6})", re.ASCII)
-"""The stem of a file that is one version in a history: alice_20260310T200800."""
+"""The stem of a dated version: alice_20260310T200800."""
 
 _USUAL_SEGMENT = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]{0,100}", re.ASCII)
-"""Most names: nothing about them needs a closer look."""
+"""Matches most names, which then need no further checks."""
 
 _FILE_LIKE = re.compile(r".*\.(py|ipynb|zip|html?|json|toml|csv|db|tmp|lock)?", re.ASCII | re.IGNORECASE)
 _WINDOWS_DEVICES = re.compile(r"(con|prn|aux|nul|com[0-9]|lpt[0-9])(\..*)?", re.IGNORECASE)
 
 
 class Username(str):
-    """Who somebody is: ASCII letters, digits and `_ . @ + -`, not starting with a dot, dash, `@` or `+`."""
+    """A user name: ASCII letters, digits and `_ . @ + -`, not starting with a dot, dash, `@` or `+`."""
 
     __slots__ = ()
 
@@ -53,12 +53,12 @@ class Username(str):
 
     @property
     def reserved(self) -> bool:
-        """Whether the name is kept for the system, as `__instructor__` is."""
+        """Whether the name is reserved for the system, like `__instructor__`."""
         return self.startswith("__")
 
     @property
     def key(self) -> str:
-        """Two names with one key cannot both be accounts: names differ by more than case."""
+        """The case-folded name. Two accounts never have the same key."""
         return self.casefold()
 
 
@@ -74,7 +74,7 @@ def parse_new_username(text: str) -> Username:
 
 
 def parse_owner(text: str) -> Username:
-    """A name that submissions may be kept under: a Username that cannot be mistaken for a file. Raises BadName."""
+    """A name for which submissions may be stored: it cannot be mistaken for a file. Raises BadName."""
     name = Username.parse(text)
     if HISTORY_STEM.fullmatch(name):
         raise BadName(f"{name!r} looks like a dated submission: choose a name without a date and time at its end")
@@ -86,7 +86,7 @@ def parse_owner(text: str) -> Username:
 
 
 def parse_exact_owner(text: str) -> Username:
-    """As `parse_owner`, for a name in an address: nothing around it is passed over. Raises BadName."""
+    """As `parse_owner`, for a name in an address: white space around it is an error. Raises BadName."""
     name = parse_owner(text)
     if name != text:
         raise BadName(f"{printable(text)!r} is {name!r} with white space around it: give the name alone")
@@ -94,7 +94,7 @@ def parse_exact_owner(text: str) -> Username:
 
 
 class CourseName(str):
-    """The name of a course among many, as it stands in its URL: lower-case letters, digits, `.`, `_` and `-`."""
+    """The name of one of many courses, as in its URL: lower-case letters, digits, `.`, `_` and `-`."""
 
     __slots__ = ()
 
@@ -116,12 +116,12 @@ class AssignmentName(str):
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Raises BadName. The text is kept as it is: a folder's name may be in any Unicode form."""
+        """The text, in its own Unicode form, as a folder's name may be in any. Raises BadName."""
         return cls(_segment(text, "an assignment name"))
 
     @property
     def key(self) -> str:
-        """Equal for names that are the same letters, in whatever Unicode form (macOS decomposes letters)."""
+        """The name in Unicode form NFC, equal for the same letters in any form (macOS decomposes letters)."""
         return self if self.isascii() else unicodedata.normalize("NFC", self)
 
 
@@ -156,17 +156,17 @@ def is_history(stem: str) -> bool:
 
 
 def one_line(text: str) -> str:
-    """A text that people write about themselves, with one space for all white space and for control characters.
+    """A text that people typed, with one space for any white space and control characters.
 
-    Not every storage takes those, and no terminal should.
+    Some storage refuses control characters, and no terminal should get them.
     """
     return " ".join("".join(" " if unicodedata.category(letter) in ("Cc", "Cs") else letter for letter in text).split())
 
 
 def printable(text: str, limit: int = 120) -> str:
-    """`text` with everything that could steer a terminal or reverse the reading order replaced by `?`.
+    """`text` with `?` for all characters that could control a terminal or reverse the reading order.
 
-    For names that came from elsewhere and are shown to a person. Cut to `limit` characters.
+    For names from outside that are shown to people. Cut to `limit` characters.
     """
     shown = "".join(
         "?" if unicodedata.category(letter) in ("Cc", "Cf", "Cs", "Co", "Zl", "Zp") else letter for letter in text
@@ -174,6 +174,6 @@ def printable(text: str, limit: int = 120) -> str:
     return shown if len(shown) <= limit else shown[: limit - 1] + "…"
 
 
-def counted(number: float, noun: str) -> str:
-    """A number of things in words: 1 receipt, 2 receipts, 2.5 minutes."""
-    return f"{number if isinstance(number, int) else f'{number:g}'} {noun}{'' if number == 1 else 's'}"
+def counted(number: float, noun: str, plural: str = "") -> str:
+    """A number of things in words: 1 receipt, 2 receipts, 2.5 minutes. `plural` is by default the noun and "s"."""
+    return f"{number if isinstance(number, int) else f'{number:g}'} {noun if number == 1 else plural or f'{noun}s'}"

@@ -1,6 +1,6 @@
-"""Who is looking at the same work right now, in all servers of one course.
+"""Presence: which people look at the same submission right now, in all servers of one course.
 
-Invariant: a note expires by itself, so a browser that is gone is forgotten within two slots.
+Invariant: a note expires by itself, so a closed browser is forgotten within two slots.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from mograder.domain.deadlines import SECOND
 from mograder.domain.guard import GuardStore
 
 SLOT = 20 * SECOND
-"""A note holds for the slot that it was made in, and the next: whoever stays repeats it more often than that."""
+"""Microseconds of a slot. A note is valid in its slot and the next one; an open page repeats it more often."""
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class Presence:
     clock: Callable[[], int]
 
     def meet(self, user: str, place: str, others: Collection[str]) -> tuple[str, ...]:
-        """Note that `user` is at `place`; which of the `others` are there, too, sorted."""
+        """Note that `user` is at `place`; returns which of the `others` are there, too, sorted."""
         now = self.clock()
         slot = now // SLOT
         mine = _ticket(user, place, slot)
@@ -36,7 +36,7 @@ class Presence:
 
 
 def _near(slot: int) -> tuple[int, ...]:
-    """The slots whose notes hold; the next one for a server whose clock is ahead."""
+    """The slots whose notes are valid; the next one, as another server's clock may be ahead."""
     return slot - 1, slot, slot + 1
 
 

@@ -1,4 +1,4 @@
-"""An instructor makes an assignment and puts up its files, which students download."""
+"""Publishing: an instructor makes an assignment and publishes its files."""
 
 from __future__ import annotations
 
@@ -18,28 +18,28 @@ from mograder.domain.rule_editor import RuleEditor
 from mograder.domain.rules import RuleTexts
 
 INSTRUCTIONS = FileName("instructions.md")
-"""The file of an assignment that its page shows, as Markdown."""
+"""The file of an assignment that its page shows, in Markdown."""
 
 LONGEST_INSTRUCTIONS = 64 * 1024
-"""Bytes that are shown."""
+"""Bytes of instructions at most."""
 
 _NOT_FOR_STUDENTS = re.compile(rb"(?i)\bBEGIN (SOLUTION|HIDDEN TESTS)\b")
 _OF_THE_COURSE = frozenset({"release", "submitted", "source", "solutions"})
-"""Folders of a course that are no assignments."""
+"""Folders of a course that are not assignments."""
 
 
 @dataclass(frozen=True)
 class Publishing:
-    """What an instructor changes of the released files. The caller has authorised the actor."""
+    """Changes of released files by an instructor. The caller has authorised the actor."""
 
     release: ReleaseStore
     rules: RuleEditor
     clock: Callable[[], int]
 
     def create(self, actor: Actor, name: str, wanted: RuleTexts, files: Sequence[NewFile]) -> AssignmentName:
-        """Make an assignment of this name, with its rules in force before its first file is there.
+        """Make an assignment. Its rules are in force before its first file is there.
 
-        Raises BadName and BadRequest, also where there is one of this name; then there is no assignment.
+        Raises BadName, and BadRequest also for a name that is taken; then nothing is made.
         """
         new = AssignmentName.parse(name.strip())
         if printable(new) != new or is_left_behind(new) or new.casefold() in _OF_THE_COURSE:
@@ -53,21 +53,21 @@ class Publishing:
         return new
 
     def put(self, actor: Actor, name: AssignmentName, files: Sequence[NewFile]) -> None:
-        """Put up files; one of the same name is replaced. Raises NotFound and BadRequest; then nothing is changed."""
+        """Publish files, which replace those of the same name. Raises NotFound and BadRequest; then nothing changes."""
         if not files:
             raise BadRequest("choose a file first")
         _check(files)
         self._put(actor, self._assignment(name).name, files)
 
     def remove(self, actor: Actor, name: AssignmentName, file: str) -> None:
-        """Take a file back. Raises NotFound. Students who have downloaded it keep it."""
+        """Remove a published file. Students who have downloaded it keep it. Raises NotFound."""
         found, named = self._assignment(name), FileName.parse(file)
         event = Event(self.clock(), actor.username, "take back", found.name, named)
         if not self.release.remove_file(found.name, named, event):
             raise NotFound(f"there is no file {printable(file)!r} in {found.name!r}")
 
     def instructions(self, name: AssignmentName) -> str:
-        """The text of the instructions, "" without any. Raises BadRequest for one that is too long or no UTF-8."""
+        """The text of the instructions, "" without any. Raises BadRequest for a text that is too long or not UTF-8."""
         file = self.release.file(name, INSTRUCTIONS)
         if file is None:
             return ""
@@ -79,9 +79,9 @@ class Publishing:
             raise BadRequest(f"{INSTRUCTIONS} is no UTF-8 text: students can download it") from None
 
     def write_instructions(self, actor: Actor, name: AssignmentName, text: str, tag: str) -> None:
-        """Replace the instructions; an empty text removes them. `tag` is `tag_of` what the person has seen.
+        """Replace the instructions; an empty text removes them. `tag` is `tag_of` the text that the person has seen.
 
-        Raises ChangedMeanwhile, BadRequest and NotFound; then nothing is changed.
+        Raises ChangedMeanwhile, BadRequest and NotFound; then nothing changes.
         """
         found = self._assignment(name).name
         held = self.instructions(found)
@@ -111,13 +111,13 @@ def tag_of(instructions: str) -> str:
 
 
 def _check(files: Sequence[NewFile]) -> None:
-    """Raises BadRequest for what students must not get, or what they would not see."""
+    """Raises BadRequest for files that students must not get, or would not see."""
     for each in files:
         if any(map(is_left_behind, each.name.split("/"))):
-            raise BadRequest(f"{printable(each.name)!r} is left over from a program, and is never handed out")
+            raise BadRequest(f"{printable(each.name)!r} was left by a program, and students never get such files")
         if each.name.endswith(".py") and _NOT_FOR_STUDENTS.search(each.content):
             raise BadRequest(
-                f"{printable(each.name)!r} has solutions or hidden tests, and students would download it: put up what "
+                f"{printable(each.name)!r} has solutions or hidden tests, and students would download it: publish what "
                 "'mograder generate' makes of it"
             )
     if len({each.name.casefold() for each in files}) < len(files):

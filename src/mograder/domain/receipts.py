@@ -1,4 +1,4 @@
-"""What a receipt says and how receipts chain: one chain a course, each holding the hash of the one before."""
+"""Receipts, and the chain that they form in a course: each holds the hash of the one before."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ class Submission:
     """One accepted submission.
 
     `received` is the moment that counts, in Unix microseconds: when the request arrived, or when its checksum was
-    announced, and then `arrived` is when the file itself came. `attempt` counts from 1 for each person and assignment;
-    `by` is who sent it (an instructor may submit for a student); `sha256` is lower-case hex. `late` is what held at
-    `received`, by the time `due` (None: there was none) that applied to the person; None where a receipt of an
-    earlier version does not say. `name` is what the sender called the file, "" where nobody said.
+    announced; in that case `arrived` is when the file itself arrived. `attempt` counts from 1 for each person and
+    assignment; `by` is the sender (an instructor may submit for a student); `sha256` is lower-case hex. `late` says
+    whether `received` was after the time `due` (None: no due time) that applied to the person; it is None in receipts
+    of earlier versions. `name` is the sender's name of the file, "" if unknown.
     """
 
     username: Username
@@ -40,12 +40,12 @@ class Submission:
 
     @property
     def came(self) -> int:
-        """When the file itself came, in Unix microseconds."""
+        """When the file itself arrived, in Unix microseconds."""
         return self.received if self.arrived is None else self.arrived
 
     @property
     def stem(self) -> str:
-        """The file name without its ending; no two versions of an assignment have the same."""
+        """The file name without its ending. It is unique among the versions of an assignment."""
         return stem_of(self.filename)
 
     @property
@@ -55,19 +55,19 @@ class Submission:
 
     @property
     def shown_name(self) -> str:
-        """What a person calls it: the name that its sender gave the file, else that of the version."""
+        """The name to show to people: the sender's name of the file, else that of the version."""
         return self.name or self.filename
 
 
 @dataclass(frozen=True)
 class LatestFile:
-    """The latest submission of one person as it stands in the course now, a hand edit included."""
+    """A person's latest submission as it is in the course now, perhaps edited by hand. `modified`: Unix seconds."""
 
     username: Username
     filename: str
     size: int
     modified: float
-    sha256: str  # "" when the bytes cannot be read
+    sha256: str  # "" if the bytes cannot be read
 
 
 @dataclass(frozen=True)
@@ -89,43 +89,43 @@ class Receipt:
 
 @dataclass(frozen=True)
 class Head:
-    """The last place of the chain: its number, and the hash that the next receipt will hold. 0 and "" if empty."""
+    """The head of the chain: number and hash of its last link; 0 and "" for an empty chain."""
 
     number: int = 0
     hash: str = ""
 
 
 def chain_hash(text: str) -> str:
-    """SHA-256 of a receipt's text, lower-case hex: what the next receipt holds as `previous`."""
+    """The SHA-256 of a receipt's text in lower-case hex, which is `previous` in the next receipt."""
     return hashlib.sha256(text.encode("ascii")).hexdigest()
 
 
 class Signer(Protocol):
-    """Signs statements, and knows its own signature."""
+    """Signs statements with the course's key, and verifies them."""
 
     def sign(self, claims: Mapping[str, object], kind: str = "") -> str:
-        """A compact JWS over `claims`, a statement of this kind, "" for a receipt."""
+        """A compact JWS over `claims`; `kind` is the kind of statement, "" for a receipt."""
         ...
 
     def verify(self, text: str, kind: str = "") -> Mapping[str, object]:
-        """The claims of a statement of this kind, "" for a receipt.
+        """The claims of a statement of this kind ("" for a receipt).
 
-        Raises VerificationFailed unless this signer signed them.
+        Raises VerificationFailed unless this signer, also with an earlier key, signed them.
         """
         ...
 
     def public_keys(self) -> tuple[Mapping[str, str], ...]:
-        """The keys that verify, as JWKs: the one that signs now, then earlier ones."""
+        """The keys that verify, as JWKs: the present one, then earlier ones."""
         ...
 
 
 @dataclass(frozen=True)
 class ChainPosition:
-    """What holds at the moment when a submission gets its place in the chain.
+    """A position in the chain, and the facts of that moment that decide about a submission.
 
-    `latest` is the last receipt of the same person and assignment; `number` and `previous` belong to the place;
-    `filename` is a free name for the version, dated by `received`; `usage` is what the person has sent so far;
-    `moments` gives when the person's submissions for the assignment came within the last hour.
+    `number` and `previous` are those of the next receipt. `latest` is the last receipt of the same person and
+    assignment; `filename` is a free name for the version, dated by `received`; `usage` is what the person has sent so
+    far; `moments` returns when the person's submissions for the assignment arrived within the last hour.
     """
 
     number: int
@@ -137,7 +137,7 @@ class ChainPosition:
 
 
 class Body(Protocol):
-    """The bytes of a submission, all there and counted, in memory or on disk."""
+    """The bytes of a submission, complete, in memory or on disk. `sha256` is lower-case hex."""
 
     @property
     def size(self) -> int: ...
@@ -147,7 +147,7 @@ class Body(Protocol):
 
 @dataclass(frozen=True)
 class NewSubmission:
-    """A submission before it is accepted; moments, `late`, `due` and `name` as in `Submission`."""
+    """A submission before it is accepted; fields as in `Submission`."""
 
     username: Username
     assignment: AssignmentName
@@ -161,24 +161,25 @@ class NewSubmission:
 
     @property
     def ending(self) -> str:
-        """The ending that its version gets."""
+        """The file ending of its version."""
         return version_ending(self.name)
 
     @property
     def came(self) -> int:
-        """When the file itself came, in Unix microseconds."""
+        """When the file itself arrived, in Unix microseconds."""
         return self.received if self.arrived is None else self.arrived
 
 
 Issue = Callable[[ChainPosition], Receipt]
-"""Decides inside the store's critical section: returns the receipt to append, or `position.latest` to keep nothing."""
+"""Decides about a submission inside the store's transaction: returns the receipt to append, or `position.latest` to
+store nothing."""
 
 
 def issue_receipt(new: NewSubmission, signer: Signer, course: str, allowance: Allowance | None = None) -> Issue:
-    """The rule of acceptance: identical to the latest gives the latest's receipt, all else is a new submission.
+    """The rule of acceptance: the bytes of the latest submission get its receipt, all others are a new submission.
 
-    The same bytes in time after the same bytes late are new: an instructor has submitted them, or time was given.
-    What is issued raises TooManySubmissions for a new submission beyond the `allowance`, if there is one.
+    The same bytes are a new submission if they are on time and the latest was late: an instructor has submitted them,
+    or granted an extension. The returned function raises TooManySubmissions for a new submission beyond `allowance`.
     """
 
     def issue(position: ChainPosition) -> Receipt:
@@ -210,7 +211,7 @@ def issue_receipt(new: NewSubmission, signer: Signer, course: str, allowance: Al
 
 
 def claims(submission: Submission, number: int, previous: str, course: str) -> dict[str, object]:
-    """What a receipt states, as JSON: nothing that the submission does not know."""
+    """The claims of a receipt, as JSON values; unknown facts are left out."""
     stated: dict[str, object] = {
         "course": course,
         "number": number,
@@ -234,7 +235,7 @@ def claims(submission: Submission, number: int, previous: str, course: str) -> d
 
 
 USUAL_ENDING = ".py"
-"""The ending of what has none, or none that is kept."""
+"""The ending of versions whose file has no (plain) ending."""
 
 _ENDING = re.compile(r".*(?P<ending>\.[a-z0-9]{1,12})", re.ASCII | re.IGNORECASE | re.DOTALL)
 
@@ -243,12 +244,12 @@ LONGEST_NAME = 200
 
 
 def sent_name(text: str) -> str:
-    """What a sender calls a file, without the folders around it, NFC, and fit to be shown; "" for nothing."""
+    """The sender's name of a file, without folders, in NFC and safe to show; "" for none."""
     return printable(one_line(unicodedata.normalize("NFC", re.split(r"[/\\]", text)[-1])), LONGEST_NAME)
 
 
 def version_ending(name: str) -> str:
-    """The ending, lower case with its dot, that a version of a file called `name` gets."""
+    """The ending of a version of the file `name`, in lower case with its dot."""
     found = _ENDING.fullmatch(name)
     return found["ending"].lower() if found else USUAL_ENDING
 
@@ -258,12 +259,12 @@ def stem_of(filename: str) -> str:
 
 
 def version_filename(username: Username, received: int, ending: str = USUAL_ENDING) -> str:
-    """`<user>_<YYYYmmddTHHMMSS><ending>` for `received` (Unix microseconds), whether it is free or not."""
+    """`<user>_<YYYYmmddTHHMMSS><ending>` for `received` (Unix microseconds), free or not."""
     return f"{username}_{deadlines.stamp(received)}{ending}"
 
 
 def version_owner(filename: str) -> str:
-    """Whose dated version a file name is (alice_20260310T200800.pdf), "" if it is none."""
+    """The person of a dated version's file name (alice_20260310T200800.pdf), "" for other names."""
     dated = HISTORY_STEM.fullmatch(stem_of(filename))
     kept = dated is not None and version_ending(filename) == filename.removeprefix(dated[0])
     return dated["user"] if dated and kept else ""
@@ -272,11 +273,11 @@ def version_owner(filename: str) -> str:
 def free_filename(
     username: Username, received: int, ending: str, taken: Callable[[str], bool], last: Callable[[], str]
 ) -> str:
-    """The name of a version dated `received` (Unix microseconds); where it is taken, the second after the last name.
+    """The name of a version dated `received` (Unix microseconds); if it is taken, one dated after the last version.
 
-    `taken` says whether a version has this name but for the ending. `last` gives the greatest name among the person's
-    versions for the assignment. It is asked for once at most, so that the number of looks does not grow with the
-    number of versions; only files laid there by hand are stepped over.
+    `taken` says whether a version has this name, whatever its ending. `last` returns the greatest name of the person's
+    versions for the assignment; it is called once at most, so that the search does not grow with their number: only
+    files that were put there by hand are tried one by one.
     """
     filename = version_filename(username, received, ending)
     if not taken(filename):
@@ -290,12 +291,12 @@ def free_filename(
 
 
 def latest_filename(username: Username, ending: str = USUAL_ENDING) -> str:
-    """The name of somebody's latest version; in a course folder it is `<user>.py` whatever the version's ending."""
+    """The file name of a person's latest version; in a course folder it is `<user>.py` whatever its ending."""
     return f"{username}{ending}"
 
 
 def owner(filename: str) -> Username | None:
-    """Whose latest submission a file in a submitted folder is; None for history, hidden and foreign files."""
+    """The person whose latest submission a file name (<user>.py) stands for, None for all other names."""
     stem, dot, ending = filename.rpartition(".")
     if not dot or ending != "py" or is_history(stem):
         return None

@@ -1,6 +1,6 @@
-"""Grading again what counts, with the tests of today: the jobs of a regrade, and its results until it is applied.
+"""The jobs of a regrade (which grades counting submissions again, with the present tests), and its results.
 
-Invariant: of a regrade nobody but instructors sees anything, and no result is in force, before it is applied.
+Invariant: before a regrade is applied, only instructors see it, and none of its results is in force.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from mograder.domain.names import AssignmentName, Username
 
 @dataclass(frozen=True)
 class RegradeJob:
-    """One submission that is graded again, for the regrade of this random `regrade` id. Times are Unix microseconds.
+    """One submission to grade again, for the regrade with the random id `regrade`. Times are in Unix microseconds.
 
-    `claim`, `lease`, `tries`, `not_before` and `error` are as those of a Job. `signed` is the signed grading record
-    that came of it with `tests`, "" as long as there is none. `twice`: it is run twice, to see what differs.
+    `claim`, `lease`, `tries`, `not_before` and `error` are as in `Job`. `signed` is the signed grading record made with
+    `tests`, "" until there is one. `twice`: it is run twice, to find checks whose results differ.
     """
 
     receipt: int
@@ -49,14 +49,14 @@ class RegradeJob:
 
     @property
     def result(self) -> Result:
-        """What came of it, as it is kept when the regrade is applied."""
+        """The result, as it is stored when the regrade is applied."""
         return Result(self.receipt, self.tests, self.assignment, self.username, self.graded, self.signed)
 
 
 @dataclass(frozen=True)
 class HeldRegrade:
-    """A regrade as it stands: its jobs, the `tests` that the assignment is graded with ("" for none), and the results
-    of the same submissions that are in force.
+    """A stored regrade: its jobs, the announced `tests` of the assignment ("" for none), and the results in force of
+    the same submissions.
     """
 
     tests: str
@@ -69,20 +69,20 @@ class HeldRegrade:
 
     @property
     def version(self) -> str:
-        """Changes with the tests, with every result of the regrade, and with every result that it would replace."""
+        """The version, which changes with the tests, with its results, and with the results that it would replace."""
         jobs = [[each.regrade, each.receipt, each.tests, each.graded] for each in self.jobs]
         results = [[each.receipt, each.tests, each.graded] for each in self.results]
         return hashlib.sha256(json.dumps([self.tests, jobs, results]).encode()).hexdigest()
 
 
 Choose = Callable[[HeldRegrade | None], Sequence[Result]]
-"""Which results of a regrade are put in force. Raises what keeps it from being applied."""
+"""Chooses the results of a regrade to put in force. It raises an error to keep the regrade from being applied."""
 
 
 @dataclass(frozen=True)
-class Brought:
-    """What results bring along that no worker of the course has made: the tests that they were made with, with which
-    the course is graded from then on, and the notebooks as they ran (see wire/rendered), by receipt.
+class ImportedGrading:
+    """What accompanies results that no worker of the course has made: their tests, which are announced then, and the
+    notebooks as they ran (see wire/rendered), by receipt.
     """
 
     announced: Announced
@@ -93,14 +93,14 @@ class RegradesStore(JobQueue[RegradeJob], Protocol):
     """The regrades of one course; an assignment has one at a time."""
 
     def start(self, jobs: Sequence[RegradeJob], instead_of: str, event: Event) -> None:
-        """Begin a regrade with these jobs of one assignment, in the place of the one with the id `instead_of`.
+        """Begin a regrade with these jobs of one assignment. It replaces the one with the id `instead_of` ("": none).
 
-        Raises ChangedMeanwhile when there is another one ("" is none).
+        Raises ChangedMeanwhile if there is another one.
         """
         ...
 
     def find(self, assignment: AssignmentName) -> HeldRegrade | None:
-        """The regrade, its jobs in the order of user names; None when there is none."""
+        """The regrade of an assignment, its jobs sorted by user name; None if there is none."""
         ...
 
     def version(self) -> object:
@@ -108,23 +108,23 @@ class RegradesStore(JobQueue[RegradeJob], Protocol):
         ...
 
     def claim(self, claim: str, now: int, lease: int, assignments: Sequence[AssignmentName]) -> RegradeJob | None:
-        """As in every queue: one that was not graded with the announced tests."""
+        """As `JobQueue.claim`, for jobs that were not graded with the announced tests."""
         ...
 
     def finish(self, job: RegradeJob, result: Result, notebook: bytes = b"") -> bool:
-        """Keep what came of a claimed job. False, and nothing is kept, when the claim is no longer ours."""
+        """As `JobQueue.finish`. False if the claim has ended."""
         ...
 
     def apply(
-        self, assignment: AssignmentName, choose: Choose, event: Event, brought: Brought | None = None
+        self, assignment: AssignmentName, choose: Choose, event: Event, imported: ImportedGrading | None = None
     ) -> int:  # fmt: skip
-        """Put the results that `choose` names in force, all or none, and end the regrade; how many are new.
+        """Put the results in force that `choose` returns, all or none, and end the regrade; returns how many are new.
 
-        `choose` sees the regrade as it is in the transaction. What it raises is raised, and nothing is changed. With
-        `brought` the regrade stays: it is worked on again, with the tests that are announced by that.
+        `choose` gets the regrade inside the transaction; if it raises, nothing changes. With `imported`, the regrade
+        does not end: workers continue it with the tests that are announced by that.
         """
         ...
 
     def drop(self, assignment: AssignmentName, regrade: str, event: Event) -> bool:
-        """End the regrade with this id, without its results. False, and nothing is changed, when it is gone."""
+        """End the regrade with this id, without its results. Returns False if there is none."""
         ...

@@ -1,6 +1,6 @@
-"""Grading again what counts, with the tests of today: who gains, who loses, question by question; then apply or drop.
+"""Regrades: counting submissions are graded again with the present tests, compared, and then applied or dropped.
 
-Invariant: what an instructor applies is what they have seen. Marks that people gave are not part of a result, and stay.
+Invariant: an instructor applies exactly what they have seen. Marks that people gave are no part of results, and stay.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from mograder.domain.mark_release import MarkRelease
 from mograder.domain.marking_desk import PersonMarking
 from mograder.domain.marks import penalised
 from mograder.domain.names import Username, counted, printable
-from mograder.domain.regrade_jobs import Brought, Choose, HeldRegrade, RegradeJob
+from mograder.domain.regrade_jobs import Choose, HeldRegrade, ImportedGrading, RegradeJob
 from mograder.domain.results import Outcome
 from mograder.domain.store import Store
 from mograder.domain.submissions import Submissions
@@ -27,7 +27,7 @@ from mograder.domain.submissions import Submissions
 
 @dataclass(frozen=True)
 class QuestionChange:
-    """Points of one question before and now; None where it is not marked by checks."""
+    """The points of one question before and after; None if checks do not mark it."""
 
     key: str
     old: float | None
@@ -40,10 +40,9 @@ class QuestionChange:
 
 @dataclass(frozen=True)
 class Regraded:
-    """One person's submission, with the result in force (`old`, None for none) and the one of today.
+    """One person's submission, with the result in force (`old`, or None) and the `new` one.
 
-    The letters are those of the person's mark with either, "" where there is none: no scale, or a mark that is not
-    finished.
+    The letters are those of the person's mark with either result, "" without a scale or for an unfinished mark.
     """
 
     receipt: int
@@ -55,12 +54,12 @@ class Regraded:
 
     @property
     def failed(self) -> bool:
-        """Whether it could not be graded, for a reason of ours: then nothing changes for the person."""
+        """Whether the grader itself failed: then nothing changes for the person."""
         return self.new.report.outcome is Outcome.OUR_FAILURE
 
     @property
     def change(self) -> float:
-        """By how many points the total of the checks rises; what had no result counts as 0 points."""
+        """The change of the total of the checks in points; no result counts as 0."""
         if self.failed:
             return 0.0
         before = None if self.old is None else self.old.points
@@ -82,21 +81,21 @@ class Regraded:
 
     @property
     def is_new(self) -> bool:
-        """Whether there is something to apply: a result with tests that the one in force was not made with."""
+        """Whether the result can be applied: the one in force was made with other tests."""
         return not self.failed and (self.old is None or self.old.tested.tests != self.new.tested.tests)
 
     @property
     def says_something(self) -> bool:
-        """Whether an instructor looks at it: something differs, between then and now or between two runs."""
+        """Whether an instructor should see it: something differs, between old and new or between two runs."""
         return bool(self.questions or self.change or self.changes_letter or self.failed or self.new.report.flaky)
 
 
 @dataclass(frozen=True)
 class RegradePreview:
-    """A regrade as an instructor sees it; `version` is that of all that is shown.
+    """A regrade as an instructor sees it; `version` covers all that is shown.
 
-    `total` submissions, `waiting` of them still to be graded. `failed` are those that could not be, each with what
-    went wrong. `rows` are those that are done.
+    `waiting` of the `total` submissions are not graded yet. `failed` are people whose submission could not be graded,
+    with the reason. `rows` are the graded ones.
     """
 
     id: str
@@ -123,7 +122,7 @@ class RegradePreview:
 
 
 def in_words(found: Iterable[Regraded], failed: int = 0) -> str:
-    """Who gains and who loses, in one line. `failed` are those that could not be graded, beside those in `found`."""
+    """How many people gain and lose points, in one line. `failed` counts failures that are not in `found`."""
     rows = tuple(found)
     gain, lose = (sum(sign * each.change > 0 for each in rows) for sign in (1, -1))
     unable = sum(each.failed for each in rows)
@@ -141,7 +140,7 @@ def in_words(found: Iterable[Regraded], failed: int = 0) -> str:
 
 @dataclass(frozen=True)
 class Regrades:
-    """Regrades of one course. `new_id` makes an id that no other regrade has."""
+    """Regrades of one course. `new_id` makes a unique id."""
 
     store: Store
     submissions: Submissions
@@ -151,10 +150,10 @@ class Regrades:
     new_id: Callable[[], str]
 
     def start(self, actor: Actor, assignment: Assignment, user: str, twice: bool, instead_of: str) -> int:
-        """Have what counts of everybody graded again, or of `user` (not ""); how many submissions that are.
+        """Begin a regrade of all counting submissions, or of that of `user` (if not ""); returns how many those are.
 
-        `instead_of` is the id of the regrade that the person has seen, "" for none; it is dropped. Raises BadRequest,
-        and ChangedMeanwhile when there is another one.
+        `instead_of` is the id of the regrade that the instructor has seen ("": none); it is dropped. Raises BadRequest,
+        and ChangedMeanwhile if there is another one.
         """
         if assignment.name not in self.store.jobs.announced():
             raise BadRequest(
@@ -176,16 +175,16 @@ class Regrades:
         return len(jobs)
 
     def look(self, assignment: Assignment) -> RegradePreview | None:
-        """The regrade as it stands; None when there is none."""
+        """The present regrade, None if there is none."""
         held = self.store.regrades.find(assignment.name)
         return None if held is None else self._preview(assignment, held)
 
     def version(self) -> object:
-        """Changes with every change of a regrade."""
+        """A version that changes with every change of a regrade."""
         return self.store.regrades.version()
 
     def is_running(self, assignment: Assignment) -> bool:
-        """Whether some of its submissions are still to be graded."""
+        """Whether an assignment has a regrade with submissions that are still to be graded."""
         held, now = self.store.regrades.find(assignment.name), self.clock()
         return held is not None and any(
             not each.is_done(held.tests) and not each.is_given_up(now) for each in held.jobs
@@ -206,7 +205,7 @@ class Regrades:
                               tuple(failed), rows)  # fmt: skip
 
     def compare(self, assignment: Assignment, results: Sequence[Result]) -> tuple[Regraded, ...]:
-        """What these results, one a person, would change. One whose record cannot be believed is left out."""
+        """What these results, one for each person, would change. Results without a valid signature are left out."""
         in_force = {each.receipt: each for each in self.store.jobs.results(assignment.name)}
         letters = self._letters(assignment, results) if self.store.config.plan().letters.steps else {}
         found = []
@@ -223,7 +222,7 @@ class Regrades:
             return None
 
     def _letters(self, assignment: Assignment, results: Sequence[Result]) -> Mapping[Username, tuple[str, str]]:
-        """The letter of each person's mark, with what people gave in it, as it is now and with these results."""
+        """The letter of each person's mark, marks by people included: the present one, and with these results."""
         plan, people = self.store.config.plan(), {each.username for each in results}
         receipts = {each.username: each.receipt for each in results}
         before = self.marks.everybody(assignment, people)
@@ -235,9 +234,9 @@ class Regrades:
         }
 
     def apply(self, actor: Actor, assignment: Assignment, seen: str) -> int:
-        """Put the results in force whose `version` the person has seen; how many are new.
+        """Put the results in force if `seen` is still the regrade's version; returns how many are new.
 
-        Raises BadRequest while some are still to be graded, and ChangedMeanwhile, also when it changes just now.
+        Raises ChangedMeanwhile, and BadRequest while some submissions are still to be graded.
         """
         held = self.store.regrades.find(assignment.name)
         if held is None:
@@ -256,20 +255,20 @@ class Regrades:
 
         return self._apply(actor, assignment, choose, f"tests {held.tests[:12]}: {found.summary}")
 
-    def bring(
+    def apply_imported(
         self, actor: Actor, assignment: Assignment, results: Sequence[Result], found: Sequence[Regraded],
-        brought: Brought,
+        imported: ImportedGrading,
     ) -> int:  # fmt: skip
-        """Put those of `results` in force that `found`, their comparison, says are new; how many there are."""
+        """Put those of `results` in force that are new by `found`, their comparison; returns how many."""
         new = {each.receipt for each in found if each.is_new}
         chosen = [each for each in results if each.receipt in new]
-        detail = f"tests {brought.announced.tests[:12]}: {in_words(found)}"
-        return self._apply(actor, assignment, lambda _: chosen, detail, brought)
+        detail = f"tests {imported.announced.tests[:12]}: {in_words(found)}"
+        return self._apply(actor, assignment, lambda _: chosen, detail, imported)
 
     def _apply(
-        self, actor: Actor, assignment: Assignment, choose: Choose, detail: str, brought: Brought | None = None
+        self, actor: Actor, assignment: Assignment, choose: Choose, detail: str, imported: ImportedGrading | None = None
     ) -> int:  # fmt: skip
-        """Then marks that are released at once are those of the new results."""
+        """Apply results, and release the marks of assignments that release them at once."""
         people: set[Username] = set()
 
         def noting(held: HeldRegrade | None) -> Sequence[Result]:
@@ -278,15 +277,15 @@ class Regrades:
             return chosen
 
         event = Event(self.clock(), actor.username, "regrade", assignment.name, detail)
-        applied = self.store.regrades.apply(assignment.name, noting, event, brought)
+        applied = self.store.regrades.apply(assignment.name, noting, event, imported)
         self.marks.release_automatic(assignment.name, people)
         return applied
 
     def drop(self, actor: Actor, assignment: Assignment, regrade: str) -> None:
-        """End the regrade with this id; nothing of it is kept. Raises ChangedMeanwhile when it is gone."""
+        """Drop the regrade with this id and its results. Raises ChangedMeanwhile if there is none."""
         event = Event(self.clock(), actor.username, "drop regrade", assignment.name)
         if not self.store.regrades.drop(assignment.name, regrade, event):
-            raise ChangedMeanwhile("it was applied, dropped or begun anew meanwhile")
+            raise ChangedMeanwhile("it was applied, dropped or started again meanwhile")
 
 
 def _letter(person: PersonMarking, plan: Plan) -> str:

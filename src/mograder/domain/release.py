@@ -19,7 +19,7 @@ from mograder.domain.rules import ConfigStore
 
 @dataclass(frozen=True)
 class Fetched:
-    """That a person downloaded a file of an assignment, and when first (Unix microseconds)."""
+    """A note that a person downloaded a file of an assignment, first at `moment` (Unix microseconds)."""
 
     assignment: AssignmentName
     username: Username
@@ -28,7 +28,7 @@ class Fetched:
 
 @dataclass(frozen=True)
 class NewFile:
-    """A file that an instructor puts up."""
+    """A file that an instructor publishes."""
 
     name: FileName
     content: bytes
@@ -38,7 +38,7 @@ class ReleaseStore(Protocol):
     """What storage promises about assignments and released files."""
 
     def assignments(self) -> tuple[Assignment, ...]:
-        """Every assignment, sorted by name, as the course stands now."""
+        """Every present assignment, sorted by name."""
         ...
 
     def find(self, text: str) -> Assignment | None:
@@ -50,19 +50,19 @@ class ReleaseStore(Protocol):
         ...
 
     def put_files(self, assignment: AssignmentName, files: Sequence[NewFile], event: Event) -> None:
-        """Put up files of an assignment, which is made if there is none of this name, and record `event`.
+        """Publish files of an assignment, which is made if there is none, and record `event`.
 
-        A file of the same name is replaced. A reader sees each file as it was or as it is then, never a part of one.
-        Raises BadRequest where files cannot be put up by a server; then nothing is changed.
+        A file of the same name is replaced; a reader sees the old or the new file, never a part. Raises BadRequest if
+        a server cannot publish files here; then nothing changes.
         """
         ...
 
     def remove_file(self, assignment: AssignmentName, name: FileName, event: Event) -> bool:
-        """Take back a file that students download, and record `event`; whether there was one."""
+        """Remove a released file and record `event`. Returns False if there is none."""
         ...
 
     def note_fetched(self, notes: Sequence[Fetched]) -> None:
-        """Keep who has downloaded a file of an assignment; the first note of each person and assignment stays."""
+        """Store notes about downloads; the first one of each person and assignment stays."""
         ...
 
     def fetched(self, username: Username | None = None) -> list[Fetched]:
@@ -72,7 +72,7 @@ class ReleaseStore(Protocol):
 
 @dataclass(frozen=True)
 class Upcoming:
-    """An assignment that students are told of and do not see yet; `opens` is in Unix microseconds."""
+    """An assignment that is announced to students and not open yet; `opens` is in Unix microseconds."""
 
     name: AssignmentName
     title: str
@@ -81,7 +81,7 @@ class Upcoming:
 
 @dataclass(frozen=True)
 class Download:
-    """That somebody got `/assignments/<assignment>/files/<file>` at `moment` (Unix microseconds)."""
+    """A download of `/assignments/<assignment>/files/<file>` at `moment` (Unix microseconds)."""
 
     actor: Actor
     assignment: str
@@ -101,9 +101,9 @@ class Release:
     def assignments(
         self, actor: Actor, own: Sequence[Extension] | None = None, listed: tuple[Assignment, ...] | None = None
     ) -> tuple[Assignment, ...]:
-        """Every assignment that the actor may see: students see none before it opens, and their own times.
+        """Every assignment that the actor may see. Students see open ones only, with their extensions.
 
-        `own` are the actor's extensions if the caller has read them already, `listed` what the store lists.
+        `own` are the actor's extensions, and `listed` the store's assignments, if the caller has read them already.
         """
         listed = self.store.assignments() if listed is None else listed
         if actor.is_instructor:
@@ -122,7 +122,7 @@ class Release:
         return tuple(each for each in self.store.assignments() if each.rules.schedule.is_open(now))
 
     def upcoming(self) -> tuple[Upcoming, ...]:
-        """What students are told of assignments that are not open yet, the next first; of hidden ones nothing."""
+        """The assignments that are not open yet, the next first, without hidden ones."""
         now, rules = self.clock(), ((each.name, each.rules) for each in self.store.assignments())
         found = [
             Upcoming(name, said.title or name, said.schedule.opens or 0)
@@ -147,7 +147,7 @@ class Release:
         raise NotFound(f"there is no assignment {printable(text)!r}")
 
     def file(self, actor: Actor, assignment: str, file: str) -> StoredFile:
-        """A file to work on. Raises NotFound."""
+        """A released file. Raises NotFound."""
         name = FileName.parse(file)
         folder = self._folder_of(actor, assignment, name)
         found = self.store.file(folder, name) if folder else None
@@ -156,12 +156,12 @@ class Release:
         return found
 
     def note_downloads(self, downloads: Iterable[Download]) -> None:
-        """Record downloads; of each person and assignment the first one stays."""
+        """Record downloads; the first one of each person and assignment stays."""
         notes = []
         for each in downloads:
             try:
                 name = self.assignment(each.actor, each.assignment).name
-            except NotFound:  # the manifest lists another folder's files for an assignment
+            except NotFound:  # a manifest may list files of another folder for an assignment
                 url = release_file_url(each.assignment, each.file)
                 listing = self.assignments(each.actor)
                 name = next(entry.name for entry in listing if any(file.url == url for file in entry.files))
@@ -169,7 +169,7 @@ class Release:
         self.store.note_fetched(notes)
 
     def _folder_of(self, actor: Actor, text: str, file: FileName) -> AssignmentName | None:
-        """The folder that a released file's URL names: an assignment's, or one that a manifest's URLs point into."""
+        """The folder in a released file's URL: that of an assignment, or one to which a manifest's URLs lead."""
         try:
             return self.assignment(actor, text).name
         except NotFound:
@@ -180,5 +180,5 @@ class Release:
 
 
 def release_file_url(assignment: str, file: str) -> str:
-    """How a manifest may name a file of a folder of the course."""
+    """The URL by which a manifest may name a file in a folder of the course."""
     return f"/assignments/{assignment}/files/{file}"

@@ -1,4 +1,4 @@
-"""A notebook as it ran: its cells with what they showed. Values only; nothing in them is safe to be run or believed."""
+"""A notebook as it ran: its cells with their output. These are values from a submission: never run or trust them."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class RenderedCell:
-    """A cell of a submission: `code` as it was submitted, what its value looked like, and what it printed.
+    """A cell of a submission: its submitted `code`, its displayed value, and the text that it printed.
 
-    `kind` is a media type: text/plain, text/html, or image/png with `value` in base64; "" where it shows nothing.
-    `problem` is why it did not finish, "" when it did; `ran` is False for cells that were not run, as checks.
+    `kind` is a media type: text/plain, text/html, or image/png with `value` in base64; "" if it displays nothing.
+    `problem` says why it did not finish, "" if it did. `ran` is False for cells that were not run, such as checks.
     """
 
     name: str
@@ -25,6 +25,6 @@ class RenderedCell:
 
 @dataclass(frozen=True)
 class RenderedNotebook:
-    """The cells, in the order of the file."""
+    """The cells of a notebook, in the order of the file."""
 
     cells: tuple[RenderedCell, ...] = ()

@@ -1,6 +1,6 @@
-"""What the course states of a result, signed, to the student whose it is: the points, and of which submission.
+"""The signed statement of a result for its student: the points, and for which submission they are.
 
-Invariant: it says nothing of a test but its version, so that it may be shown to anybody whom the student shows it.
+Invariant: it reveals nothing of the tests but their version, so the student may show it to anybody.
 """
 
 from __future__ import annotations
@@ -15,15 +15,15 @@ from mograder.domain.errors import VerificationFailed
 from mograder.domain.grading_record import GradingRecord
 
 KIND = "mograder-result+jws"
-"""The `typ` of a signed statement: it is no receipt and no grading record."""
+"""The `typ` of a signed statement, which distinguishes it from receipts and grading records."""
 
 
 @dataclass(frozen=True)
 class ResultStatement:
-    """The result of the submission that receipt number `receipt` is for, whose bytes have the hash `sha256`.
+    """The result of the submission with the receipt number `receipt` and the SHA-256 `sha256`.
 
-    `points` is what checks earn out of `possible`, None where they mark nothing; `questions` are those by question.
-    `tests` is the version of the tests, `record` the SHA-256 of the signed grading record, `graded` when (ISO 8601).
+    Checks give `points` out of `possible` (None if they mark nothing); `questions` has the points by question. `tests`
+    is the version of the tests, `record` the SHA-256 of the signed grading record, `graded` its time in ISO 8601.
     """
 
     assignment: str
@@ -40,7 +40,7 @@ class ResultStatement:
 
     @classmethod
     def of(cls, record: GradingRecord, signed: str) -> ResultStatement | None:
-        """That of a record and its signed text; None for one that belongs to no receipt."""
+        """The statement of a record and its signed text; None if the record belongs to no receipt."""
         if record.receipt is None:
             return None
         marks = record.marks
@@ -56,13 +56,13 @@ class ResultStatement:
 
     @classmethod
     def from_claims(cls, claims: Mapping[str, Any]) -> ResultStatement:
-        """Raises VerificationFailed."""
+        """The statement of signed claims. Raises VerificationFailed."""
         try:
             return cls(**{name: claims[name] for name in cls.__dataclass_fields__})
         except KeyError as error:
-            raise VerificationFailed(f"what was signed states no {error.args[0]}: it is no result") from None
+            raise VerificationFailed(f"the signed statement has no {error.args[0]}: it is no result") from None
 
     def misfits(self, receipt: Mapping[str, object]) -> tuple[str, ...]:
-        """What the claims of a receipt state otherwise: nothing when the result is of that very submission."""
+        """The claims of a receipt that contradict this result; none if it is for that submission."""
         own = {"number": self.receipt, "user": self.user, "assignment": self.assignment, "sha256": self.sha256}
         return tuple(name for name, value in own.items() if receipt.get(name) != value)

@@ -1,4 +1,4 @@
-"""What came of running one submission: checks, failed cells, limits. Values only; totals are in `marks`."""
+"""The results of running one submission: checks, failed cells, limits. `marks` computes totals from them."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from enum import StrEnum
 
 
 class Outcome(StrEnum):
-    """How a grading ends; exactly one of these."""
+    """The outcome of a grading."""
 
     GRADED = "graded"
     CODE_FAILED = "code_failed"  # a cell of the student's, or the whole file, could not be run
     LIMIT = "limit"  # time, memory, output, …; the rest is graded
-    OUR_FAILURE = "our_failure"  # ours: tried again, then shown to the instructor; never a zero
+    OUR_FAILURE = "our_failure"  # the grader failed: tried again, then shown to the instructor; never 0 points
 
 
 class CheckStatus(StrEnum):
@@ -21,16 +21,16 @@ class CheckStatus(StrEnum):
     SUCCESS = "success"
     PARTIAL = "partial"
     DANGER = "danger"
-    WARN = "warn"  # waiting: nothing to check yet
-    NOT_RUN = "not_run"  # what it needs is not there
+    WARN = "warn"  # there is nothing to check yet
+    NOT_RUN = "not_run"  # something that it needs is missing
 
 
 @dataclass(frozen=True)
 class CheckResult:
-    """One check. `messages` are those of the conditions that failed; weights are sums over its conditions.
+    """The result of one check. `messages` are those of failed conditions; weights are sums over all conditions.
 
-    `unprotected`: the result rests on a comparison that a class of the student's defines. `told` is what its student
-    reads in the place of `messages`, None for the same.
+    `unprotected`: the result relies on a comparison that one of the student's classes defines. `told` are the messages
+    for the student, None if they are the same.
     """
 
     label: str
@@ -46,7 +46,7 @@ class CheckResult:
 
 @dataclass(frozen=True)
 class CellFailure:
-    """A cell that raised. `line` is that in the submitted file (1-based); `traceback` is cut to the student's cells."""
+    """A cell that raised. `line` is that in the submitted file (1-based); `traceback` has only the student's cells."""
 
     cell: str
     line: int | None
@@ -58,7 +58,7 @@ class CellFailure:
 class LimitReached:
     """A limit that was reached.
 
-    `what` is time, memory, output, processes, calls or size; `where` a cell or a question.
+    `what` is time, memory, output, processes, calls or size; `where` is a cell or a question.
     """
 
     what: str
@@ -71,9 +71,9 @@ class LimitReached:
 class RunReport:
     """One run of one submission against one version of the tests.
 
-    `changed_cells` names instructor's cells that the submission changed, removed or doubled. `isolated` is False where
-    the checks ran beside the answers. Times are seconds. `error` says what went wrong when the outcome is our failure.
-    `flaky` are the labels of checks that came out differently when the submission ran twice: the better one is kept.
+    `changed_cells` names the instructor's cells that the submission changed, removed or duplicated. `isolated` is False
+    if the checks ran in the same process as the answers. Times are in seconds. `error` says why the grader failed.
+    `flaky` are the labels of checks whose results differed in two runs; the better result is kept.
     """
 
     outcome: Outcome
@@ -89,9 +89,9 @@ class RunReport:
 
 
 def better_of(first: RunReport, second: RunReport) -> RunReport:
-    """One report of two runs of the same: of each check what came out better, and `flaky` names where they differ.
+    """One report of two runs of a submission: the better result of each check, with the differing ones in `flaky`.
 
-    What differs between two runs is not the student's to answer for.
+    The student is not responsible for differences between runs.
     """
     if Outcome.OUR_FAILURE in (first.outcome, second.outcome):
         return second if first.outcome is Outcome.OUR_FAILURE else first

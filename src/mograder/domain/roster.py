@@ -20,7 +20,7 @@ MAX_DETAILS = 50  # sections, and ids, of one person
 
 @dataclass(frozen=True)
 class Person:
-    """Somebody to put on the roster. `name` is what people call them, "" when nobody said, and so are the details."""
+    """A person to put on the roster. `name` is the display name; it and the details are empty if unknown."""
 
     username: Username
     name: str = ""
@@ -34,7 +34,7 @@ class Person:
         cls, user: str, name: str = "", role: Role = Role.STUDENT, email: str = "", sections: Sequence[str] = (),
         ids: Sequence[ExternalId] = (),
     ) -> Self:  # fmt: skip
-        """Raises BadName or BadRequest."""
+        """A person from typed texts. Raises BadName or BadRequest."""
         whose = repr(user.strip()[:100])
         shown = _short(name, f"the name of {whose}")
         kept = [_short(each, f"a section of {whose}") for each in sections]
@@ -51,7 +51,7 @@ class Person:
         )  # fmt: skip
 
     def merged_into(self, held: Account) -> Account:
-        """The account as the list has the person: what the list does not say stays, and so do role and state."""
+        """The account with this name and these details; empty ones change nothing, and role and state stay."""
         return replace(
             held, name=self.name or held.name, email=self.email or held.email,
             sections=self.sections or held.sections, ids=merged_ids(held.ids, self.ids),
@@ -75,7 +75,7 @@ _Id = TypeVar("_Id", bound=_OfKind)
 
 
 def merged_ids(old: tuple[_Id, ...], new: tuple[_Id, ...]) -> tuple[_Id, ...]:
-    """The `new` ids and, of kinds that are not among them, the `old` ones."""
+    """The `new` ids, and the `old` ones of other kinds."""
     told = {each.kind for each in new}
     merged = (*(each for each in old if each.kind not in told), *new)
     return old if set(merged) == set(old) else merged
@@ -96,9 +96,9 @@ class Roster:
         return self.store.all()
 
     def enrol(self, usernames: list[Username]) -> list[tuple[Username, str]]:
-        """Bind names so that nobody else can claim them, and return their tokens: all or none.
+        """Register names, so that nobody else can claim them, and return their tokens; all names or none.
 
-        Raises NameTaken, also for somebody who was removed from the course.
+        Raises NameTaken, also for a person who was removed from the course.
         """
         now = self.clock()
         secret = self.keys.secrets()[0]
@@ -107,7 +107,9 @@ class Roster:
             def change(held: Account | None) -> Account:
                 _check_same_name(held, username)
                 if held is not None and held.removed:
-                    raise NameTaken(f"{username!r} was removed from the course: 'mograder roster reset' brings back")
+                    raise NameTaken(
+                        f"{username!r} was removed from the course: 'mograder roster reset' brings the person back"
+                    )
                 return replace(held or Account(username, created=now), bound=True)
 
             return change
@@ -120,13 +122,13 @@ class Roster:
     def add(
         self, actor: Actor, people: Sequence[Person], update: bool = False, dropped: Sequence[Username] = ()
     ) -> list[tuple[Account, str]]:
-        """Put people on the roster: all or none. Each comes with the personal code that claims the name; it is shown
-        only this once.
+        """Put people on the roster, all or none. Returns their accounts, each with the personal code that claims the
+        name; the code cannot be read later.
 
-        Somebody who is there already has "" for a code and is unchanged; a display name that was missing is filled in.
-        With `update` they get the name, e-mail address, sections and ids that are given. `dropped` people are removed
-        in the same step (see `remove`). Raises NameTaken when a name differs from another's by case alone, and NotFound
-        for a dropped name that nobody has.
+        People who are there already get "" for a code; only a missing display name is added. With `update` they also
+        get the given name, e-mail address, sections and ids. `dropped` people are removed in the same transaction (see
+        `remove`). Raises NameTaken if a name differs from another's only by case, and NotFound for an unknown dropped
+        name.
         """
         now = self.clock()
         codes = {person.username: "" for person in people}
@@ -159,7 +161,7 @@ class Roster:
         return [(account, codes[account.username]) for account in changed]
 
     def reset(self, actor: Actor, username: Username) -> tuple[Account, str]:
-        """Revoke a person's token; a new personal code claims the name again. Brings a removed person back.
+        """Revoke a person's token; the returned personal code claims the name again. This restores a removed person.
 
         Raises NotFound.
         """
@@ -169,7 +171,7 @@ class Roster:
         )), code  # fmt: skip
 
     def reset_everybody(self, actor: Actor) -> list[tuple[Account, str]]:
-        """As `reset`, for everybody who is not removed but the actor, in one transaction."""
+        """As `reset`, for everybody except the actor and removed people, in one transaction."""
         now = self.clock()
         people = [each for each in self.store.all() if not each.removed and each.username != actor.username]
         codes = {each.username: self.new_code() for each in people}
@@ -184,16 +186,16 @@ class Roster:
         return [(account, codes[account.username]) for account in self.store.change_many(changes)]
 
     def set_role(self, actor: Actor, username: Username, role: Role) -> Account:
-        """Raises NotFound."""
+        """Change a person's role. Raises NotFound."""
         return self._change(actor, "role", username, lambda held: replace(held, role=role), role.value)
 
     def rename(self, actor: Actor, username: Username, name: str) -> Account:
-        """Change what people call a person; "" takes the name out. The user name stays. Raises BadRequest, NotFound."""
+        """Change a person's display name; "" removes it. The user name stays. Raises BadRequest, NotFound."""
         shown = _short(name, f"the name of {str(username)!r}")
         return self._change(actor, "rename", username, lambda held: replace(held, name=shown))
 
     def remove(self, actor: Actor, username: Username) -> Account:
-        """Revoke a person's token or code for good. Submissions stay, and nobody else can claim the name.
+        """Remove a person from the course: token and code are revoked, submissions stay, and the name stays taken.
 
         Raises NotFound.
         """

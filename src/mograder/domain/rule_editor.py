@@ -1,4 +1,4 @@
-"""Reading and changing the rules of assignments: versions, checks, and what is written."""
+"""Reads, checks and changes the rules of assignments in mograder.toml."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from mograder.domain.rules import ConfigStore, RuleChange, RuleTexts
 
 @dataclass(frozen=True)
 class RulesAsText:
-    """The rules of an assignment in words, and the zone of their times. `tag` changes whenever they may have."""
+    """The rules of an assignment as texts, and the zone of their times. `tag` changes whenever they may have."""
 
     assignment: AssignmentName
     texts: RuleTexts
@@ -29,7 +29,7 @@ class RulesAsText:
 
 @dataclass(frozen=True)
 class RuleEditor:
-    """What an instructor reads and changes of the rules of assignments. `max_upload` is in bytes."""
+    """Reads and changes the rules of assignments for an instructor. `max_upload` is in bytes."""
 
     config: ConfigStore
     release: ReleaseStore
@@ -37,14 +37,14 @@ class RuleEditor:
     max_upload: int
 
     def of(self, name: AssignmentName) -> RulesAsText:
-        """Those in force: of mograder.toml and, where that says nothing, of a manifest. Raises NotFound."""
+        """The rules in force, from mograder.toml and, where that has none, from a manifest. Raises NotFound."""
         return self._look(name)[0]
 
     def change(self, actor: Actor, name: AssignmentName, wanted: RuleTexts, tag: str) -> RulesAsText:
-        """Write what differs into the course's mograder.toml; those in force then.
+        """Write differing rules into the course's mograder.toml; returns the rules that are in force then.
 
         `tag` is that of the rules that the person has seen. Raises BadRequest, NotFound, ChangedMeanwhile and
-        Unreadable; then nothing is changed.
+        Unreadable; then nothing changes.
         """
         held, assignment, zone, version = self._look(name)
         if held.tag != tag:
@@ -55,9 +55,9 @@ class RuleEditor:
         return self.of(name)
 
     def set_up(self, actor: Actor, name: AssignmentName, wanted: RuleTexts) -> None:
-        """Write the rules of an assignment that is not there yet; what mograder.toml says of it already is replaced.
+        """Write the rules of an assignment that does not exist yet; rules that mograder.toml has for it are replaced.
 
-        Raises BadRequest, ChangedMeanwhile and Unreadable; then nothing is changed.
+        Raises BadRequest, ChangedMeanwhile and Unreadable; then nothing changes.
         """
         version, plan = self.config.version(), self.config.plan()
         assignment = Assignment(name, str(name), rules=plan.rules_of(name))
@@ -72,10 +72,7 @@ class RuleEditor:
             self.config.change_rules(name, changes, version, event)
 
     def count(self, actor: Actor, rule: CountingRule) -> None:
-        """Say in the course's mograder.toml which submission of each person counts, in every assignment.
-
-        Raises ChangedMeanwhile and Unreadable; then nothing is changed.
-        """
+        """Write the course's counting rule into mograder.toml. Raises ChangedMeanwhile and Unreadable."""
         version, before = self.config.version(), self.config.plan().counts
         if rule is not before:
             change = RuleChange("counts", before, rule, rule.value)
@@ -84,12 +81,12 @@ class RuleEditor:
             )
 
     def _look(self, name: AssignmentName) -> tuple[RulesAsText, Assignment, tzinfo, str]:
-        version = self.config.version()  # before the rest: what changes in between then shows as a change
+        version = self.config.version()  # before the rest, so that a change in between is detected
         assignment, zone = self.release.find(name), self.config.plan().zone
         if assignment is None:
             raise NotFound(f"there is no assignment {printable(name)!r}")
         texts = RuleTexts.of(assignment.rules, zone)
-        # A manifest has its part in what a person sees.
+        # The version of mograder.toml alone does not cover a manifest.
         tag = hashlib.sha256("\0".join((version, *astuple(texts))).encode()).hexdigest()
         return RulesAsText(assignment.name, texts, str(zone), tag), assignment, zone, version
 

@@ -1,6 +1,6 @@
-"""The rules of an assignment as people write them, and what of it changes when they write something else.
+"""The rules of an assignment as people write them, and the changes when they write something else.
 
-Invariant: what nobody has changed is no change.
+Invariant: a text that is not edited gives no change.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from mograder.domain.names import AssignmentName, printable
 
 LONGEST_TITLE = 200  # characters
 YEARS = range(1971, 9999)
-"""Beyond them a moment cannot be shown in every zone."""
+"""The years in which a moment can be shown in every zone."""
 
 UNITS: Mapping[str, int] = MappingProxyType({
     "": 1, "b": 1, "bytes": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "kib": 2**10, "mib": 2**20, "gib": 2**30,
@@ -31,16 +31,16 @@ _KEYS: Mapping[str, str] = MappingProxyType({
     "penalties": "penalties.enabled", "grace_minutes": "penalties.grace_minutes", "per_day": "penalties.per_day",
     "max_penalty": "penalties.max", "apply_penalties": "penalties.apply",
 })  # fmt: skip
-"""Where in mograder.toml a rule stands, for those that have another name there."""
+"""The keys of rules that have another name in mograder.toml."""
 
 Value = str | int | float | date | tuple[str, ...]
 
 
 @dataclass(frozen=True)
 class RuleChange:
-    """The new value of a key of [[assignments]] in mograder.toml, as written and as meant; None takes the key out.
+    """A change of a key of [[assignments]] in mograder.toml: the texts `before` and `after`, and the new TOML value.
 
-    A key with a dot stands in a table of the assignment: penalties.per_day.
+    A `value` of None removes the key. A key with a dot is in a table of the assignment: penalties.per_day.
     """
 
     key: str
@@ -57,18 +57,18 @@ class ConfigStore(Protocol):
     """What storage promises about the course's configuration, mograder.toml."""
 
     def plan(self) -> Plan:
-        """What mograder.toml says now, or what it last said when it cannot be parsed now."""
+        """The content of mograder.toml; the last readable content if it cannot be parsed now."""
         ...
 
     def errors(self) -> tuple[Unreadable, ...]:
         """The files written by hand that cannot be parsed now: mograder.toml, assignments.json, grades.json.
 
-        Of the first two, the last version that could be parsed stays in force.
+        The last readable content of the first two stays in force.
         """
         ...
 
     def version(self) -> str:
-        """The version of the text of mograder.toml, for `change_rules`. Raises Unreadable when it cannot be parsed."""
+        """The version of the text of mograder.toml, for `change_rules`. Raises Unreadable if it cannot be parsed."""
         ...
 
     def change_rules(
@@ -78,20 +78,20 @@ class ConfigStore(Protocol):
         transaction.
 
         The rest of the text stays as the instructor wrote it. Raises ChangedMeanwhile unless the text still has
-        `version`, and Unreadable; then nothing is changed.
+        `version`, and Unreadable; then nothing changes.
         """
         ...
 
 
 @dataclass(frozen=True)
 class RuleTexts:
-    """The rules of an assignment as people write them; "" where nothing is said.
+    """The rules of an assignment as people write them; "" where there is none.
 
-    A time is a date, or a date and time, of the course's zone unless it has an offset. `max_size` is in bytes, or
-    such as "10 MiB"; `accepts` are file endings with spaces or commas between them. `hidden`, `penalties` (whether
-    late work costs something), `apply_penalties` and `release_at_once` are "yes" or "no"; `files` are the expected
-    files, one a line or with commas between them; `counts` is "latest" or "on-time". `per_day` and `max_penalty`
-    are percentage points.
+    A time is a date, or a date and time, of the course's zone unless it has an offset. `max_size` is a number of bytes
+    or a text such as "10 MiB"; `accepts` are file endings, separated by spaces or commas. `hidden`, `penalties`
+    (whether late work costs something), `apply_penalties` and `release_at_once` are "yes" or "no"; `files` are the
+    expected files, separated by line ends or commas; `counts` is "latest" or "on-time". `per_day` and `max_penalty` are
+    percentage points.
     """
 
     title: str = ""
@@ -126,7 +126,7 @@ class RuleTexts:
         )  # fmt: skip
 
     def changes_to(self, wanted: RuleTexts) -> tuple[RuleChange, ...]:
-        """Raises BadRequest that says which key cannot be understood."""
+        """The changes from these rules to `wanted`. Raises BadRequest for a text that is not understood."""
         changes = []
         for field, before, text in zip(fields(self), astuple(self), astuple(wanted), strict=True):
             lines = [" ".join(line.split()) for line in text.splitlines()]
@@ -150,7 +150,7 @@ def _number_text(value: float | None) -> str:
 
 
 def _time_text(moment: int | None, zone: tzinfo) -> str:
-    """As a browser's field for a date and time has it: 2030-02-08T17:00, with seconds where they are not 0."""
+    """A moment as in a browser's field for a date and time: 2030-02-08T17:00, with seconds unless they are 0."""
     if moment is None:
         return ""
     when = deadlines.local(moment, zone)

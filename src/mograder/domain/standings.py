@@ -1,4 +1,4 @@
-"""Where people stand: one person in one assignment, and everybody in everything."""
+"""Standings: the state of one person in one assignment, and of everybody in all assignments."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from mograder.domain.store import Store
 
 @dataclass(frozen=True)
 class Standing:
-    """How one person stands in one assignment, as the person may see it.
+    """The state of one person in one assignment, as the person may see it.
 
-    `schedule` is the person's own, with the extension in it. `kept` are all submissions in the order of acceptance;
-    `counting` is the one that counts by the course's `rule`. `fetched`: a file of the assignment was downloaded.
-    `grades_broken`: the table of grades cannot be parsed now, so whether there is a grade is unknown.
+    `schedule` includes the person's extension. `kept` are all submissions in the order of acceptance; `counting` is the
+    one that counts by `rule`. `fetched`: a file of the assignment was downloaded. `grades_broken`: the table of grades
+    cannot be parsed now, so it is unknown whether there is a grade.
     """
 
     submitted: bool
@@ -43,12 +43,12 @@ class Standing:
 
     @property
     def again(self) -> bool:
-        """Whether a submission counts that came after the grade."""
+        """Whether the submission that counts is newer than the grade."""
         entry, counts = self.grade, self.counting
         return entry is not None and counts is not None and board.is_newer(counts.submission.attempt, entry)
 
     def state(self, now: int) -> str:
-        """The one word for it at `now` (Unix microseconds)."""
+        """See `board.state`, at `now` (Unix microseconds)."""
         graded = self.grade is not None and self.grade.grade is not None
         late = self.counting is not None and self.counting.lateness.late
         return board.state(
@@ -59,7 +59,7 @@ class Standing:
 
 @dataclass(frozen=True)
 class Seen:
-    """What somebody knows of a course: the version of its people, and the number of the last receipt."""
+    """A snapshot of a course: the version of its people, and the number of the last receipt."""
 
     people: object
     number: int
@@ -67,7 +67,7 @@ class Seen:
 
 @dataclass(frozen=True)
 class Standings:
-    """Where the people of one course stand, and the versions of what that is read from."""
+    """The standings of one course, and the versions of the data from which they are made."""
 
     store: Store
     extensions: Extensions
@@ -75,7 +75,7 @@ class Standings:
     boards: CurrentBoard
 
     def of(self, assignment: Assignment, user: Username) -> Standing:
-        """Where a person stands, from the files as they are now."""
+        """The present standing of a person."""
         store, name = self.store, assignment.name
         table = board.readable_grades(store.grades, name)
         entry = grades.of_person(table or (), user)
@@ -97,36 +97,34 @@ class Standings:
         )
 
     def version(self, assignment: Assignment) -> tuple[object, ...]:
-        """The version of all standings in an assignment, but for what people have submitted by us: see `number`."""
-        # The store's first: what changes while the rest is looked at then shows as a change the next time.
+        """The version of all standings in an assignment, except for accepted submissions: see `number`."""
+        # The store's version first, so that a change during the rest is detected the next time.
         people = self.latest.refresh().people
         return (people, self.store.version(assignment.name), assignment, self.store.config.plan())
 
     def number(self, assignment: Assignment, user: Username) -> int:
-        """The version of what a person has submitted by us for an assignment, as `version` found it."""
+        """The version of a person's accepted submissions for an assignment, as of the last call of `version`."""
         return self.latest.number(assignment.name, user)
 
     def listing_version(
         self, assignment: Assignment, files: tuple[LatestFile, ...] | None = None
     ) -> tuple[tuple[object, ...], tuple[LatestFile, ...], int]:
-        """The version of the list of submissions: that of the rules it is made by, the store's latest files, and the
-        number of the assignment's last receipt.
+        """The version of the list of submissions: the rules' version, the store's latest files, and the number of the
+        assignment's last receipt.
 
-        `files` are the store's, if the caller has read them already.
+        `files` are the store's latest files, if the caller has read them already.
         """
         people = self.latest.refresh().people
         found = self.store.submissions.latest_files(assignment.name) if files is None else files
         return (people, assignment, self.store.config.plan()), found, self.latest.number_in(assignment.name)
 
     def changed_since(self, seen: Seen | None) -> tuple[Seen, frozenset[Username] | None]:
-        """Of whom something was submitted since `seen`, or None when more than that may have changed; and what is seen
-        now.
-        """
+        """The present snapshot, and the people with submissions since `seen`; None if more may have changed."""
         people = self.latest.refresh().people
         number, keys = self.latest.since(seen.number if seen else 0)
         only = seen is not None and seen.people == people
         return Seen(people, number), frozenset(user for _, user in keys) if only else None
 
     def board(self) -> Board:
-        """Everybody by everything, as an instructor sees it; the same object until something changes."""
+        """The board, as an instructor sees it; the same object until something changes."""
         return self.boards.get()

@@ -1,8 +1,8 @@
-"""The storage of a course, composed of one port a noun. Every adapter passes the same contract tests.
+"""The storage of a course, composed of one port for each noun. Every adapter passes the same contract tests.
 
-Methods are synchronous and may be called from many threads. What has returned is on stable storage. Raises
-`StorageFull` when there is no room, `Temporary` when the storage is away, `Unreadable` when stored data cannot be
-parsed; then each requested change is there whole or not at all, and retrying is safe.
+Methods are synchronous and thread-safe. When a method returns, its changes are on stable storage. Methods raise
+`StorageFull` if the disk is full, `Temporary` if the storage is away, and `Unreadable` if stored data cannot be parsed;
+then each change is complete or absent, and a retry is safe.
 """
 
 from __future__ import annotations
@@ -36,11 +36,10 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Versions:
-    """The version of each noun that a store keeps: equal to an earlier one only if the noun is unchanged.
+    """The version of each noun: equal to an earlier one only if the noun is unchanged.
 
-    `people` are accounts and extensions; `downloads` who has fetched what; `results` those of grading; `receipts` is
-    the number of the last receipt. As long as `people` is equal, the receipts of before are unchanged as well: others
-    only come behind them.
+    `people` covers accounts and extensions, `downloads` the notes about downloads, `results` those of grading;
+    `receipts` is the number of the last receipt. While `people` is equal, earlier receipts are unchanged, too.
     """
 
     people: object
@@ -81,77 +80,76 @@ class Store(Protocol):
 
     @property
     def is_remote(self) -> bool:
-        """Whether reading may take long (a network lies between), so that it must not be done in an event loop."""
+        """Whether reads go over a network and may take long, so that no event loop may wait for them."""
         ...
 
     def versions(self) -> Versions:
-        """The versions as they are now, whoever has changed something."""
+        """The present versions, which include changes by other servers."""
         ...
 
     def version(self, assignment: AssignmentName) -> object:
-        """Equal to an earlier version only if an assignment's grades, who has feedback in it, and who has a submission
-        without a receipt, are unchanged. A store that cannot tell returns a new `object()`, so that nothing read before
-        counts as current.
+        """The version of an assignment's grades, of the people with feedback, and of those with a submission without a
+        receipt. A store that does not know returns a new `object()`, which equals no earlier version.
         """
         ...
 
     def survey(self) -> Survey:
-        """What stands in the course besides assignments, and what is not in force."""
+        """What is in the course besides assignments, and what is not in force."""
         ...
 
     def erase(self, username: Username, make_tombstone: MakeTombstone, event: Event) -> None:
-        """Erase a person: submissions, feedback, grades, account, and the audit log's lines about them.
+        """Erase a person: submissions, feedback, grades, account, and the events about them.
 
-        Each receipt is replaced by the tombstone that `make_tombstone` makes of it. The name is taken out of the
-        audit log's other lines. Afterwards `accounts.get` returns a removed account whose earlier tokens are void, and
-        `accounts.all` leaves it out. Safe to repeat.
+        `make_tombstone` makes the tombstone that replaces each receipt. The name is removed from other events.
+        Afterwards `accounts.get` returns a removed account whose earlier tokens are void, and `accounts.all` leaves it
+        out. Safe to repeat.
         """
         ...
 
     def close(self) -> None:
-        """Finish what is in flight and let go of files and connections."""
+        """Finish pending work, and close files and connections."""
         ...
 
 
 @runtime_checkable
 class CachedReads(Protocol):
-    """What a store may offer besides: lists that it holds in memory and knows to be current."""
+    """An optional interface of a store: lists that it has in memory and knows to be current."""
 
     def cached_assignments(self) -> tuple[Assignment, ...] | None:
-        """What `release.assignments` returns; None when that takes reading."""
+        """As `release.assignments`, but None if something would have to be read."""
         ...
 
     def cached_latest_files(self, assignment: AssignmentName) -> tuple[LatestFile, ...] | None:
-        """What `submissions.latest_files` returns; None when that takes reading."""
+        """As `submissions.latest_files`, but None if something would have to be read."""
         ...
 
 
-class NotAtHand(Exception):
-    """What some work needs is not in memory, and the work must not wait for it."""
+class NotCached(Exception):
+    """A value is not in memory, and the caller must not wait for a read."""
 
 
 @runtime_checkable
 class SharedReads(Protocol):
-    """What a remote store may offer besides: it is asked once, for all requests that wait, whether what was read before
-    still holds, and answers from memory what does.
+    """An optional interface of a remote store: one query for all waiting requests checks what in memory is still right,
+    and requests are answered from memory.
     """
 
     def refresh(
         self, users: Collection[str], announced: Collection[tuple[AssignmentName, Username]]
     ) -> Mapping[tuple[AssignmentName, Username], tuple[Commitment, ...]]:
-        """Ask what holds now, and read what requests of these `users` need; the commitments that were asked for."""
+        """Read the present versions and the data for requests of `users`; returns the commitments of `announced`."""
         ...
 
     def recalled(self, work: Callable[[], T], wait: bool) -> T:
-        """What `work`, which writes nothing, returns, as of the last `refresh` or later. Where something has to be read
-        for it, that is waited for, or (without `wait`) NotAtHand is raised.
+        """Call `work`, which only reads: from memory, as of the last `refresh` or later. If something is not in memory,
+        it is read (`wait`), or NotCached is raised.
         """
         ...
 
 
 @dataclass(frozen=True)
 class CourseEntry:
-    """A course among many. `archived` is when it was closed, None while it is open (Unix microseconds)."""
+    """One of many courses. `archived` is when it was archived, or None. Times are in Unix microseconds."""
 
     name: CourseName
     created: int
@@ -159,18 +157,18 @@ class CourseEntry:
 
 
 class Courses(Protocol):
-    """Many courses, each with people, roles and secrets of its own. Methods may be called from many threads."""
+    """Many courses, each with its own people, roles and secrets. Methods are thread-safe."""
 
     def entries(self) -> list[CourseEntry]:
-        """All of them, sorted by name."""
+        """All courses, sorted by name."""
         ...
 
     def with_tests(self) -> list[CourseName]:
-        """Those that are open and have notebooks with tests, by which submissions are graded; sorted by name."""
+        """The open courses with notebooks that have tests, sorted by name."""
         ...
 
     def open(self, name: CourseName) -> Store:
-        """The course's store, the same one as long as it is open. Raises NotFound, also when it is archived."""
+        """The course's store, the same one while it is open. Raises NotFound, also for an archived course."""
         ...
 
     def create(self, name: CourseName, event: Event) -> None:
@@ -178,7 +176,7 @@ class Courses(Protocol):
         ...
 
     def archive(self, name: CourseName, archived: int | None, event: Event) -> None:
-        """Close a course to everybody, or open it again (None). Everything is kept. Raises NotFound."""
+        """Archive a course, which closes it to everybody, or open it again (None). Raises NotFound."""
         ...
 
     def close(self) -> None:

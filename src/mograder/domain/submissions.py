@@ -1,4 +1,4 @@
-"""Submissions: what is accepted, whose time it is, which one counts, and the chain of receipts."""
+"""Submissions: the rules of acceptance, which one counts, and the chain of receipts."""
 
 from __future__ import annotations
 
@@ -39,21 +39,21 @@ from mograder.domain.rules import ConfigStore
 
 
 def _bound(attempts: int, schedule: Schedule, now: int) -> HourlyBound:
-    """The bound of `attempts` an hour for a person with this schedule."""
+    """The limit of `attempts` an hour for a person with this schedule."""
     ahead = (each for each in (schedule.due, schedule.closes) if each is not None and not deadlines.is_over(each, now))
     return HourlyBound(attempts, min(ahead, default=None))
 
 
 FEW = 20
-"""People whose receipts are read faster one by one than with everybody's."""
+"""Up to so many people, their receipts are read one by one, which is faster than reading everybody's."""
 
 
 class Upload(Body, Protocol):
-    """A submission that is being received: `write` each chunk, then `finish`. `discard` drops it, also twice."""
+    """A submission that is being received: `write` each chunk, then `finish`. `discard` drops it; safe to repeat."""
 
     @property
     def is_large(self) -> bool:
-        """Whether `finish` takes its time."""
+        """Whether `finish` may take long."""
         ...
 
     def write(self, chunk: bytes) -> None: ...
@@ -63,7 +63,7 @@ class Upload(Body, Protocol):
 
 @dataclass(frozen=True)
 class Accepted:
-    """What became of a submission. `repeated`: the bytes were the latest already, and `receipt` is that one's."""
+    """The outcome of a submission. `repeated`: the latest submission has these bytes, and `receipt` is its receipt."""
 
     receipt: Receipt
     repeated: bool
@@ -71,7 +71,7 @@ class Accepted:
 
 @dataclass(frozen=True)
 class Ready:
-    """A submission that may be kept, with its `commitment`, if there is one. `uses_up`: its bytes were announced."""
+    """A submission that follows the rules, with its `commitment` if it has one. `uses_up`: its bytes were announced."""
 
     submission: NewSubmission
     issue: Issue
@@ -83,14 +83,14 @@ class SubmissionsStore(Protocol):
     """What storage promises about submissions and the chain of receipts. Moments are Unix microseconds."""
 
     def upload(self) -> Upload:
-        """A place for the bytes of one submission."""
+        """An upload for the bytes of one submission."""
         ...
 
     def accept(self, submission: NewSubmission, issue: Issue) -> Future[Accepted]:
-        """Give the submission the next place in the chain and keep its bytes; the future is done once both are durable.
+        """Store the bytes, and append the receipt that `issue` returns; the future is done once both are durable.
 
-        `issue` is called once the place is certain. When it returns `position.latest`, nothing is kept. The latest
-        file is then this version: latest means last accepted, whatever `received` says.
+        `issue` is called inside the transaction. If it returns `position.latest`, nothing is stored. Otherwise this
+        version becomes the latest: that means the last accepted, whatever `received` says.
         """
         ...
 
@@ -99,15 +99,15 @@ class SubmissionsStore(Protocol):
         ...
 
     def file(self, assignment: AssignmentName, filename: FileName) -> StoredFile | None:
-        """A submission by its file name, the latest (alice.py) or a dated one."""
+        """A submission by its file name, the latest (alice.py) or a dated one; None without one."""
         ...
 
     def head(self) -> Head:
-        """The end of the chain, an erased place included."""
+        """The head of the chain, which may be a tombstone."""
         ...
 
     def chain(self) -> Iterator[Link]:
-        """The whole chain in its order, with the places whose receipts were erased."""
+        """The whole chain in its order, with tombstones."""
         ...
 
     def receipts(self, assignment: AssignmentName | None = None, username: Username | None = None) -> Iterator[Receipt]:
@@ -115,21 +115,21 @@ class SubmissionsStore(Protocol):
         ...
 
     def latest(self, since: int = 0) -> list[tuple[int, Submission]]:
-        """The last accepted submission of every person for every assignment, with the number of its receipt, by which
-        they are sorted; those alone whose number is greater than `since`.
+        """The last accepted submission of every person for every assignment, with its receipt's number, sorted by that;
+        only numbers above `since`.
         """
         ...
 
     def received_since(self, moment: int) -> list[int]:
-        """The moments of all submissions that count as received at `moment` or later, in no order."""
+        """The `received` of all submissions at `moment` or later, in no order."""
         ...
 
     def free_space(self) -> int | None:
-        """Bytes that are free where submissions are kept; None where the store cannot tell."""
+        """Bytes that are free for submissions; None if the store does not know."""
         ...
 
     def users(self, assignment: AssignmentName) -> list[Username]:
-        """Everybody who has a submission in the course now, one added by hand included; in no order."""
+        """Everybody who has a submission for the assignment, also one that was put there by hand; in no order."""
         ...
 
 
@@ -145,14 +145,14 @@ class Submissions:
     signer: Signer
     clock: Callable[[], int]
 
-    # taking
+    # accepting
 
     def upload(self) -> Upload:
-        """A place for the bytes of a submission; the caller discards it in every case."""
+        """An upload for the bytes of a submission; the caller always discards it in the end."""
         return self.store.upload()
 
     def check_open(self, actor: Actor, assignment: Assignment, user: Username, received: int) -> None:
-        """Raises Closed when a student's submission that arrives at `received` cannot be taken, whatever its bytes."""
+        """Raises Closed if a student's submission that arrives at `received` is too late whatever its bytes."""
         if actor.is_instructor or not deadlines.is_over(assignment.rules.schedule.closes, received):
             return
         moments = [each.moment for each in self.commitments.of(assignment.name, user) if each.is_open(received)]
@@ -162,7 +162,7 @@ class Submissions:
     def submit(
         self, actor: Actor, assignment: Assignment, user: Username, body: Upload, received: int, filename: str = ""
     ) -> Accepted:
-        """`begin` what is `ready`, and wait for the result."""
+        """Submit and wait for the result. See `ready` and `begin`."""
         announced = self.commitments.of(assignment.name, user)
         return self.begin(self.ready(actor, assignment, user, body, received, filename, announced)).result()
 
@@ -170,11 +170,11 @@ class Submissions:
         self, actor: Actor, assignment: Assignment, user: Username, body: Upload, received: int, filename: str,
         announced: Sequence[Commitment],
     ) -> Ready:  # fmt: skip
-        """A submission by the rules as they are now; nothing is kept yet.
+        """Check a submission by the present rules. Nothing is stored yet.
 
-        `received` is the moment (Unix microseconds) when the request arrived. It counts, or the moment of a commitment
-        to these bytes among those that were `announced`. What an instructor submits for a student is never late.
-        `filename` is what the sender calls the file, "" if unknown. Raises Closed, TooLarge, WrongType, BadRequest.
+        `received` is the moment (Unix microseconds) when the request arrived. It counts, unless one of the `announced`
+        commitments to these bytes has an earlier moment. A submission by an instructor for a student is never late.
+        `filename` is the sender's name of the file, "" if unknown. Raises Closed, TooLarge, WrongType, BadRequest.
         """
         plan, schedule = self.config.plan(), self.extensions.schedule(assignment, user)
         policy = plan.late_policy(assignment.name)
@@ -204,22 +204,23 @@ class Submissions:
         return Ready(submission, issue, commitment, any(each.sha256 == body.sha256 for each in announced))
 
     def begin(self, ready: Ready) -> Future[Accepted]:
-        """Keep a submission for ever; one that repeats the one before gets its receipt, and nothing new is kept.
+        """Store a submission. One that repeats the latest gets its receipt, and nothing is stored.
 
-        Blocks until the store is done if it `uses_up` a commitment. The future raises a student's TooManySubmissions.
+        Blocks until the store is done if the submission `uses_up` a commitment. The future may raise
+        TooManySubmissions for a student.
         """
         new = ready.submission
         accepted = self.store.accept(new, ready.issue)
         if ready.uses_up:
-            accepted.result()  # used up; if the next write is lost, only the same bytes can be submitted again
+            accepted.result()  # if the next write is lost, the commitment is good only for the same bytes
             self.commitments.change(new.assignment, new.username, lambda held: used(held, new.body, ready.commitment))
         return accepted
 
     def doubts(
         self, assignment: Assignment, user: Username, names: Sequence[str], sha256: str, received: int
     ) -> tuple[str, ...]:
-        """What a person should be asked before they submit files called `names` at `received`; nothing for the bytes of
-        their last submission. `sha256` is that of what would be kept.
+        """Questions to ask a person before they submit files with these `names` at `received`; none for the bytes of
+        their last submission. `sha256` is that of the file that would be stored.
         """
         policy, due = self.late_policy(assignment.name), self.extensions.schedule(assignment, user).due
         kept = counting.assess(self.history(assignment, user), due, policy)
@@ -230,7 +231,7 @@ class Submissions:
         alone = names[0] if len(names) == 1 else ""
         if kept and alone and doubts.is_one_for_several(kept[-1].submission.filename, alone):
             found.append(doubts.replaces_several(kept[-1].submission.shown_name, alone))
-        if not alone.lower().endswith(doubts.MANY):  # nobody looks into a zip that a person has made
+        if not alone.lower().endswith(doubts.MANY):  # the contents of a zip are not checked
             found.append(doubts.missing_and_extra(assignment.rules.expects, names))
         return tuple(filter(None, found))
 
@@ -242,7 +243,7 @@ class Submissions:
     # reading
 
     def attempts_left(self, assignment: Assignment, user: Username) -> AttemptsLeft | None:
-        """How many attempts the person has left in this hour; None where they are not bounded."""
+        """How many attempts the person has left in this hour; None without such a limit."""
         now, attempts = self.clock(), assignment.rules.per_hour
         if attempts is None:
             return None
@@ -252,11 +253,11 @@ class Submissions:
         return AttemptsLeft(bound.attempts, bound.left(moments, now), bound.free(moments, now))
 
     def late_policy(self, assignment: AssignmentName) -> LatePolicy:
-        """What holds for late submissions of an assignment now."""
+        """The present late policy of an assignment."""
         return self.config.plan().late_policy(assignment)
 
     def assessed(self, receipt: Receipt) -> tuple[AssessedSubmission, str, CountingRule]:
-        """A submission that was just accepted, the file name of the version that counts now, and by which rule."""
+        """How late a just accepted submission is, the file name of the version that counts now, and by which rule."""
         kept = receipt.submission
         policy = self.late_policy(kept.assignment)
         (this,) = counting.assess([receipt], kept.due, policy)
@@ -269,10 +270,9 @@ class Submissions:
         self, assignment: Assignment, which: CountingRule | None = CountingRule.LATEST,
         files: Sequence[LatestFile] | None = None,
     ) -> list[ListedSubmission]:  # fmt: skip
-        """One submission of every person, sorted by name: the latest, the last on time, or the one that counts
-        (`None`).
+        """One submission of every person, sorted by name: the latest, the last on time, or (None) the one that counts.
 
-        The latest is the file as it stands, an edit by hand included. Of those alone to whom `files` belong, if given.
+        The latest is the present file, perhaps edited by hand. If `files` are given, only their people are listed.
         """
         policy = self.late_policy(assignment.name)
         given = {each.username: each for each in self.extensions.in_assignment(assignment)}
@@ -288,7 +288,7 @@ class Submissions:
         return found
 
     def _kept(self, assignment: AssignmentName, users: Sequence[Username]) -> dict[Username, list[Receipt]]:
-        """Each person's receipts, in the order of acceptance. Few are asked for one by one, many together."""
+        """Each person's receipts, in the order of acceptance."""
         if len(users) <= FEW:
             return {user: list(self.store.receipts(assignment, user)) for user in users}
         kept: dict[Username, list[Receipt]] = {}
@@ -297,14 +297,14 @@ class Submissions:
         return kept
 
     def file(self, assignment: Assignment, file: str) -> StoredFile:
-        """A submission by its file name, a version's or the latest's (alice.pdf). Raises NotFound."""
+        """A submission by its file name: that of a version, or of the latest (alice.pdf). Raises NotFound."""
         found = self.store.file(assignment.name, FileName.parse(file)) or self._latest_file(assignment, file)
         if found is None:
             raise NotFound(f"there is no submission {printable(file)!r} in {assignment.name!r}")
         return found
 
     def _latest_file(self, assignment: Assignment, file: str) -> StoredFile | None:
-        """Somebody's latest by a name with its ending; the store has it under the usual one."""
+        """A latest submission by a name with its own ending; the store knows it by the usual ending."""
         user = Username(stem_of(file))
         kept = list(self.store.receipts(assignment.name, user))
         if not kept or file != latest_filename(user, kept[-1].submission.ending):
@@ -330,11 +330,11 @@ class Submissions:
         return self.store.receipts(None, user)
 
     def head(self) -> Head:
-        """The end of the chain of receipts. A person who keeps it can tell later if the chain was cut or rewritten."""
+        """The head of the chain. A person who keeps it can later prove whether the chain was cut or rewritten."""
         return self.store.head()
 
     def rush(self) -> tuple[int, ...]:
-        """How many submissions came in each of the last 60 minutes, the oldest first."""
+        """The number of submissions in each of the last 60 minutes, oldest first."""
         now = self.clock()
         counts = [0] * 60
         for moment in self.store.received_since(now - 60 * deadlines.MINUTE):
@@ -344,5 +344,5 @@ class Submissions:
         return tuple(counts)
 
     def free_space(self) -> int | None:
-        """Bytes that are free for submissions; None when unknown."""
+        """Bytes that are free for submissions, None if unknown."""
         return self.store.free_space()

@@ -1,7 +1,7 @@
-"""Sign and verify "username:hmac_hex".
+"""Signs and verifies tokens of the form "username:hmac_hex".
 
-Invariant: hex is the lower-case HMAC-SHA256 with key = the secret's text and message = the username. A reset raises
-an account's generation, which enters the message from 1 on, so that one person's token can be revoked alone.
+Invariant: the hex is the lower-case HMAC-SHA256 with the secret's text as key and the user name as message. A reset
+raises an account's generation, which is added to the message from 1 on, so that single tokens can be revoked.
 """
 
 from __future__ import annotations
@@ -26,26 +26,26 @@ def random_secret() -> str:
 
 
 def sign(secret: str, username: Username, generation: int = 0) -> str:
-    """The token of `username`, as it is sent after "Bearer "."""
+    """The token of `username`, which is sent after "Bearer "."""
     return f"{username}:{_hmac_hex(secret, username, generation)}"
 
 
 def _hmac_hex(secret: str, username: Username, generation: int) -> str:
-    # ":" cannot be in a username, so no other name's plain form is this message.
+    # A user name has no ":", so this cannot be the message of another name.
     message = username if generation == 0 else f"{username}:{generation}"
     return hmac.digest(secret.encode(), message.encode(), "sha256").hex()
 
 
 @dataclass(frozen=True)
 class Token:
-    """A token that has the right form; whether it is genuine, `verify` tells."""
+    """A token of the right form; `verify` says whether it is genuine."""
 
     username: Username
     hex: str
 
     @classmethod
     def parse(cls, text: str) -> Token:
-        """Split at the first ":". Raises Unauthenticated; the message never repeats the text."""
+        """Parse a token. Raises Unauthenticated, with a message that never repeats the text."""
         name, _, digest = text.strip().partition(":")
         try:
             username = Username.parse(name)
@@ -57,7 +57,7 @@ class Token:
 
     def verify(self, secrets: Iterable[str], generation: int) -> bool:
         """Whether one of `secrets` signed it for this generation. Takes the same time wherever digits differ."""
-        # A list, not a generator: every secret is tried, so the time taken does not tell which one matched.
+        # A list, not a generator: every secret is tried, so that the time taken does not reveal which one matched.
         matches = [hmac.compare_digest(_hmac_hex(secret, self.username, generation), self.hex) for secret in secrets]
         return any(matches)
 
@@ -66,9 +66,9 @@ _PASTED = re.compile(r"""(?:export\s+)?(?:[^\s=:]+\s*[=:]\s*)?["']?([^\s"'=]+:[0
 
 
 def pasted(text: str) -> str:
-    """The token in what people copy: in quotes, behind a variable (TOKEN=…), or in a line that `token_lines` wrote.
+    """The token in a copied text: in quotes, after a variable (TOKEN=…), or in a line of `token_lines`.
 
-    Any other text comes back as it is.
+    Any other text is returned as it is.
     """
     found = _PASTED.fullmatch(text.strip())
     return found[1] if found else text
@@ -85,6 +85,6 @@ def from_header(value: str | None) -> Token:
 
 
 def token_lines(issued: Iterable[tuple[Username, str]], secret: str) -> str:
-    """What `mograder token` prints: a line `name: token` each and an empty line, if any; the instructor's token."""
+    """The output of `mograder token`: lines `name: token`, and after an empty line the instructor's token."""
     lines = [f"{name}: {token}\n" for name, token in issued]
     return "".join([*lines, "\n" if lines else "", f"instructor: {sign(secret, INSTRUCTOR)}\n"])

@@ -1,1 +1,1 @@
-"""Runs submissions against an instructor's tests: two sandboxed processes, so that no test meets a student's code."""
+"""Runs submissions against an instructor's tests, in two sandboxed processes, so that no code of theirs shares one."""

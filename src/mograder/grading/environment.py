@@ -1,7 +1,7 @@
-"""The Python environment that a notebook's PEP 723 block asks for: this one if it will do, else one built by uv.
+"""The Python environment that a notebook's PEP 723 block asks for: the running one if it fits, else one built by uv.
 
-A built environment stands in a cache folder under the hash of what was asked, with the lock that made it, and is used
-from then on without network. Two processes that need the same one wait for each other (a lock file).
+A built environment is in a cache folder under the hash of the request, with the lock that made it, and is used from
+then on without network. A lock file makes two processes that need the same environment wait for each other.
 """
 
 from __future__ import annotations
@@ -31,10 +31,10 @@ from mograder.grading.sandbox import ending_with_parent
 
 _BLOCK = re.compile(r"(?m)^# /// script\s*$\n(?P<content>(?:^#(?: .*)?$\n)+?)^# ///\s*$")
 LOCK = "requirements.txt"
-"""The file of a built environment that says what is in it, with hashes."""
+"""The file of a built environment that lists its packages, with hashes."""
 
 _DONE = "environment.json"
-"""The file of a built environment that is written last."""
+"""The file of a built environment that is written last, and so marks it as complete."""
 
 _OURS = ("mograder", "mograder-course")  # mograder's runtime is given by the grader itself
 
@@ -60,13 +60,13 @@ class Wanted:
 
     @property
     def key(self) -> str:
-        """A hash of it, by which a lock is known to be for just this."""
+        """A hash of the request, by which a lock that was made for it is recognised."""
         return _digest([self.requires_python, *self.dependencies])
 
 
 @dataclass(frozen=True)
 class Environment:
-    """A Python that runs notebooks. `folders` is all of it on the disk; `digest` names what is installed.
+    """A Python that runs notebooks. `folders` are all its folders on the disk; `digest` identifies what is installed.
 
     `lock` is what was installed, as uv writes it, and `digest` its SHA-256; "" for the environment that runs mograder.
     """
@@ -88,7 +88,7 @@ def wanted_by(text: str) -> Wanted:
         dependencies = block.get("dependencies", [])
         python = block.get("requires-python", "")
         if not isinstance(dependencies, list) or not isinstance(python, str):
-            raise BadBlock("the PEP 723 block's `dependencies` is a list and `requires-python` a text")
+            raise BadBlock("in a PEP 723 block `dependencies` must be a list, and `requires-python` a text")
         asked = [each for each in map(str, dependencies) if _name(Requirement(each)) not in _OURS]
         SpecifierSet(python)
     except (tomllib.TOMLDecodeError, InvalidRequirement, InvalidSpecifier) as error:
@@ -97,21 +97,21 @@ def wanted_by(text: str) -> Wanted:
 
 
 def environment_for(wanted: Wanted, cache: Path, lock: str = "") -> Environment:
-    """The environment that satisfies it: the running one, or one in `cache`, built there the first time.
+    """The environment that satisfies `wanted`: the running one, or one in `cache`, built there the first time.
 
-    It is built by the `lock` of another machine, if there is one ("" for none), unless that cannot be installed here:
-    then it is locked anew. Raises EnvironmentFailed when uv cannot build it.
+    It is built from the `lock` of another machine ("" for none), or from a new lock if that one cannot be installed
+    here. Raises EnvironmentFailed when uv cannot build it.
     """
     if (found := existing_environment(wanted, cache, lock)) is not None:
         return found
     if lock:
-        with contextlib.suppress(EnvironmentFailed):  # of another platform
+        with contextlib.suppress(EnvironmentFailed):  # the lock may be of another platform
             return built_environment(wanted, cache, lock)
     return built_environment(wanted, cache)
 
 
 def existing_environment(wanted: Wanted, cache: Path, lock: str = "") -> Environment | None:
-    """The one of `environment_for`, None where it would have to be built."""
+    """As `environment_for`, but None if the environment would have to be built."""
     if satisfied(wanted):
         return current_environment()
     folder = _folder(wanted, cache, lock)
@@ -119,7 +119,7 @@ def existing_environment(wanted: Wanted, cache: Path, lock: str = "") -> Environ
 
 
 def satisfied(wanted: Wanted) -> bool:
-    """Whether the environment that runs mograder has all of it."""
+    """Whether the environment that runs mograder has everything that is wanted."""
     version = ".".join(map(str, sys.version_info[:3]))
     if wanted.requires_python and not SpecifierSet(wanted.requires_python).contains(version, prereleases=True):
         return False
@@ -140,7 +140,7 @@ def _installed(requirement: Requirement) -> bool:
 
 @functools.cache
 def current_environment() -> Environment:
-    """The one that runs mograder."""
+    """The environment that runs mograder."""
     installed = sorted(
         f"{each.metadata['Name']}=={each.version}" for each in importlib.metadata.distributions() if each.metadata
     )
@@ -149,7 +149,7 @@ def current_environment() -> Environment:
 
 
 def built_environment(wanted: Wanted, cache: Path, lock: str = "") -> Environment:
-    """One made by uv, under the hash of what is wanted, and of the `lock` where it is by another one."""
+    """An environment made by uv, under the hash of `wanted`, and also of `lock` if another lock is installed there."""
     folder = _folder(wanted, cache, lock)
     if not (folder / _DONE).is_file():
         cache.mkdir(parents=True, exist_ok=True)
@@ -171,12 +171,12 @@ def _asked(wanted: Wanted) -> list[str]:
 
 
 def _locked(folder: Path) -> str:
-    """The lock of what is built there, "" where nothing is."""
+    """The lock of the environment that is built there, "" if none is."""
     return (folder / LOCK).read_text() if (folder / _DONE).is_file() else ""
 
 
 def private_lock(path: Path) -> FileLock:
-    """A lock that no other user of the machine can take: who can open a file can lock it, read-only too."""
+    """A lock that no other user of the machine can take: anybody who can open a file, even read-only, can lock it."""
     with contextlib.suppress(FileNotFoundError):
         path.chmod(0o600)
     return FileLock(path, mode=0o600)
@@ -211,12 +211,12 @@ def _read(folder: Path) -> Environment:
 
 
 def _ran(words: Sequence[str], check: bool = False) -> subprocess.CompletedProcess[str]:
-    """A program of ours that runs code of packages, when they are built or loaded."""
+    """Run a program that runs code of packages while they are built or loaded."""
     return subprocess.run(words, capture_output=True, text=True, check=check, env=without_settings())  # noqa: S603
 
 
 def without_settings() -> dict[str, str]:
-    """The environment without our own settings, of which some are secrets: for programs that run code of others."""
+    """The environment variables without our own, some of which are secrets, for programs that run code of others."""
     return {name: value for name, value in os.environ.items() if not name.startswith("MOGRADER_")}
 
 
@@ -240,9 +240,9 @@ def _uv_program() -> str:
 
 
 def _folders(paths: Iterable[str]) -> tuple[str, ...]:
-    """Those that are there, each once, without what lies inside another one.
+    """The folders that exist, each once, without those inside another one.
 
-    The current folder is never one, nor that of temporary files, which the sandbox has of its own.
+    The current folder, the home folder and the folder of temporary files are left out: the sandbox has its own.
     """
     found = sorted({os.path.abspath(each) for each in paths if each and Path(each).exists()})  # noqa: PTH100 - links stay
     never = {str(Path.cwd()), str(Path.home()), tempfile.gettempdir(), "/"}

@@ -1,4 +1,4 @@
-"""What a run may use, and the tests that it is run against: values."""
+"""Values: the limits of a run, and the tests of an assignment."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ _MARKERS = ("### BEGIN SOLUTION", "### BEGIN HIDDEN TESTS")
 
 @dataclass(frozen=True)
 class Limits:
-    """`cell_seconds` of processor time (three times that of wall time), `total_seconds` of wall time in all, mebibytes,
-    counts. `calls`: from one check cell into a submission."""
+    """What a run may use; names end in their unit. `cell_seconds` is processor time of a cell (three times that of wall
+    time), `total_seconds` wall time in all, `calls` the calls from one check cell into a submission."""
 
     cell_seconds: float = 10.0
     total_seconds: float = 60.0
@@ -27,14 +27,14 @@ class Limits:
     file_mb: int = 64
     output_kb: int = 256
     calls: int = 100_000
-    frame_mb: int = 64  # what may cross in one piece
+    frame_mb: int = 64  # the largest message between the two processes
     notebook_kb: int = 2048
 
 
 @dataclass(frozen=True)
 class Tests:
-    """An assignment's source, and the files that stand beside its notebook. `isolate` False runs the checks beside the
-    answers, unprotected."""
+    """An assignment's source, and the files beside its notebook. With `isolate` False the checks run in the process of
+    the answers, unprotected."""
 
     __test__: ClassVar[bool] = False  # not for pytest, in spite of its name
 
@@ -51,7 +51,7 @@ class Tests:
 
     @cached_property
     def source(self) -> Source:
-        """Raises NotebookError and SourceErrors."""
+        """The parsed source. Raises NotebookError and SourceErrors."""
         return read_source(self.text, self.assignment)
 
 

@@ -1,4 +1,4 @@
-"""Which modules a warm process loads before it is forked: those that the instructor's cells import. Names alone."""
+"""The names of the modules that a warm process loads before it forks: those that the instructor's cells import."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _WITH = {
 
 
 def preloaded(notebook: Notebook, without: tuple[Cell, ...] = ()) -> tuple[str, ...]:
-    """In the order of the file; none of the cells in `without`."""
+    """The modules in the order of the file, without those of the cells in `without`."""
     found: dict[str, None] = dict.fromkeys(_ALWAYS)
     for cell in notebook.cells:
         if cell not in without:

@@ -1,7 +1,7 @@
-"""The check cells in two passes: the visible checks of all cells, then the cells that hold hidden tests, whole.
+"""Plans the check cells in two passes: the visible checks of all cells, then the cells with hidden tests, whole.
 
-Invariant: no visible check runs after a submission has been called with what a hidden test gives it, so that nothing of
-what its student reads can depend on that.
+Invariant: no visible check runs after a hidden test has called the submission, so that nothing that its student reads
+can depend on the arguments of hidden tests.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from mograder.notebook.source import Source, check_notebook, without_hidden_test
 class CheckPlan:
     """What the check process runs. `places` are those of check cells in `plan`.
 
-    `again` has the place of each cell of the second pass, and where the same cell stands in the first one.
+    `again` maps the place of each cell of the second pass to the place of the same cell in the first.
     """
 
     plan: Plan

@@ -1,4 +1,4 @@
-"""Which cells of a notebook run, and in what order: as marimo decides it, from names alone. Runs nothing."""
+"""Decides which cells of a notebook run, and in what order, as marimo does, from names alone. Runs nothing."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from mograder.notebook.marks import check_calls, check_names
 
 @dataclass(frozen=True)
 class Plan:
-    """`order` are places in `notebook.cells`; `failures` says of the others why they cannot run."""
+    """`order` are places in `notebook.cells`; `failures` says why other cells cannot run."""
 
     notebook: Notebook
     order: tuple[int, ...]
@@ -44,7 +44,7 @@ class Plan:
 
 
 def plan_submission(notebook: Notebook, needed: frozenset[str]) -> Plan:
-    """Of a student's notebook: without its check cells, unless they define a name that is needed."""
+    """The plan of a student's notebook, without its check cells, unless they define a name that is needed."""
     calls = check_calls(notebook.text, check_names(notebook.text))
     lines = [call.line for call in calls]
     left_out = {
@@ -56,7 +56,7 @@ def plan_submission(notebook: Notebook, needed: frozenset[str]) -> Plan:
 
 
 def plan(notebook: Notebook, left_out: set[int] | frozenset[int] = frozenset()) -> Plan:
-    """The order of the graph, the file's where it leaves a choice."""
+    """The plan of a notebook without the places `left_out`: in the order of the graph, else in that of the file."""
     cells = notebook.cells
     failures: list[CellFailure] = []
     out = set(left_out)
@@ -75,14 +75,14 @@ def plan(notebook: Notebook, left_out: set[int] | frozenset[int] = frozenset()) 
         if len(places) > 1:
             out.update(places)
             failures.append(_defined_twice(name, [cells[place] for place in places]))
-    order, ring = _sorted(notebook, out, definers)
-    if ring:
-        failures.append(_cycle([cells[place] for place in ring]))
+    order, in_cycle = _sorted(notebook, out, definers)
+    if in_cycle:
+        failures.append(_cycle([cells[place] for place in in_cycle]))
     return Plan(notebook, tuple(order), tuple(failures))
 
 
 def _sorted(notebook: Notebook, out: set[int], definers: dict[str, list[int]]) -> tuple[list[int], list[int]]:
-    """(order, the cells that need each other)"""
+    """(order, the places of cells in a cycle)"""
     waiting: dict[int, set[int]] = {}
     for place, cell in enumerate(notebook.cells):
         if place not in out:
@@ -98,25 +98,25 @@ def _sorted(notebook: Notebook, out: set[int], definers: dict[str, list[int]]) -
             break
         order.append(ready)
         del waiting[ready]
-    return order, _in_ring(waiting)
+    return order, _in_cycle(waiting)
 
 
-def _in_ring(waiting: dict[int, set[int]]) -> list[int]:
-    """Without the cells that only come after the ring."""
+def _in_cycle(waiting: dict[int, set[int]]) -> list[int]:
+    """The waiting cells without those that only depend on a cycle."""
     needed = dict.fromkeys(waiting, 0)  # by how many of those that are left
     for needs in waiting.values():
         for place in needs & waiting.keys():
             needed[place] += 1
     loose = [place for place, count in needed.items() if not count]
-    ring = set(waiting)
+    found = set(waiting)
     while loose:
         last = loose.pop()
-        ring.remove(last)
+        found.remove(last)
         for place in waiting[last] & waiting.keys():
             needed[place] -= 1
             if not needed[place]:
                 loose.append(place)
-    return sorted(ring)
+    return sorted(found)
 
 
 def _unparsable(cell: Cell) -> CellFailure:

@@ -1,4 +1,4 @@
-"""Reads a long submission in a process of its own first: what takes too much there is not read here.
+"""Parses a long submission in a process of its own first. One that takes too much there is not parsed here.
 
 Invariant: a text of more than `SHORT` bytes is parsed in the process that grades only once another process has parsed
 it within `SECONDS` of processor time and `MEMORY`.
@@ -28,7 +28,7 @@ _READ, _NO_NOTEBOOK = 17, 18
 
 
 def check_cost(submission: bytes, seconds: int = SECONDS) -> None:
-    """Raises NotebookError where reading the submission takes too much. What else is wrong with it shows in reading."""
+    """Raises NotebookError if reading the submission takes too much. Other errors show when it is read here."""
     if len(submission) <= SHORT:
         return
     command = [sys.executable, "-P", "-m", __name__, str(seconds)]

@@ -1,4 +1,4 @@
-"""From what a run left to its report: each check, each failed cell, each limit, in words that a student understands."""
+"""Makes the report of a run: each check, each failed cell, each limit, in words that a student understands."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from mograder.domain.results import CellFailure, CheckResult, CheckStatus, Limit
 from mograder.grading.limits import Limits, Tests
 from mograder.grading.passes import CheckPlan
 from mograder.grading.plan import Plan
-from mograder.grading.run import CheckCell, Course, Row, Stop
+from mograder.grading.run import CheckCell, Row, RunState, Stop
 from mograder.notebook.marks import check_calls, check_names
 
 _LIMITS = ("time", "memory", "output", "processes", "calls", "size")
@@ -17,27 +17,27 @@ _LIMITS = ("time", "memory", "output", "processes", "calls", "size")
 
 @dataclass(frozen=True)
 class Model:
-    """What the model solution does: labels with their weights and what is used of objects, by the place of the cell."""
+    """What the model solution does, by the place of the check cell: weights by label, and how its objects are used."""
 
     labels: Mapping[int, Mapping[str, float]]
     policy: Mapping[int, frozenset[str]]
 
 
-def model_of(course: Course, checks: Plan) -> Model:
-    """Labels that stand in the text of a check cell which the model does not get through count 1."""
+def model_of(state: RunState, checks: Plan) -> Model:
+    """The model by a run of the solution. A label in a check cell that the run did not finish has the weight 1."""
     labels: dict[int, dict[str, float]] = {}
     graders = check_names(checks.notebook.text)
     for place in checks.order:
         calls = check_calls(checks.notebook.cells[place].code, graders)
         labels[place] = {call.label: 1.0 for call in calls if call.label is not None}
-        if place in course.checks:
-            rows = course.checks[place].rows
+        if place in state.checks:
+            rows = state.checks[place].rows
             labels[place] |= {label: sum(row.weight for row in each) for label, each in rows.items() if each}
-    return Model(labels, {place: cell.used for place, cell in course.checks.items()})
+    return Model(labels, {place: cell.used for place, cell in state.checks.items()})
 
 
 def unreadable(reason: str, line: int | None, filename: str) -> RunReport:
-    """Of a file that is no notebook."""
+    """The report on a file that is no notebook."""
     return RunReport(Outcome.CODE_FAILED, failures=(CellFailure(filename, line, reason),))
 
 
@@ -45,9 +45,9 @@ def our_failure(error: str) -> RunReport:
     return RunReport(Outcome.OUR_FAILURE, error=error)
 
 
-def compose(tests: Tests, model: Model, course: Course, answers: Plan, checks: CheckPlan) -> RunReport:
-    """The report; `changed_cells` and times are the caller's to add."""
-    writer = _Writer(tests, model, course, answers, checks)
+def compose(tests: Tests, model: Model, state: RunState, answers: Plan, checks: CheckPlan) -> RunReport:
+    """The report of a run, to which the caller adds `changed_cells` and times."""
+    writer = _Writer(tests, model, state, answers, checks)
     results = writer.checks()
     failures = (*answers.failures, *writer.failures())
     limits = tuple(dict.fromkeys(writer.limits))
@@ -56,10 +56,10 @@ def compose(tests: Tests, model: Model, course: Course, answers: Plan, checks: C
 
 
 class _Writer:
-    def __init__(self, tests: Tests, model: Model, course: Course, answers: Plan, checks: CheckPlan) -> None:
+    def __init__(self, tests: Tests, model: Model, state: RunState, answers: Plan, checks: CheckPlan) -> None:
         self._tests = tests
         self._model = model
-        self._course = course
+        self._state = state
         self._answers = answers
         self._checks = checks.plan
         self._again = checks.again
@@ -69,7 +69,7 @@ class _Writer:
         """Cells of the student's that raised; what a limit stopped goes to `limits`."""
         found = []
         for place in self._answers.order:
-            stop = self._course.cells.get(place)
+            stop = self._state.cells.get(place)
             if stop is None or stop.kind in ("stopped", "absent"):
                 continue
             name = self._answers.title(place)
@@ -78,7 +78,7 @@ class _Writer:
                 self.limits.append(LimitReached(stop.kind, name, line, _limit_text(stop, self._tests.limits)))
             else:
                 found.append(CellFailure(name, line, stop.text, stop.traceback))
-        if self._course.out_of_time:
+        if self._state.out_of_time:
             text = f"the notebook took longer than {self._tests.limits.total_seconds:g} s in all"
             self.limits.append(LimitReached("time", "the notebook", None, text))
         return found
@@ -86,7 +86,7 @@ class _Writer:
     def checks(self) -> tuple[CheckResult, ...]:
         found: dict[str, CheckResult] = {}
         for place in self._checks.order:
-            cell = self._course.checks.get(place)
+            cell = self._state.checks.get(place)
             expected = self._model.labels.get(place, {})
             labels = dict.fromkeys([*expected, *(cell.rows if cell else ())])
             labels = dict.fromkeys(label for label in labels if self._counts(label, place))
@@ -103,7 +103,9 @@ class _Writer:
         return tuple(found.values())
 
     def _counts(self, label: str, place: int) -> bool:
-        """Whether a check is taken from this cell: of a cell that runs in both passes a visible one from the first."""
+        """Whether this cell gives the result of a check. A cell that runs in both passes gives its visible checks in
+        the first, and its hidden ones in the second.
+        """
         hidden = label in self._tests.source.hidden
         if place in self._again:
             return hidden or label not in self._model.labels.get(self._again[place], {})
@@ -111,7 +113,7 @@ class _Writer:
 
     def _check(self, label: str, place: int, cell: CheckCell | None, total: float) -> CheckResult:
         rows = cell.rows.get(label) if cell is not None else None
-        stop = cell.stop if cell is not None else Stop("time" if self._course.out_of_time else "gone")
+        stop = cell.stop if cell is not None else Stop("time" if self._state.out_of_time else "gone")
         unprotected = cell is not None and cell.unprotected
         if rows is None:
             status, text = self._missing(place, stop)
@@ -135,7 +137,7 @@ class _Writer:
         return CheckResult(label, key, hidden, status, messages, earned, total, unprotected)
 
     def _missing(self, place: int, stop: Stop | None) -> tuple[CheckStatus, str]:
-        """Why there is nothing of a check."""
+        """Why a check has no result."""
         if stop is None:
             return CheckStatus.NOT_RUN, "this check did not run"
         if stop.kind == "stopped":
@@ -151,21 +153,21 @@ class _Writer:
         return CheckStatus.DANGER, f"{stop.text}{line}"
 
     def _student_line(self, stop: Stop) -> int | None:
-        """A line of the submission, which says it itself: no other number, in which it could hide what it has seen."""
+        """The line that the submission reports, None if it has no such line: another number could carry a message."""
         line, lines = stop.student_line, self._answers.notebook.text.count("\n") + 1
         return line if line is not None and line <= lines else None
 
     def _absent(self, names: str) -> str:
-        """Which name is not there, and which cell of the student's should have defined it."""
+        """A text that says which name is not there, and which cell of the student's should have defined it."""
         for name in names.split(", "):
-            for place, stop in self._course.helpers.items():
+            for place, stop in self._state.helpers.items():
                 if name in self._checks.notebook.cells[place].defs and stop.kind in ("gone", *_LIMITS):
                     gone = stop.kind == "gone"
                     what = "ended the program" if gone else _limit_text(stop, self._tests.limits)
                     return f"`{name}` is not there: your code, which the cell that makes it calls, {what}"
             for place, cell in enumerate(self._answers.notebook.cells):
                 if name in cell.defs:
-                    reason = "did not run to its end" if place in self._course.cells else "did not run"
+                    reason = "did not run to its end" if place in self._state.cells else "did not run"
                     return f"`{name}` is not there: the cell in line {cell.line} {reason}"
         return f"`{names.split(', ')[0]}` is not there: no cell defines it"
 

@@ -1,10 +1,10 @@
 """One run of a submission: its cells in the answer process, then the checks. A process that fails is replaced.
 
-A cell that stops its process, or that cannot be interrupted, is left out and the others run again. A check that does so
-is reported, and the next ones go on with new processes. What comes from the answer process is looked at field by field.
-Where the warm process was ended, which a cell may outlive, the cells run once more with a pause after each, to find out
-which of them has done it: on a busy machine each pause costs the time until four processes have had their turn, so it
-is not made for everybody.
+A cell that ends its process, or that cannot be interrupted, is left out and the others run again. A check that does so
+is reported, and the next ones go on with new processes. Messages of the answer process are checked field by field. If a
+cell has ended the warm process, a later cell may have started before that shows: so the cells run once more with a
+pause after each, to find the one that did it. On a busy machine a pause costs the time until four processes have had
+their turn, so there is none in a usual run.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ from mograder.grading.warm import Ended, Warm, WarmFailed
 _GRACE = 1.5  # seconds after a cell's time in which its process may still react
 _FRAME = 10.0  # seconds for a frame that has begun
 _MAX_FRAME = 16 << 20
-_FROM_ANSWERS = 1 << 20  # a submission may send whatever it likes here: what is read of it stays small
+_FROM_ANSWERS = 1 << 20  # bytes of a message from a submission, which may send anything
 _RETRIES = 2
 MOST_SHOWN = 512 * 1024
-"""Characters of what the cells of a submission show that are kept."""
+"""The most characters of the output of a submission's cells that are kept."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +46,8 @@ class Stop:
 
 @dataclass(frozen=True)
 class Row:
+    """One condition of a check."""
+
     holds: bool
     message: str
     weight: float
@@ -53,7 +55,7 @@ class Row:
 
 @dataclass(frozen=True)
 class CheckCell:
-    """What came of one check cell: rows by label, why it stopped, what of a student's objects it used."""
+    """The result of one check cell: rows by label, why it stopped, and how it used a student's objects."""
 
     rows: Mapping[str, tuple[Row, ...]]
     stop: Stop | None = None
@@ -64,7 +66,7 @@ class CheckCell:
 
 @dataclass(frozen=True)
 class Shown:
-    """What a cell has shown: the kind and the text of its value, and what it printed; all of it is the student's."""
+    """The output of a cell: media type and text of its value, and what it printed. All of it comes from the student."""
 
     kind: str = ""
     value: str = ""
@@ -72,8 +74,8 @@ class Shown:
 
 
 @dataclass
-class Course:
-    """What is known of a run so far; grows while it runs."""
+class RunState:
+    """What is known of a run so far; it grows during the run. Keys are places of cells."""
 
     cells: dict[int, Stop] = field(default_factory=dict)
     names: frozenset[str] = frozenset()
@@ -86,7 +88,7 @@ class Course:
 
 @dataclass(frozen=True)
 class Job:
-    """What is run. `policy` None records what the model does. `files` names the notebook in the work folder."""
+    """What is run. `policy` None records what the model does. `filename` is that of the notebook in the work folder."""
 
     answers: Plan
     checks: Plan
@@ -100,7 +102,7 @@ class Job:
 
 
 class Broken(Exception):
-    """The answer process is gone, or says what it should not. `earlier`: it may have been a cell before this one."""
+    """The answer process is gone, or breaks the protocol. `earlier` says that an earlier cell may have done it."""
 
     def __init__(self, kind: str, text: str, *, earlier: bool = False) -> None:
         super().__init__(text)
@@ -114,20 +116,20 @@ def _warm_gone() -> Broken:
 
 
 class Run:
-    """One run in the processes of one slot. Raises WarmFailed for what is our own failure."""
+    """One run in the processes of one slot. Raises WarmFailed for a failure of our own."""
 
     def __init__(self, job: Job, answers: Warm, checks: Warm) -> None:
         self._job = job
         self._answers = answers
         self._checks = checks
         self._skip: set[int] = set()
-        self._left_out: set[int] = set()  # cells of the instructor's that the submission does not let through
+        self._left_out: set[int] = set()  # the instructor's cells that cannot finish with this submission
         self._current: int | None = None
         self._careful = False
-        self.course = Course()
+        self.state = RunState()
         self._until = 0.0
 
-    def run(self) -> Course:
+    def run(self) -> RunState:
         self._answers.start()
         if self._job.isolate:
             self._checks.start()
@@ -137,16 +139,16 @@ class Run:
             while True:
                 answering = self._answer()
                 if answering is None:
-                    return self.course
+                    return self.state
                 before = len(pending), len(self._left_out)
                 if self._job.isolate:
                     self._check(answering, pending)
                 else:
                     self._listen(answering, self._answers, pending)
                     answering.close()
-                pending = [place for place in pending if place not in self.course.checks]
-                if not pending or self.course.out_of_time:
-                    return self.course
+                pending = [place for place in pending if place not in self.state.checks]
+                if not pending or self.state.out_of_time:
+                    return self.state
                 failed = failed + 1 if (len(pending), len(self._left_out)) == before else 0
                 if failed > _RETRIES:
                     raise WarmFailed("the checks end without a result")
@@ -159,7 +161,7 @@ class Run:
     def _finish(self, warm: Warm) -> None:
         ended = warm.finish()
         if ended is not None:
-            self.course.cpu_seconds += ended.cpu_seconds
+            self.state.cpu_seconds += ended.cpu_seconds
 
     # the submission's cells
 
@@ -178,11 +180,11 @@ class Run:
                 raise
             channel.close()
             self._finish(self._answers)
-        self.course.out_of_time = True
+        self.state.out_of_time = True
         return None
 
     def _started(self) -> Channel:
-        """The connection to a new answer process. To start a sandbox is not the submission's time."""
+        """The connection to a new answer process. The time to start it does not count as the submission's."""
         began = time.monotonic()
         ours, theirs = socket.socketpair()
         try:
@@ -196,7 +198,7 @@ class Run:
         return Channel(ours, _MAX_FRAME, _FROM_ANSWERS)
 
     def _through(self, channel: Channel) -> bool:
-        """Whether the process has gone through the cells; what stopped it is noted."""
+        """Whether the process has finished all cells. If not, the reason is noted."""
         try:
             channel.send(self._job_for_answers())
             self._cells(channel)
@@ -215,21 +217,22 @@ class Run:
     def _lost(self, broken: Broken) -> None:
         """The process is gone: the cell that it was in is left out from now on."""
         if self._current is None:
-            self._answers.stop()  # it may not be what it was: the next run starts a new one
+            self._answers.stop()  # it may be damaged: the next run starts a new one
             raise WarmFailed(f"the answer process ends before the first cell: {broken.text}")
         if broken.earlier and not self._careful:
             self._careful = True
             return
-        self.course.cells[self._current] = Stop(broken.kind, broken.text)
+        self.state.cells[self._current] = Stop(broken.kind, broken.text)
         self._skip.add(self._current)
 
     def _how_ended(self) -> Broken:
         try:
+            self._answers.ping()  # on a busy machine it may not have had its turn since the child ended
             until = time.monotonic() + _GRACE
             while time.monotonic() < until:
                 ended = self._answers.ended()
                 if ended is not None:
-                    self.course.cpu_seconds += ended.cpu_seconds
+                    self.state.cpu_seconds += ended.cpu_seconds
                     return Broken(*_reason(ended))
                 select.select([self._answers.control], [], [], 0.05)
         except WarmFailed:
@@ -237,7 +240,7 @@ class Run:
         return Broken("ended", "the cell closed what it does not own")
 
     def _cells(self, channel: Channel) -> None:
-        """Reads what becomes of the cells until they are through. Raises Broken, FrameError, OSError."""
+        """Read the results of the cells until all are done. Raises Broken, FrameError, OSError."""
         limits = self._job.limits
         known = set(self._job.answers.order)
         left = 3 * len(known) + 10
@@ -253,7 +256,7 @@ class Run:
                 if type(names) is not list:
                     raise Broken("ended", "the cell writes where it should not")
                 self._still_there()
-                self.course.names = frozenset(each for each in names if type(each) is str and len(each) < 1_000)
+                self.state.names = frozenset(each for each in names if type(each) is str and len(each) < 1_000)
                 return
             place = document.get("start", document.get("done"))
             if type(place) is not int or place not in known or left < 0:
@@ -265,26 +268,26 @@ class Run:
                 self._keep_shown(place, document)
                 stop = _stop(document.get("failure"))
                 if stop is not None:
-                    self.course.cells[place] = stop
+                    self.state.cells[place] = stop
                 else:
-                    self.course.cells.pop(place, None)
+                    self.state.cells.pop(place, None)
                 if self._careful:
                     channel.send({"next": True})
 
     def _keep_shown(self, place: int, document: dict[str, Any]) -> None:
-        """What the cell shows, as far as there is room."""
+        """Keep the output of a cell, if there is room."""
         if not self._job.show:
             return
         given = document.get("shown")
         kind, value = given if type(given) is list and len(given) == 2 else ("", "")
         made = Shown(_text(kind, 40), _text(value, LARGEST), _text(document.get("printed"), TEXT))
-        before = sum(len(each.value) + len(each.printed) for at, each in self.course.shown.items() if at != place)
+        before = sum(len(each.value) + len(each.printed) for at, each in self.state.shown.items() if at != place)
         if before + len(made.value) + len(made.printed) > MOST_SHOWN:
             made = Shown("text/plain", "(this is left out: the notebook shows too much)")
-        self.course.shown[place] = made
+        self.state.shown[place] = made
 
     def _still_there(self) -> None:
-        """Raises Broken when the cell has ended the warm process: before another cell starts and is blamed for it."""
+        """Raises Broken if the cell has ended the warm process, before another cell starts and is blamed for it."""
         try:
             self._answers.ping()
         except WarmFailed:
@@ -309,7 +312,7 @@ class Run:
                         raise _warm_gone() from None
                     raise
                 if ended is not None:
-                    self.course.cpu_seconds += ended.cpu_seconds
+                    self.state.cpu_seconds += ended.cpu_seconds
                     if warm is self._answers:
                         raise Broken(*_reason(ended))
                     raise FrameError("memory" if ended.memory else f"ended with {ended.code}")
@@ -322,7 +325,7 @@ class Run:
             "text": job.answers.notebook.text, "limits": self._limits(), "careful": self._careful, "show": job.show,
         }  # fmt: skip
         if not job.isolate:
-            todo = [place for place in job.check_places if place not in self.course.checks]
+            todo = [place for place in job.check_places if place not in self.state.checks]
             names = sorted(job.wanted)
             document["together"] = self._job_for_checks(todo, names)
         return document
@@ -359,14 +362,14 @@ class Run:
             answering.close()
         channel = Channel(ours, _MAX_FRAME)
         try:
-            channel.send(self._job_for_checks(pending, sorted(self.course.names & self._job.wanted)))
+            channel.send(self._job_for_checks(pending, sorted(self.state.names & self._job.wanted)))
             self._listen(channel, self._checks, pending)
         finally:
             channel.close()
             self._finish(self._checks)
 
     def _listen(self, channel: Channel, warm: Warm, pending: list[int]) -> None:
-        """Reads what becomes of the check cells, until they are through or something has to be replaced."""
+        """Read the results of the check cells until all are done, or a process must be replaced."""
         current: int | None = None
         helping: int | None = None
         wait = 2 * PATIENCE * self._job.limits.cell_seconds + 2 * _GRACE  # a check cell may run twice
@@ -382,9 +385,9 @@ class Run:
                     self._unchecked(current, pending, stop)
                 return
             if document is None:
-                self.course.out_of_time = self._over()
+                self.state.out_of_time = self._over()
                 stop = Stop("time", "the check ran too long")
-                if helping is not None and not self.course.out_of_time:
+                if helping is not None and not self.state.out_of_time:
                     self._leave_out(helping, stop)
                 else:
                     self._unchecked(current, pending, stop)
@@ -398,25 +401,25 @@ class Run:
             elif "helper" in document:
                 failure = _stop(document["failure"])
                 if failure is not None:
-                    self.course.helpers[document["helper"]] = failure
+                    self.state.helpers[document["helper"]] = failure
                 if document["gone"]:
                     self._leave_out(document["helper"], failure or Stop("gone"))
                 helping = None
             else:
-                self.course.checks[document["check"]] = _check_cell(document)
+                self.state.checks[document["check"]] = _check_cell(document)
                 current = None
             if document.get("gone"):
                 return
 
     def _leave_out(self, place: int, stop: Stop) -> None:
-        """A cell of the instructor's in which the processes were lost: the checks that need it find nothing."""
+        """Leave out a cell of the instructor's in which a process was lost. Checks that need its names do not run."""
         self._left_out.add(place)
-        self.course.helpers[place] = stop
+        self.state.helpers[place] = stop
 
     def _unchecked(self, current: int | None, pending: list[int], stop: Stop) -> None:
-        place = current if current is not None else next((p for p in pending if p not in self.course.checks), None)
-        if place is not None and place not in self.course.checks:
-            self.course.checks[place] = CheckCell({}, stop)
+        place = current if current is not None else next((p for p in pending if p not in self.state.checks), None)
+        if place is not None and place not in self.state.checks:
+            self.state.checks[place] = CheckCell({}, stop)
 
 
 def _reason(ended: Ended) -> tuple[str, str]:
@@ -441,7 +444,7 @@ def _stop(document: Any) -> Stop | None:
 
 
 def _text(value: Any, limit: int) -> str:
-    """Of what a submission says: text that can be written as UTF-8, cut."""
+    """A text from a submission, cut and valid as UTF-8; "" for anything else."""
     return value[:limit].encode(errors="replace").decode() if type(value) is str else ""
 
 

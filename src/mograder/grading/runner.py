@@ -1,4 +1,4 @@
-"""Grades submissions against one version of the tests: a few warm sandboxes, any number of submissions.
+"""Grades any number of submissions against one version of the tests, in a few warm sandboxes.
 
 Whatever a submission does, `grade` returns a report with one of the four outcomes; it raises nothing for it.
 """
@@ -24,7 +24,7 @@ from mograder.grading.modules import preloaded
 from mograder.grading.passes import plan_checks
 from mograder.grading.plan import Plan, plan_submission
 from mograder.grading.reading import check_cost
-from mograder.grading.run import Course, Job, Run, Shown
+from mograder.grading.run import Job, Run, RunState, Shown
 from mograder.grading.sandbox import DataFile, Sandbox
 from mograder.grading.warm import Setup, Warm, WarmFailed
 from mograder.notebook.cells import Notebook, NotebookError, parse, read_text
@@ -34,11 +34,11 @@ from mograder.notebook.source import answer_names
 
 __all__ = ["DataFile", "Grader", "Limits", "Tests", "data_files"]
 Show = Callable[[RenderedNotebook], None]
-_TRIES = 2  # of a run that failed for a reason of ours
+_TRIES = 2  # of a run that fails for a reason of ours
 
 
 class Grader:
-    """`jobs` submissions at a time; `grade` may be called from as many threads. Use it as a context manager.
+    """Grades `jobs` submissions at a time; as many threads may call `grade`. Use it as a context manager.
 
     `sandbox` None runs everything without one: only for files that the caller trusts.
     """
@@ -79,7 +79,7 @@ class Grader:
         self._starter.shutdown()
 
     def rest(self) -> None:
-        """Ends the processes that nobody uses now; the next `grade` starts them again."""
+        """Ends the processes that are idle; the next `grade` starts them again."""
         for _ in self._all:
             try:
                 pair = self._slots.get_nowait()
@@ -111,19 +111,19 @@ class Grader:
             try:
                 with self._slot() as pair:
                     model = self._known_model(pair)
-                    course = self._run(answers, pair, model, show is not None)
+                    state = self._run(answers, pair, model, show is not None)
             except (WarmFailed, OSError) as error:
                 fault = str(error)
                 continue
-            made = report.compose(self._tests, model, course, answers, self._checks)
+            made = report.compose(self._tests, model, state, answers, self._checks)
             if show is not None:
-                show(rendered(answers, course))
+                show(rendered(answers, state))
             seconds = round(time.monotonic() - began, 3)
-            return replace(made, changed_cells=changed, cpu_seconds=round(course.cpu_seconds, 3), wall_seconds=seconds)
+            return replace(made, changed_cells=changed, cpu_seconds=round(state.cpu_seconds, 3), wall_seconds=seconds)
         return report.our_failure(fault)
 
     def _known_model(self, pair: tuple[Warm, Warm]) -> report.Model:
-        """What the model solution does, found out once: with its own cells as the submission."""
+        """What the model solution does, found once by running it as a submission."""
         with self._model_lock:
             if self._model is None:
                 with self._reading:
@@ -133,7 +133,7 @@ class Grader:
                     self._model = report.model_of(ran, self._checks.plan)
             return self._model
 
-    def _run(self, answers: Plan, pair: tuple[Warm, Warm], model: report.Model | None, show: bool = False) -> Course:
+    def _run(self, answers: Plan, pair: tuple[Warm, Warm], model: report.Model | None, show: bool = False) -> RunState:
         job = Job(
             answers, self._checks.plan, self._checks.places, self._wanted, f"{self._tests.assignment}.py",
             None if model is None else model.policy, self._tests.isolate, self._tests.limits, show,
@@ -142,7 +142,7 @@ class Grader:
 
     @contextmanager
     def _slot(self) -> Iterator[tuple[Warm, Warm]]:
-        """Two processes that nobody else uses meanwhile. They get warm while the model solution is looked at."""
+        """Two processes for the caller alone, both starting at the same time."""
         pair = self._slots.get()
         try:
             for warm in pair[: 1 + self._tests.isolate]:
@@ -160,20 +160,20 @@ class Grader:
         return Warm(setup, lambda start: self._starter.submit(start).result())
 
 
-def rendered(answers: Plan, course: Course) -> RenderedNotebook:
-    """The submission's cells with what they showed."""
+def rendered(answers: Plan, state: RunState) -> RenderedNotebook:
+    """The submission's cells with their output."""
 
     def cell(place: int) -> RenderedCell:
         own = answers.notebook.cells[place]
-        seen, stop = course.shown.get(place, Shown()), course.cells.get(place)
+        seen, stop = state.shown.get(place, Shown()), state.cells.get(place)
         problem = "" if stop is None or stop.kind == "stopped" else stop.traceback or stop.text or stop.kind
         name = "" if own.name == "_" else own.name
-        ran = place in course.shown or stop is not None
+        ran = place in state.shown or stop is not None
         return RenderedCell(name, own.line, own.code, ran, seen.kind, seen.value, seen.printed, problem)
 
     return RenderedNotebook(tuple(map(cell, range(len(answers.notebook.cells)))))
 
 
 def python_version() -> str:
-    """Of the process that grades, for the record."""
+    """The Python version of this process, for the record."""
     return ".".join(map(str, sys.version_info[:3]))

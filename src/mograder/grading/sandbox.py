@@ -1,7 +1,7 @@
 """Bubblewrap: finds it, tries it, and writes the command line of a process that sees nothing but what it is given.
 
-No network, no environment variables, the environment read-only, folders of its own in memory, namespaces of its own for
-processes, users, IPC and names; it ends with its parent.
+That process has no network and no environment variables of ours, the environment read-only, its own folders in memory,
+and its own namespaces for processes, users, IPC and names. It ends with its parent.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class SandboxUnavailable(MograderError):
 
 @dataclass(frozen=True)
 class DataFile:
-    """A file that stands beside the notebook, at `name` (relative, with "/")."""
+    """A file beside the notebook, at `name` (relative, with "/")."""
 
     name: str
     path: Path
@@ -73,7 +73,7 @@ class Sandbox:
         size = str(scratch_mb << 20)
         for folder in SCRATCH:
             words += ["--perms", "1777", "--size", size, "--tmpfs", folder]
-        words += list(_read_only(environment))  # after /tmp, where an environment may stand
+        words += list(_read_only(environment))  # after /tmp, where an environment may be
         words += ["--perms", "755", "--dir", DATA]
         folders = {parent for file in files for parent in PurePosixPath(file.name).parents[:-1]}
         for folder in sorted(map(str, folders)):
@@ -86,7 +86,7 @@ class Sandbox:
 
 
 def find_sandbox() -> Sandbox:
-    """A sandbox that works here. Raises SandboxUnavailable with the cure."""
+    """A sandbox that works here. Raises SandboxUnavailable, whose message says what to do."""
     if sys.platform != "linux":
         raise SandboxUnavailable(
             f"there is no sandbox for submissions on {sys.platform}: grade on Linux (a virtual machine or a container"
@@ -189,7 +189,9 @@ def _read_only(environment: Environment) -> Iterator[str]:
     yield from _system()
     for folder in environment.folders:
         if not folder.startswith("/usr/"):
-            for parent in reversed(Path(folder).parents[:-1]):  # else as closed as the real ones: /root, say
+            for parent in reversed(
+                Path(folder).parents[:-1]
+            ):  # by default they are as closed as the real ones, such as /root
                 yield from ("--perms", "755", "--dir", str(parent))
             yield from ("--ro-bind", folder, folder)
     own = str(Path(__file__).parent.parent)  # the package holds an example course with its solutions

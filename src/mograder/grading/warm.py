@@ -1,6 +1,6 @@
-"""The outer end of a warm process: starts it in its sandbox, has it fork a child, ends the child, and starts it anew.
+"""The outer end of a warm process: starts it in its sandbox, has it fork a child, ends the child, and restarts it.
 
-Invariant: what it reads from inside is short lines of JSON of the warm process itself, never of a submission.
+Invariant: from inside it reads only short lines of JSON that the warm process itself writes, never a submission.
 """
 
 from __future__ import annotations
@@ -32,12 +32,12 @@ _MAIN = (
 
 
 class WarmFailed(Exception):
-    """The process could not be started, or is gone: ours, not a student's."""
+    """The process could not be started, or is gone: our failure, not a student's."""
 
 
 @dataclass(frozen=True)
 class Ended:
-    """How a child ended: exit code, or a signal as a negative number; `memory`: it was ended for what it held."""
+    """How a child ended: exit code, or a signal as a negative number; `memory` says that it used too much memory."""
 
     code: int
     memory: bool
@@ -58,7 +58,7 @@ class Setup:
 
 
 class Warm:
-    """One warm process. `start_in` runs the start in a thread that lives as long as the process shall."""
+    """One warm process. `start_in` starts it in a thread that outlives the process."""
 
     def __init__(
         self, setup: Setup, start_in: Callable[[Callable[[], subprocess.Popen[bytes]]], subprocess.Popen[bytes]]
@@ -71,10 +71,10 @@ class Warm:
         self._log: IO[bytes] | None = None
         self._folder: str | None = None
         self._ready = False
-        self._ended: Ended | None = None  # said while something else was asked
+        self._ended: Ended | None = None  # reported while another answer was awaited
 
     def start(self) -> None:
-        """Begins to start it, without waiting until it is ready."""
+        """Start the process, without waiting until it is ready."""
         if self._process is not None:
             return
         ours, theirs = socket.socketpair()
@@ -98,7 +98,7 @@ class Warm:
         self._control, self._buffer, self._ready, self._ended = ours, b"", False, None
 
     def run(self, descriptors: Sequence[int]) -> None:
-        """Has a child forked that owns these connections."""
+        """Have a child forked that owns the connections with these file descriptors. Raises WarmFailed."""
         self.start()
         assert self._control is not None
         if not self._ready:
@@ -142,7 +142,7 @@ class Warm:
         self._fail("it does not answer")
 
     def finish(self) -> Ended | None:
-        """Ends the child and all that came of it, and cleans up; starts anew what does not come clean."""
+        """End the child and all its processes, and clean up. A warm process that cannot be cleaned up is stopped."""
         if self._process is None or self._control is None:
             return None
         try:
@@ -163,7 +163,7 @@ class Warm:
         return None
 
     def stop(self) -> None:
-        """Ends it. Safe to call twice."""
+        """End the warm process. Safe to call twice."""
         if self._control is not None:
             self._control.close()
         if self._process is not None:

@@ -78,7 +78,7 @@ class Notebook:
 
 
 def title(cell: Cell) -> str:
-    """What a person calls a cell: its name, what it defines, or its line."""
+    """How messages call a cell: by its name, what it defines, or its line."""
     if cell.name not in ("_", ""):
         return cell.name
     names = sorted(cell.defs)
@@ -108,13 +108,13 @@ def read_text(data: bytes) -> str:
 
 
 MOST_CELLS = 1_000
-"""Statements at the top of a notebook: the order of its cells takes time that grows with their square."""
+"""The most statements at the top level of a notebook: sorting its cells takes time that grows with their square."""
 
 
 def text_bytes(text: str, like: bytes) -> bytes:
     """The bytes of a text in the encoding, and with the mark and line ends, of a file that `read_text` has read.
 
-    Raises NotebookError when that encoding has no sign for a character.
+    Raises NotebookError when that encoding cannot encode a character.
     """
     encoding, _ = tokenize.detect_encoding(io.BytesIO(like).readline)
     ends = "\r\n" if b"\r\n" in like else "\n"
@@ -164,9 +164,9 @@ def names_of(code: str) -> tuple[frozenset[str], frozenset[str]]:
 
 @functools.lru_cache(256)
 def dedent(code: str) -> str:
-    """Without the indentation of its first line, as marimo does it.
+    """The code without the indentation of its first line, as marimo does it.
 
-    The inside of a string of several lines goes with the code about it, unless a line of it stands further left than
+    The inside of a string of several lines moves with the code around it, unless one of its lines is further left than
     the code: then the string is left as it is.
     """
     lines = code.split("\n")
@@ -298,7 +298,7 @@ def _body_cell(node: ast.FunctionDef | ast.AsyncFunctionDef, decorator: ast.expr
 def _definition_cell(
     kind: CellKind, node: ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef, decorator: ast.expr, lines: list[str]
 ) -> Cell:
-    """The definition with the decorators that are its own, which stand below marimo's."""
+    """The definition with its own decorators, which are below marimo's."""
     line, end = (decorator.end_lineno or decorator.lineno) + 1, _with_comments(node, lines)
     code = dedent("\n".join(lines[line - 1 : end]))
     return _cell(kind, node.name, code, line, (_first_line(node), end), decorator)
@@ -342,7 +342,7 @@ def _cell(
 
 
 def _stripped(code: str, line: int) -> tuple[str, int]:
-    """Without blank lines at both ends, and the line where it then begins."""
+    """The code without blank lines at both ends, and the line where it then begins."""
     code = code.rstrip()
     bare = re.sub(r"\A(?:[ \t\f]*\n)+", "", code)
     return bare, line + code[: len(code) - len(bare)].count("\n")
@@ -400,7 +400,7 @@ def _runs(numbers: set[int]) -> list[list[int]]:
 
 
 def _shifted(line: str, indent: int) -> str:
-    """Without up to `indent` leading blanks."""
+    """The line without up to `indent` leading blanks."""
     blanks = len(line) - len(line.lstrip(" \t"))
     return line[min(indent, blanks) :]
 
@@ -431,5 +431,5 @@ def _only_caught(tree: ast.Module) -> set[str]:
 
 
 def _shared(names: Iterable[str]) -> Iterator[str]:
-    """Those that other cells can see: one leading underscore makes a name the cell's own."""
+    """The names that other cells can see: one leading underscore makes a name the cell's own."""
     return (name for name in names if not name.startswith("_") or name.startswith("__"))

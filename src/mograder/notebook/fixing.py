@@ -15,8 +15,8 @@ from mograder.notebook.marks import check_calls
 
 @dataclass(frozen=True)
 class Fixed:
-    """`restored` were changed or missing, `removed` stood there twice; `left` are cells that a student has to look at:
-    they define a name that a cell put back defines, and may be the student's own."""
+    """A fixed notebook. `restored` cells were changed or missing, `removed` ones were second copies. `left` are cells
+    that a student has to look at: they define a name that a restored cell defines, and may be the student's own."""
 
     text: str
     restored: tuple[str, ...]
@@ -57,7 +57,7 @@ def fix(submission: Notebook, release: Notebook) -> Fixed:
 
 
 def _matched(submission: Notebook, release: Notebook) -> tuple[dict[int, int], list[int]]:
-    """Places of the release to places of the submission with the same code, and the instructor's that have none."""
+    """(release to submission: the places of cells with the same code, the places of instructor's cells without one)"""
     places: dict[str, list[int]] = {}
     for number, cell in enumerate(submission.cells):
         places.setdefault(cell_hash(cell), []).append(number)
@@ -109,7 +109,7 @@ def _edited(
     extra: Sequence[int],
 ) -> str:
     lines = submission.text.split("\n")
-    edits: list[tuple[int, int, list[str]]] = []  # from line, to line (0-based, exclusive), what stands there then
+    edits: list[tuple[int, int, list[str]]] = []  # from line, to line (0-based, exclusive), new lines
     for number, cell in replaced.items():
         first, last = submission.cells[number].span
         edits.append((first - 1, last, _lines_of(release, cell)))
@@ -146,7 +146,7 @@ def _after_app(text: str) -> int:
 
 
 def _with_facts(text: str, release: Notebook) -> str:
-    """The release's facts are put back into the PEP 723 block; what else stands there stays."""
+    """The text with the release's facts in its PEP 723 block; everything else there stays."""
     facts = pep723.read_facts(release.text)
     return text if facts == pep723.Facts() or pep723.read_facts(text) == facts else pep723.write_facts(text, facts)
 

@@ -1,4 +1,4 @@
-"""Hashes of cells: which of the instructor's a submission has changed. They survive what marimo does when it saves."""
+"""Hashes of cells, to find instructor's cells that a submission has changed. Saving in marimo does not change them."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def instructor_hashes(release: Notebook) -> tuple[str, ...]:
 
 
 def changed_cells(release: Notebook, submission: Notebook) -> tuple[str, ...]:
-    """What was done to the instructor's cells: "the check “Q1: mean”", "helper (2 times)"; empty when nothing was.
+    """Names of changed instructor's cells: "the check “Q1: mean”", "helper (2 times)"; empty when none was changed.
 
     A multiset is compared, so moved cells, added cells and answered cells are no change.
     """

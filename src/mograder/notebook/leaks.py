@@ -3,8 +3,8 @@
 What counts as a leak. A line of a solution or hidden test says something when it has three words (names, numbers, words
 of a text) that are not Python's own, or a name and a value (`x = 41`); it is looked for in each line of the release,
 blanks and a leading `#` aside. A shorter line (`pass`, `)`, `x = 1`) is looked for as a whole line, and counts when
-visible lines do not explain it. A line that also stands, whole, in a visible part that is the instructor's (not in a
-cell that students solve) is no leak there: it is shown on purpose. Imports are none anywhere.
+visible lines do not explain it. A line that is also a whole line in a visible part of the instructor's (not in a cell
+that students solve) is no leak there: it is shown on purpose. Imports are never leaks.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ def _bare(line: str) -> str:
 
 
 def _as_written(line: str) -> str:
-    """A line of code does not explain the same line in a comment."""
+    """The line with its `#`, because a visible line of code does not explain the same line in a comment."""
     return " ".join(line.split())
 
 
@@ -113,7 +113,7 @@ def _telling_leaks(
 
 
 def _short_leaks(source: Source, release: str, short: Mapping[str, int]) -> Iterator[Leak]:
-    """Short lines that stand in the release more often than visible lines and placeholders explain, and comments that
+    """Short lines that occur in the release more often than visible lines and placeholders explain, and comments that
     are a short line with an operator or a call: a solution that somebody left behind, commented out."""
     lines = source.notebook.text.split("\n")
     secret = {number for block in source.blocks for number in range(block.begin, block.end + 1)}

@@ -27,7 +27,7 @@ class BlockKind(StrEnum):
 
 @dataclass(frozen=True)
 class Block:
-    """Lines of the file, 1-based, the markers included."""
+    """A marked block: its first and last line in the file, 1-based, the markers included."""
 
     kind: BlockKind
     begin: int
@@ -44,9 +44,9 @@ class Mistake:
 
 @dataclass(frozen=True)
 class CheckCall:
-    """A call of `check`. `label` is None when it is computed; `key` is what stands before the first colon, "" when
-    that is computed too. `waiting`: an empty list of conditions. `line` and `end` count from 1 in the text that was
-    read."""
+    """A call of `check`. `label` is None when it is computed; `key` is its part before the first colon, "" when that is
+    computed, too. `waiting` says that the list of conditions is empty. `line` and `end` count from 1 in the text that
+    was read."""
 
     label: str | None
     key: str
@@ -56,7 +56,7 @@ class CheckCall:
 
 
 def find_blocks(notebook: Notebook) -> tuple[tuple[Block, ...], tuple[Mistake, ...]]:
-    """The marked blocks in file order, and the markers that do not fit. A block stands in one cell."""
+    """The marked blocks in file order, and the markers that do not fit. A block lies within one cell."""
     lines = notebook.text.split("\n")
     inside = {number + 1 for number in string_lines(notebook.text)}
     blocks: list[Block] = []
@@ -163,7 +163,7 @@ def _key(label: ast.expr | None) -> str:
 
 
 def key_of(label: str) -> str:
-    """The question that a label belongs to: what stands before the first colon, stripped; all of it without one."""
+    """The question that a label belongs to: its part before the first colon, stripped; all of it without a colon."""
     return label.split(":", 1)[0].strip()
 
 

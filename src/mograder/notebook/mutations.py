@@ -32,7 +32,7 @@ _DELETED = (
 
 @dataclass(frozen=True)
 class Mutation:
-    """One mistake. `line` is that of the source (1-based), `before` and `after` are what stands there.
+    """One mistake. `line` is that of the source (1-based), `before` and `after` are the code there.
 
     `after` is empty where a statement was deleted. `text` is the whole source with the mistake.
     """
@@ -74,7 +74,7 @@ def mutations(source: Source) -> tuple[Mutation, ...]:
 
 
 def unchecked(source: Source) -> tuple[str, ...]:
-    """The cells with a solution that no check uses: whatever is wrong there, no test notices."""
+    """The cells with a solution that no check uses: no test notices a mistake there."""
     used = _used(source)
     return tuple(title(cell) for cell in source.solution_cells if cell not in used)
 
@@ -102,7 +102,7 @@ def _edits(source: Source) -> Iterator[_Edit]:
 
 
 def _nodes(node: ast.AST) -> Iterator[ast.AST]:
-    """All but docstrings and what is inside of an f-string, where Python does not say where things stand."""
+    """All nodes but docstrings and the inside of f-strings, whose positions Python does not report."""
     if isinstance(node, ast.JoinedStr) or type(node).__name__ == "TemplateStr":
         return
     yield node
@@ -117,7 +117,7 @@ def _is_text(node: ast.AST) -> bool:
 
 
 class _Places:
-    """Where nodes stand in the text, in characters: `ast` counts the bytes of a line."""
+    """The positions of nodes in the text, in characters: `ast` counts the bytes of a line."""
 
     def __init__(self, text: str) -> None:
         self.text = text
@@ -136,7 +136,7 @@ class _Places:
         return self._begins[line - 1] + len(self._lines[line - 1].encode()[:column].decode())
 
     def between(self, left: ast.AST, right: ast.AST, old: str, new: str) -> Iterator[_Edit]:
-        """Another operator between two operands; none where a comment stands there, which may hold its sign."""
+        """Another operator between two operands; none if there is a comment, which may contain the old one."""
         first, last = self.end(left), self.begin(right)
         if "#" not in self.text[first:last]:
             pattern = r"\s+".join(map(re.escape, old.split()))
@@ -174,7 +174,7 @@ def _of_node(node: ast.AST, places: _Places) -> Iterator[_Edit]:
 
 
 def _off_by_one(node: ast.AST, places: _Places) -> Iterator[_Edit]:
-    """Bounds that are no constants, which are changed as such: of `range`, and in brackets."""
+    """Bounds of `range` and in brackets, moved by one. Constants are left out: they are changed as constants."""
     if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "range":
         stop = node.args[:2][-1:]
     elif isinstance(node, ast.Subscript):

@@ -20,7 +20,7 @@ _BLOCK = re.compile(r"(?m)^# /// script[ \t]*\n(?P<content>(?:^#(?:| .*)\n)+)^# 
 
 @dataclass(frozen=True)
 class Facts:
-    """What a release says of itself. `cell_hashes` are those of the instructor's cells, in file order."""
+    """What a release says about itself. `cell_hashes` are those of the instructor's cells, in file order."""
 
     assignment: str = ""
     hidden_tests: bool = False
@@ -37,7 +37,7 @@ def read_block(text: str) -> str | None:
 
 
 def read_facts(text: str) -> Facts:
-    """The keys of ours in the block. Raises NotebookError when it is no TOML; keys of a wrong type count as absent."""
+    """Our keys in the block. Raises NotebookError when it is no TOML; keys of a wrong type count as absent."""
     block = read_block(text)
     if block is None:
         return Facts()

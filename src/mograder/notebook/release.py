@@ -1,4 +1,4 @@
-"""Makes the release of a source: solutions and hidden tests out, what students need in. Other lines keep every byte."""
+"""Makes the release of a source: removes solutions and hidden tests, adds what students need. Other lines stay."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def _(submit_button, submit_token):
 
 @dataclass(frozen=True)
 class Release:
-    """`solutions` and `hidden_tests` are how many blocks were taken out."""
+    """The text of a release. `solutions` and `hidden_tests` are how many blocks were removed."""
 
     text: str
     solutions: int
@@ -165,7 +165,7 @@ def _tidy_signature(node: ast.FunctionDef | ast.AsyncFunctionDef, cell: Cell, li
 
 
 def _culprit(source: Source, error: NotebookError) -> Mistake:
-    """The block without which its cell is no Python: the one that stands last before the error."""
+    """The block without which its cell is no Python: the last one before the error."""
     removed, culprit = 0, source.blocks[0]
     for block in source.blocks:
         if error.line is not None and block.begin - removed > error.line:

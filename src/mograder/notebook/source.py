@@ -1,4 +1,4 @@
-"""Reads an instructor's source: which cells are whose, the questions and their points, and what the checks need."""
+"""Reads an instructor's source: the roles of its cells, the questions and their points, and what the checks need."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ class SourceErrors(BadRequest):
 
 @dataclass(frozen=True)
 class Question:
-    """`points` are 0 where the source has no marks: the assignment is then marked as a whole. `labels` are those of its
-    checks that stand in the source as text. `manual`: no check has this key, so a person marks it."""
+    """A question. `points` are 0 where the source has no marks: the assignment is then marked as a whole. `labels` are
+    those of its checks that the source has as text. `manual` says that no check has this key, so a person marks it."""
 
     key: str
     points: float
@@ -155,7 +155,7 @@ def _needed(source: Source) -> tuple[tuple[Cell, ...], frozenset[str]]:
 
 
 def _given_imports(source: Source) -> Iterator[Cell]:
-    """Cells of the imports that solution cells make outside their solutions: modules do not cross from a student."""
+    """Cells of the imports that solution cells make outside their solutions: modules are not sent between processes."""
     for cell in source.solution_cells:
         if cell in source.check_cells or cell.kind is not CellKind.CELL:
             continue
@@ -173,7 +173,7 @@ def _given_imports(source: Source) -> Iterator[Cell]:
 
 
 def _check_cells(notebook: Notebook, calls: tuple[CheckCall, ...]) -> tuple[Cell, ...]:
-    """Those that call `check`, and those that use a function which calls it."""
+    """The cells that call `check`, and those that use a function that calls it."""
     calling = {cell.line for call in calls if (cell := notebook.cell_at(call.line))}
     functions = [cell for cell in notebook.cells if cell.kind is CellKind.FUNCTION and cell.line in calling]
     names = frozenset().union(*(cell.defs for cell in functions))

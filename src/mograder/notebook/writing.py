@@ -57,5 +57,5 @@ def _written(cell: Cell, shared: frozenset[str]) -> str:
 
 
 def _indented(code: str) -> str:
-    """All lines but empty ones, those inside strings too: marimo takes the same off again."""
+    """All lines but empty ones indented, also those inside strings: marimo removes the same indentation again."""
     return "\n".join(_INDENT + line if line else line for line in code.split("\n"))

@@ -1,6 +1,6 @@
 """Sends many requests at once, each over a connection of its own as a student's client does, and times the answers.
 
-Lean, so that the server is measured and not the load generator: a few dozen microseconds a request.
+It takes a few dozen microseconds a request, so that the server is measured and not the load generator.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class Ask:
     user: str = ""
 
     def wire(self, host: str) -> bytes:
-        """As it goes over the connection, which the server closes after its answer."""
+        """The bytes of the request, which asks the server to close the connection after its answer."""
         fields = {"Host": host, "Connection": "close", **(self.headers or {})}
         if self.token:
             fields["Authorization"] = f"Bearer {self.token}"
@@ -44,7 +44,10 @@ class Ask:
 
 @dataclass(frozen=True)
 class Answer:
-    """What came of a request: `seconds` from connecting to the last byte. `status` 0 means none came, for `fault`."""
+    """The answer to a request, with the `seconds` from connecting to the last byte.
+
+    `status` 0 means that there was none, and `fault` says why.
+    """
 
     ask: Ask
     began: float  # time.perf_counter()
@@ -59,7 +62,7 @@ class Answer:
 
 
 class _Exchange(asyncio.Protocol):
-    """One connection: what is to be sent goes out, `done` gets the answer."""
+    """One connection, which sends the request and sets `done` to the answer."""
 
     def __init__(self, request: bytes, done: asyncio.Future[tuple[int, bytes]]) -> None:
         self._request = request

@@ -1,4 +1,4 @@
-"""A rehearsal of an exam: a scratch copy of a course, students who fetch, look and submit, and what came of it.
+"""A rehearsal of an exam: a scratch copy of a course, students who fetch, look and submit, and the outcome.
 
 Invariant: the original is only read. What the students submit goes to the copy, which has no deadlines.
 """
@@ -34,7 +34,7 @@ POLL_SECONDS = 10
 SLOW = 10.0
 """Seconds for an answer after which students begin to ask whether it worked."""
 BUSY = 0.85
-"""The part of the time that a processor works from which on it is what holds everything up."""
+"""The share of the time that a processor must work to count as the bottleneck."""
 _TIMES = ("opens", "due", "duedate", "closes")
 
 
@@ -62,7 +62,7 @@ def is_in_use(root: Path) -> bool:
 def copy_course(root: Path, scratch: Path) -> tuple[Path, list[str]]:
     """A copy of the course served from `root`, its sources too, without its deadlines, people and work.
 
-    What to give to `serve`: the copied root, and more words. Raises Usage and MograderError.
+    Returns the copied root and more words for `serve`. Raises Usage and MograderError.
     """
     home = config.course_folder(root)
     folders = served_folders(root)
@@ -111,7 +111,7 @@ def _copy_plan(source: Path, target: Path) -> None:
 
 @dataclass(frozen=True)
 class Phase:
-    """What came of one kind of request. Times are in seconds."""
+    """The figures of one kind of request. Times are in seconds."""
 
     name: str
     requests: int
@@ -133,10 +133,10 @@ class Phase:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a rehearsal showed. `lost` names submissions that were acknowledged and are not on the disk byte for byte.
+    """The outcome of a rehearsal. `lost` names acknowledged submissions that are not on the disk byte for byte.
 
-    `bottleneck` says in words what held up the rush at the end. `carries` is how many students this machine carries:
-    if everybody submits twice in the last minute and looks every ten seconds, and half of the machine stays free.
+    `bottleneck` says in words what limited the rush at the end. `carries` is how many students this machine carries if
+    everybody submits twice in the last minute and looks every ten seconds, and half of the machine stays free.
     """
 
     students: int
@@ -163,7 +163,7 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Server:
-    """The copy's server: where it answers, whose process it is, where it keeps submissions, what it serves."""
+    """The copy's server: its address, process id, folder of submissions, enrollment code, and the folder it serves."""
 
     address: tuple[str, int]
     pid: int
@@ -173,7 +173,7 @@ class Server:
 
 
 Watch = Callable[[str, int, int], None]
-"""Told the phase, and how many of how many requests have been answered."""
+"""Called with the phase, the number of requests that were answered, and the number of all."""
 
 
 class Rehearsal:
@@ -275,7 +275,7 @@ class Rehearsal:
         return Ask("POST", path, self._tokens[user], body, kind="submit", user=user)
 
     def _lesson(self, assignment: messages.AssignmentInfo) -> list[tuple[float, Ask]]:
-        """When (seconds from the start) somebody asks what: everybody comes early, looks often, submits late."""
+        """The requests and their times, in seconds from the start: everybody comes early, looks often, submits late."""
         seconds = self._minutes * 60
         asks: list[tuple[float, Ask]] = []
         for user in self._students:
@@ -317,7 +317,7 @@ class Rehearsal:
 _KINDS = ("assignments", "release_file", "status", "submit")
 
 
-# what held it up
+# the bottleneck
 
 
 @dataclass(frozen=True)
@@ -330,7 +330,7 @@ class Load:
 
 
 class Meter:
-    """Measures from its making to `read`, where the system tells (Linux)."""
+    """Measures the load from its construction to `read`; NaN where the system does not tell (only Linux does)."""
 
     def __init__(self, pid: int) -> None:
         self._pid = pid

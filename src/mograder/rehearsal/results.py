@@ -12,18 +12,18 @@ from mograder.domain.names import AssignmentName, Username
 
 LOOK_SECONDS = 0.25
 READY_SECONDS = 300.0
-"""For a worker to make the tests and their environment ready."""
+"""Seconds for a worker to prepare the tests and their environment."""
 
 MOST_SECONDS = 600.0
-"""After which the rest is reckoned from what there is, and not waited for."""
+"""Seconds after which the rest is estimated and not waited for."""
 
 
 @dataclass(frozen=True)
 class ResultsTimed:
     """When students had the results of their last submissions, in seconds after the last of them was acknowledged.
 
-    `graded` of `students` have one. `last` is the time until the last student's: reckoned where not all have one yet,
-    None where nobody has. `median` is of those who have one, `a_minute` of all submissions that were graded meanwhile.
+    `graded` of `students` have one. `last` is the time until the last student's: an estimate if not all have one yet,
+    None if nobody has. `median` is of those who have one, `a_minute` of all submissions that were graded meanwhile.
     `failures` could not be graded for a reason that is not the student's; `first_failure` is one of the reasons.
     """
 

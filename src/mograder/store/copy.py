@@ -60,7 +60,7 @@ from mograder.store.shared.rows import (
 )
 
 TOGETHER = 50
-"""Places of the chain that are written in one step."""
+"""Chain positions that are written in one transaction."""
 
 
 TABLES = {
@@ -71,7 +71,7 @@ TABLES = {
     "events": (EVENT_COLUMNS, "number"),
     "marking": (f"{MARKING_COLUMNS}, latest", "number"),
     "grading_tests": ("assignment, tests, hidden", "assignment"),
-    "grading_jobs": (  # without the claims of workers, who look for the course where it was
+    "grading_jobs": (  # without the claims: the workers that hold them work for the source
         "receipt, assignment, username, attempt, received, tries, not_before, error, finished", "receipt"
     ),
     "grading_results": (f"{RESULT_COLUMNS}, notebook", "receipt, tests"),
@@ -82,7 +82,7 @@ TABLES = {
         "receipt",
     ),
 }  # fmt: skip
-"""What both places keep in rows: the columns, and by what they are ordered."""
+"""The tables that both places have: the columns to copy, and those to order by."""
 
 FLAGS = {"bound", "removed", "declined"}
 
@@ -102,7 +102,7 @@ class Place(Protocol):
         ...
 
     def append(self, links: list[Link], source: Place) -> None:
-        """Put the next places of the chain here, with their bytes."""
+        """Append `links` to the chain, with the bytes of their submissions from `source`."""
         ...
 
     def rows(self, table: str) -> list[tuple[Any, ...]]: ...
@@ -110,16 +110,19 @@ class Place(Protocol):
     def grades(self) -> dict[AssignmentName, list[dict[str, Any]]]: ...
 
     def pages(self) -> Iterator[Page]:
-        """Feedback, with the Unix microseconds since when it is so."""
+        """Feedback pages: assignment, user, HTML and time of the last change (Unix microseconds)."""
         ...
 
     def fill(self, source: Place) -> None:
-        """Replace people, audit log, grades and feedback by those of `source`."""
+        """Replace everything but submissions (the rows of `TABLES`, grades and feedback) by that of `source`."""
         ...
 
 
 def copy(source: Place, target: Place, say: Say) -> None:
-    """Raises NameTaken when another course is at `target`, VerificationFailed when the copy is not as the source."""
+    """Copy what `target` lacks, then compare both.
+
+    Raises NameTaken when `target` holds another course, VerificationFailed when the copy differs from the source.
+    """
     done = target.head()
     links = list(source.links())
     if done.number and not any((each.number, each.hash) == (done.number, done.hash) for each in links):
@@ -218,7 +221,7 @@ class FolderPlace:
                 yield name, user, path.read_bytes(), int(path.stat().st_mtime * SECOND)
 
     def left_behind(self) -> Iterator[Path]:
-        """Grades and feedback that are nobody's, by their names."""
+        """Files of grades and feedback whose path names no assignment or no person."""
         for path in sorted(self.store.folders.grades.glob(f"*/{GRADES}")):
             if _assignment(path.parent) is None:
                 yield path
@@ -264,7 +267,7 @@ def _user(page: Path) -> Username | None:
 
 
 def pieces_in(path: Path) -> Iterator[bytes]:
-    """The bytes of a file; of one that is not there none, so that a checksum tells."""
+    """The bytes of a file. A missing file has none, so that a check of its checksum reports it."""
     try:
         with path.open("rb") as file:
             yield from pieces_of(file)
@@ -273,7 +276,7 @@ def pieces_in(path: Path) -> Iterator[bytes]:
 
 
 def write_pieces(path: Path, pieces: Iterable[bytes]) -> None:
-    """Replace `path`, atomically and durably, without having it in memory."""
+    """Replace `path` atomically and durably; no more than a piece is in memory."""
     files.make_folder(path.parent)
     scratch = path.with_name(f".copying.{secrets.token_hex(6)}.tmp")
     try:
@@ -374,16 +377,17 @@ class DatabasePlace:
             )
 
 
-# what an instructor has written, the keys, and the order of it all
+# whole courses: also keys, rules, released files and sources
 
 COPYING = ".mograder-copying"
-"""In a folder into which a course is being copied."""
+"""Marks a folder into which a course is being copied, so that an interrupted copy can be continued."""
 
 
 def to_database(folders: Folders, courses: PostgresCourses, name: CourseName, now: int, say: Say) -> None:
-    """The course is archived until it is whole, so that nobody submits to a part of it.
+    """Copy the course in `folders` into a database, as `name`. `now` is in Unix microseconds.
 
-    Raises NameTaken when there is a course of this name that is open, or another one.
+    The copy is archived until it is complete, so that nobody submits to a part of it. Raises NameTaken when the course
+    of this name is open, or is another one.
     """
     event = Event(now, INSTRUCTOR, "copy", name, printable(str(folders.root), 1000))
     known = {each.name: each.archived for each in courses.entries()}
@@ -410,7 +414,10 @@ def to_database(folders: Folders, courses: PostgresCourses, name: CourseName, no
 
 
 def to_folder(store: PostgresStore, root: Path, now: int, say: Say) -> None:
-    """`root` is then what `mograder serve` is given. Raises Usage when a course is there already."""
+    """Copy a course into the folder `root`, which `mograder serve` can serve then. `now` is in Unix microseconds.
+
+    Raises Usage when `root` holds a course that is no unfinished copy.
+    """
     if (root / SECRET_NAME).exists() and not (root / COPYING).exists():
         raise Usage(f"there is a course in {root}: name a new folder")
     files.make_folder(root)
@@ -428,7 +435,7 @@ def to_folder(store: PostgresStore, root: Path, now: int, say: Say) -> None:
 
 
 def _write_course(store: PostgresStore, root: Path) -> None:
-    """Secrets, plan, manifest, released files and sources."""
+    """Write secrets, plan, manifest, released files and sources."""
     (current, *previous) = read_secrets(store.tables.document(SECRETS) or "[]")
     files.write_file(root / SECRET_NAME, f"{current[0]}\n".encode(), mode=0o600)
     if previous:
@@ -449,9 +456,9 @@ def _write_course(store: PostgresStore, root: Path) -> None:
 
 
 def mirror(store: PostgresStore, folder: Path, say: Say) -> int:
-    """Every submission as folder/<assignment>/<user>_<time>.<ending>, and the latest as <user>.py; how many were new.
+    """Write every submission to folder/<assignment>/<user>_<time>.<ending>, with a link <user>.py to the latest.
 
-    What is there is not fetched again; what was erased in the course is removed.
+    Returns how many were new. Files that are there are not fetched again; those of erased submissions are removed.
     """
     place, new, latest = DatabasePlace(store), 0, dict[Path, Path]()
     kept = set()

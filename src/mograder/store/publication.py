@@ -1,4 +1,4 @@
-"""What an instructor has written in a course folder, read so that a database can be given it as one step."""
+"""Reads what an instructor publishes from a course folder, so that a database can store it in one transaction."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def _refuse_released_sources(publication: Publication) -> None:
 
 
 def _sources(folder: Path) -> dict[AssignmentName, list[tuple[FileName, Path]]] | None:
-    """What stands in the folders of sources: no hidden file, nothing that tools leave. None without such a folder.
+    """The files of each assignment's source folder, without hidden files and leftovers of tools; None without `folder`.
 
     Raises BadName for a file that cannot be published.
     """
@@ -58,7 +58,7 @@ def _sources(folder: Path) -> dict[AssignmentName, list[tuple[FileName, Path]]] 
         return None
     found: dict[AssignmentName, list[tuple[FileName, Path]]] = {}
     for each in sorted(folder.iterdir()):
-        with contextlib.suppress(BadName):  # such a folder is of no assignment
+        with contextlib.suppress(BadName):  # not the folder of an assignment
             found[AssignmentName.parse(each.name)] = []
     for name, listed in found.items():
         for path in sorted((folder / name).rglob("*")):

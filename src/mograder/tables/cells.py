@@ -36,9 +36,9 @@ class Grade:
 
 
 def parse_grade(cell: str, maximum: float | None, allow_text: bool = False) -> Grade:
-    """What a cell says: points (decimal point or comma), a percentage of `maximum`, EX for excused, or nothing.
+    """A cell's grade: points (decimal point or comma), a percentage of `maximum`, EX for excused, or none.
 
-    Nothing is an empty cell or a dash: never 0. With `allow_text` other words are grades, too ("A", "pass").
+    An empty cell or a dash is no grade, never 0. With `allow_text` other words are grades, too ("A", "pass").
     """
     text = cell.replace("\u00a0", " ").replace("\u2212", "-").strip()
     if text.lower() in _NOTHING:
@@ -60,9 +60,9 @@ def parse_grade(cell: str, maximum: float | None, allow_text: bool = False) -> G
 
 
 def _number(text: str, most: float | None) -> tuple[Decimal | None, str]:
-    """The number that `text` is, None if it is none; and why it cannot be told. It is about `most` or less.
+    """(`text` as a number, None if it is none; why it is ambiguous, else ""). The number should be `most` at most.
 
-    "1,234" is a thousand or little more than one: only `most` tells.
+    "1,234" can be 1234 or 1.234: only `most` decides.
     """
     if len(text) > _LONGEST:
         return None, ""
@@ -77,7 +77,7 @@ def _number(text: str, most: float | None) -> tuple[Decimal | None, str]:
 
 
 def plain(value: Decimal) -> str:
-    """A number as people write it: no exponent, no zeros behind, a decimal point."""
+    """A number as people write it: no exponent, no trailing zeros, a decimal point."""
     text = f"{value:f}"
     text = text.rstrip("0").rstrip(".") if "." in text else text
     return "0" if text in ("-0", "") else text
@@ -92,9 +92,9 @@ def as_number(text: str | None) -> Decimal | None:
 
 
 def mangled(text: str, known: frozenset[str]) -> str:
-    """What a spreadsheet seems to have done to an id that is none of `known`; "" when nothing is to be seen.
+    """A message on how a spreadsheet has changed an id that is none of `known`, "" if it does not seem to have.
 
-    It makes numbers of ids: 1.23E+05, zeros lost in front, digits behind the fifteenth made zero.
+    Spreadsheets turn ids into numbers: 1.23E+05, without leading zeros, with zeros after the fifteenth digit.
     """
     if _SCIENTIFIC.fullmatch(text):
         return "a spreadsheet has made a rounded number of this id: format the column as text and export again"
@@ -123,12 +123,12 @@ def is_formula(text: str) -> bool:
 
 
 def neutralise(text: str) -> str:
-    """The cell so that no spreadsheet runs it: an apostrophe goes before it. `restore` takes it off again."""
+    """The cell, with an apostrophe before it if a spreadsheet would run it. `restore` removes that again."""
     return f"'{text}" if is_formula(text.lstrip("'")) else text
 
 
 def restore(text: str) -> str:
-    """What `neutralise` was given."""
+    """The cell that `neutralise` was given."""
     return text[1:] if text.startswith("'") and is_formula(text.lstrip("'")) else text
 
 

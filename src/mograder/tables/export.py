@@ -1,4 +1,4 @@
-"""Grades as the tables that other systems read. Invariant: no grade is an empty cell, never 0."""
+"""Grades as the tables that other systems read. Invariant: a missing grade is an empty cell, never 0."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from mograder.tables.workbook import write_workbook
 
 
 class ExportFormat(StrEnum):
-    """Whose table to write."""
+    """The system whose table is written."""
 
     CANVAS = "canvas"
     MOODLE = "moodle"
@@ -46,10 +46,10 @@ class Question:
 class StudentGrade:
     """One person's result. `grade` is the raw one as it is stored, `penalised` the one after late penalties.
 
-    `questions` are (key, points) of what is graded by question; `draft`: the student does not see the grade yet.
+    `questions` are (key, points) of what is graded by question; `draft` says that the student does not see it yet.
     `received` is the time of the submission, ISO 8601, "" for none; `late` is by how many seconds it was late.
-    `version` is that of what is stored, by which an upload of the table notices what has changed since ("" for unsaid).
-    `again`: a submission counts that came after the grade.
+    `version` is that of the stored grade, so that an upload of the table can detect later changes ("" for unknown).
+    `again` says that the submission that counts came after the grade.
     """
 
     member: Member
@@ -69,7 +69,7 @@ class StudentGrade:
         draft: bool, received: float | None, late: int, version: str = "",
         again: bool = False,
     ) -> Self:  # fmt: skip
-        """With points as numbers, and `received` in Unix seconds; one beyond the calendar is not known."""
+        """As the class: points are numbers, `received` is in Unix seconds. A time beyond the calendar is unknown."""
         try:
             moment = "" if received is None else datetime.fromtimestamp(received, UTC).isoformat(timespec="seconds")
         except (ValueError, OverflowError, OSError):
@@ -110,7 +110,7 @@ class Choices:
 
 @dataclass(frozen=True)
 class Exported:
-    """A file, and what the person who asked for it should know."""
+    """A file, and notes for the person who asked for it."""
 
     content: bytes
     filename: str
@@ -122,7 +122,7 @@ _Rows = list[Sequence[str]]
 
 
 def export_grades(sheet: GradeSheet, form: ExportFormat, choices: Choices) -> Exported:
-    """A whole table of this format, made new. Raises BadRequest where the system's own export is needed to fill."""
+    """A new table in this format. Raises BadRequest if the format needs the system's own export as template."""
     notes = [*draft_notes(sheet, choices)]
     if form is ExportFormat.MOODLE_WORKSHEET:
         raise BadRequest(
@@ -144,14 +144,14 @@ XLSX_TYPE = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 
 
 def to_csv(rows: Iterable[Sequence[str]]) -> bytes:
-    """Rows as CSV that no spreadsheet runs anything of, in UTF-8 with the line ends of RFC 4180."""
+    """Rows as CSV in which no spreadsheet runs a formula, in UTF-8 with the line ends of RFC 4180."""
     target = io.StringIO(newline="")
     csv.writer(target).writerows([neutralise(cell) for cell in row] for row in rows)
     return target.getvalue().encode("utf-8", "replace")
 
 
 def draft_notes(sheet: GradeSheet, choices: Choices) -> list[str]:
-    """What to say of grades that students do not see yet."""
+    """Notes on grades that students do not see yet."""
     drafts = sum(bool(each.draft and each.grade) for each in sheet.grades)
     if not drafts:
         return []
@@ -168,7 +168,7 @@ def two_decimals(mark: str) -> str:
 
 
 def numeric_only(mark: str, member: Member, notes: list[str]) -> str:
-    """The mark if it is a number, else "" with a note: one word stops a whole import of Moodle's."""
+    """The mark if it is a number, else "" with a note: Moodle rejects a whole import because of one word."""
     if mark and as_number(mark) is None:
         why = "excused" if mark == EXCUSED else f"{mark!r}, which is no number"
         notes.append(f"{member.username} is {why}: the cell is left empty, as Moodle takes numbers only")

@@ -1,4 +1,4 @@
-"""An instructor's own export, filled: only our columns change. Invariant: what is excused or read-only there stays."""
+"""Fills an instructor's own export: only our columns change. Invariant: cells that are excused or read-only stay."""
 
 from __future__ import annotations
 
@@ -36,12 +36,12 @@ _TWO_DECIMALS = frozenset({ExportFormat.CANVAS, ExportFormat.MOODLE, ExportForma
 _NUMBERS_ONLY = frozenset({ExportFormat.MOODLE, ExportFormat.MOODLE_WORKSHEET})
 NAMED = 10
 _NUMBER, _POINTS = re.compile(r"^\d+(?:\.\d+)*: "), re.compile(r" \(\d+(?:\.\d+)? pts\)$")
-"""What Gradescope writes before and behind the name of a question."""
+"""What Gradescope writes before and after the name of a question."""
 
 
 @dataclass
 class _Filling:
-    """What is to be written where, and what is to be said of it."""
+    """The cells to write, and the notes."""
 
     sheet: Sheet
     form: ExportFormat
@@ -65,8 +65,8 @@ def fill_template(
 ) -> Exported:
     """The template with our grades, feedback and points in it, every other byte as it was.
 
-    Whoever has no grade keeps the cell that is there. `column` names the column of the grades, `encoding` what the
-    template is in, if a person says so. Raises BadRequest when the template is of another system, or has no column.
+    People without a grade keep the cell that is there. `column` is the column of the grades and `encoding` that of the
+    template, if a person names them. Raises BadRequest when the template is of another system, or has no column.
     """
     read = Template.read(template, encoding)
     _check_system(read.sheet, form)
@@ -97,7 +97,7 @@ def _check_system(sheet: Sheet, form: ExportFormat) -> None:
 
 
 def _has_decimal_comma(sheet: Sheet, table: GradeTable) -> bool:
-    """Whether the table writes numbers with a comma: some cell of grades does, or semicolons leave it free."""
+    """Whether the table has decimal commas: a grade has one, or semicolons separate cells and no grade has a point."""
     at = table.grade_column
     cells = [row.cells[at] for row in sheet.rows] if at is not None else []
     with_comma = any("," in cell and parse_grade(cell, None).value is not None for cell in cells)

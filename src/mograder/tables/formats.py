@@ -1,4 +1,4 @@
-"""Whose table it is, by its headers, and the grades of one assignment in it. No column is taken by a guess."""
+"""Recognises a system's table by its headers, and reads the grades of one assignment. No column is guessed."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def surplus_problem(row: Row) -> str:
 
 @dataclass(frozen=True)
 class Format:
-    """A system's table of grades. `fits` tells it by its columns; `read` gets the column that a person named, or ""."""
+    """A system's table of grades. `fits` recognises its columns; `read` takes the column a person named, or ""."""
 
     system: str
     fits: Callable[[Sheet], bool]
@@ -77,8 +77,8 @@ def format_of(sheet: Sheet) -> Format:
 def read_grades(sheet: Sheet, labels: Labels, column: str = "") -> GradeTable:
     """The grades of the assignment called `labels` in a table of any known system.
 
-    `column` is the one that holds the grades, if a person says so. Raises BadRequest when it cannot be told who the
-    rows are about, or which column holds the grades.
+    `column` is the one that holds the grades, if a person names it. Raises BadRequest when no column says who the rows
+    are about, or when it is unclear which column holds the grades.
     """
     found = format_of(sheet)
     table = found.read(sheet, labels, column)
@@ -184,7 +184,7 @@ def _read_gradescope(sheet: Sheet, _labels: Labels, column: str) -> GradeTable:
     grade = named_column(sheet, column or "Total Score")
     columns = Columns(KeyColumns.of(sheet, _GRADESCOPE_KEYS), grade)
     rows, status = tuple(columns.row(row) for row in sheet.rows), sheet.find("Status")
-    if status is not None:  # whoever submitted nothing has no grade, whatever stands in the cell
+    if status is not None:  # a person without a submission has no grade, whatever the cell says
         missing = [normal(row.cells[status]) == "missing" for row in sheet.rows]
         rows = tuple(replace(row, grade="") if gone else row for row, gone in zip(rows, missing, strict=True))
     return columns.table(rows, _common_points(sheet, sheet.find("Max Points")))
@@ -219,7 +219,7 @@ def _read_nbgrader(sheet: Sheet, labels: Labels, column: str) -> GradeTable:
     rows = []
     for row in mine:
         read = columns.row(row)
-        # nbgrader writes 0 for whoever submitted nothing.
+        # nbgrader writes 0 for people without a submission.
         if stamp is not None and normal(row.cells[stamp]) in ("", "none") and as_number(read.grade) == 0:
             read = replace(read, grade="")
         rows.append(read)
@@ -231,21 +231,21 @@ _NBGRADER = (
     "assignment", "duedate", "timestamp", "student_id", "last_name", "first_name", "email", "raw_score",
     "late_submission_penalty", "score", "max_score",
 )  # fmt: skip
-_BEFORE_NAMES, _BEHIND_NAMES = 4, 5
+_BEFORE_NAMES, _AFTER_NAMES = 4, 5
 
 
 def _mended(sheet: Sheet, row: Row) -> Row:
-    """A row of nbgrader's own shape in which commas of a name have pushed the cells aside: it quotes nothing.
+    """A row of nbgrader's export, repaired: nbgrader quotes nothing, so commas in a name shift the cells after it.
 
-    Both ends stay as they are if the scores at the end are numbers; else the row is returned as it came.
+    Both ends of the row are kept if the scores at the end are numbers; else the row is returned unchanged.
     """
     if not row.surplus or tuple(sheet.columns) != _NBGRADER:
         return row
     cells = (*row.cells, *row.surplus)
-    behind = cells[-_BEHIND_NAMES:]
-    if any(as_number(cell) is None for cell in behind[1:]):
+    after = cells[-_AFTER_NAMES:]
+    if any(as_number(cell) is None for cell in after[1:]):
         return row
-    return Row(row.place, (*cells[:_BEFORE_NAMES], "", "", *behind))
+    return Row(row.place, (*cells[:_BEFORE_NAMES], "", "", *after))
 
 
 # the published mograder's, and ours
@@ -283,13 +283,13 @@ def _read_any(sheet: Sheet, labels: Labels, column: str) -> GradeTable:
     columns = Columns(keys, grade, feedback)
     if grade is not None and grade not in own:  # a table of many assignments: nothing else of it is touched
         return columns.table(columns.row(row) for row in sheet.rows)
-    sheet.refuse_twins()
+    sheet.refuse_duplicate_columns()
     others = _others(sheet, columns)
     return columns.table(replace(columns.row(row), others=_cells(sheet, row, others)) for row in sheet.rows)
 
 
 def _person_columns(sheet: Sheet) -> KeyColumns:
-    """Raises BadRequest when no column says who a row is about."""
+    """The columns that say who a row is about. Raises BadRequest when there is none."""
     keys = KeyColumns.of(sheet)
     if not keys.columns:
         raise BadRequest(
@@ -298,18 +298,18 @@ def _person_columns(sheet: Sheet) -> KeyColumns:
         )
     userid = sheet.find("userid")
     if sheet.has("student") or any(kind is Kind.USERNAME for kind, _ in keys.columns):
-        # Another system's number beside a user name is kept, and says nothing here.
+        # Another system's number beside a user name is kept, but does not identify the person.
         return KeyColumns(tuple((kind, at) for kind, at in keys.columns if at != userid))
     return keys
 
 
 _ABOUT_PEOPLE = frozenset(
     {*headers.FULL_NAMES, *headers.FIRST_NAMES, *headers.LAST_NAMES, *headers.SECTIONS}
-)  # what a table says of people beside their grade; the roster knows it
+)  # details of people, which the roster knows
 
 
 def _others(sheet: Sheet, columns: Columns) -> tuple[int, ...]:
-    """The columns that are kept with the grade, as they are: what is neither read nor about the person."""
+    """The columns that are kept with the grade, unchanged: those that are neither read nor about the person."""
     userid = sheet.find("userid")
     read = {columns.grade, columns.feedback, *(at for at in columns.keys.places if at != userid)}
     left_out = _ABOUT_PEOPLE | {normal(AGAIN)}

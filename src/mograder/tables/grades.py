@@ -14,13 +14,13 @@ from mograder.tables.cells import Grade, as_number, parse_grade
 from mograder.tables.people import Key, Kind, Member, People
 
 NAMED = 10
-"""Problems that a message names at most."""
+"""The most problems that a message names."""
 
 
 @dataclass(frozen=True)
 class GradeRow:
-    """One row of a table, as it stands there. `keys` say who it is about, `grade` is the cell, `others` what else is
-    to be kept. `problem` says why the row as a whole cannot be read, "" if it can.
+    """One row of a table, unchanged. `keys` say who it is about, `grade` is the cell, `others` are other cells to keep.
+    `problem` says why the row as a whole cannot be read, "" if it can.
     """
 
     place: str
@@ -35,7 +35,7 @@ class GradeRow:
 class GradeTable:
     """The grades that a file has for one assignment. `system` says whose table it is.
 
-    `maximum` is out of how many points the table says, None when it does not. `notes` are what a person should know.
+    `maximum` is the points that the table is out of, None if it does not say. `notes` are what a person should know.
     `grade_column` and `feedback_column` are the places of the columns that were read, None where there is none.
     """
 
@@ -51,7 +51,7 @@ class GradeTable:
 class GradeRules:
     """What an assignment allows. `maximum` is its points, None when it does not say.
 
-    `empty_clears`: an empty cell takes a stored grade away; otherwise it changes nothing.
+    With `empty_clears` an empty cell removes a stored grade; otherwise it changes nothing.
     """
 
     maximum: float | None = None
@@ -93,7 +93,7 @@ def listed_problems(problems: Sequence[Problem]) -> str:
 
 @dataclass(frozen=True)
 class GradeChange:
-    """What a row does to one person's grade: None is no grade. `releases`: the student sees it from then on."""
+    """What a row does to one person's grade; None is no grade. `releases` says that the student then sees it."""
 
     place: str
     person: str
@@ -108,8 +108,8 @@ class GradeChange:
 class GradeChanges:
     """What a table would change, before anything is written.
 
-    `entries` are what is to be stored: of every row that is understood, those that change nothing included. `same` is
-    how many of them change nothing, `empty` how many rows say nothing.
+    `entries` are to be stored: one for every row that is understood, also if it changes nothing. `same` is how many of
+    them change nothing, `empty` how many rows have neither grade nor feedback.
     """
 
     changes: tuple[GradeChange, ...] = ()
@@ -145,7 +145,7 @@ def check_grades(
 ) -> GradeChanges:
     """Each change that the table makes to what is `stored`, and each row that cannot be written, with the reason.
 
-    Rows that say nothing change nothing, unless `rules` say that they clear.
+    Rows without grade and feedback change nothing, unless `rules` say that they clear.
     """
     checking = _Checking(rules, notes=list(table.notes))
     if table.maximum is not None and rules.maximum is not None and table.maximum != rules.maximum:
@@ -181,7 +181,7 @@ def check_grades(
 
 
 def _with_userids(members: Iterable[Member], stored: Sequence[GradeEntry]) -> Iterator[Member]:
-    """The members, with the numbers that earlier uploads knew them by, and everybody else who has a grade."""
+    """The members, with the numbers that earlier uploads had for them, and everybody else who has a grade."""
     numbers = {each.username: str(each.fields["userid"]) for each in stored if each.has_userid}
     left = {each.username: Member(each.username) for each in stored if each.username}
     for member in members:
@@ -220,7 +220,7 @@ def _matched(checking: _Checking, table: GradeTable, people: People, maximum: fl
 
 
 def _once(checking: _Checking, found: list[_Found]) -> list[_Found]:
-    """The rows of people who have one, whose grade can be stored. Of two rows neither is taken."""
+    """The rows of people with one row whose grade can be stored. Of two rows about a person neither is taken."""
     rows: dict[str, list[GradeRow]] = {}
     for row, member, _ in found:
         rows.setdefault(member.username, []).append(row)
@@ -251,7 +251,7 @@ def out_of_range(value: Decimal | None, rules: GradeRules) -> str:
 
 
 def _entry(row: GradeRow, member: Member, grade: Grade, old: GradeEntry, empty_clears: bool) -> GradeEntry:
-    """What is to be stored of a row: always under the user name, and over the same person's entry."""
+    """The entry to store for a row: always under the user name, and in place of the same person's entry."""
     fields: dict[str, object] = dict(row.others)
     if old.has_userid:
         fields["userid"] = old.fields["userid"]
@@ -264,7 +264,7 @@ def _entry(row: GradeRow, member: Member, grade: Grade, old: GradeEntry, empty_c
         elif raw:
             fields = {**dict.fromkeys((RAW, PENALTY, PENALISED), ""), **fields}
         fields["grade"] = given
-        if "mark" in old.fields:  # it would come to light again behind an empty grade
+        if "mark" in old.fields:  # it would show in place of an empty grade
             fields["mark"] = given
     if row.feedback.strip() or empty_clears:
         fields["feedback"] = row.feedback

@@ -1,4 +1,4 @@
-"""The columns of other systems' tables: what they are called, and what they say."""
+"""The columns of other systems' tables: their names, and what they mean."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ KEY_COLUMNS: tuple[tuple[Kind, tuple[str, ...]], ...] = (
     (Kind.GITHUB_NAME, ("github_username",)),
     (Kind.INTEGRATION, ("integration id",)),
 )
-"""Who a row is about, in a table of no particular system."""
+"""Columns that say who a row is about, in a table of no particular system."""
 
 FULL_NAMES = ("name", "full name", "full_name", "vollständiger name")
 FIRST_NAMES = ("first name", "first_name", "firstname", "vorname")
@@ -68,7 +68,7 @@ _PARTS = {
     "real": Part.GRADE, "punkte": Part.GRADE, "feedback": Part.FEEDBACK, "percentage": Part.OTHER,
     "prozentsatz": Part.OTHER, "letter": Part.OTHER, "buchstabe": Part.OTHER,
 }  # fmt: skip
-"""What Moodle's gradebook writes behind a title, in English and German."""
+"""What Moodle's gradebook writes after a title, in English and German."""
 
 
 def part_of(column: str, labels: Labels) -> Part | None:
@@ -84,7 +84,7 @@ def part_of(column: str, labels: Labels) -> Part | None:
     part = _PARTS.get(normal(found["part"])) if found else None
     if found is None or part is None:
         return None
-    # Before the title stands the kind of activity, in the site's language.
+    # The kind of activity comes before the title, in the site's language.
     title = found["title"]
     return part if labels.fits(title) or labels.fits(title.partition(":")[2]) else None
 
@@ -119,7 +119,7 @@ def listed(sheet: Sheet, most: int = 20) -> str:
 
 @dataclass(frozen=True)
 class KeyColumns:
-    """Which columns of a sheet say who a row is about."""
+    """The columns of a sheet that say who a row is about."""
 
     columns: tuple[tuple[Kind, int], ...]
 
@@ -144,7 +144,7 @@ class KeyColumns:
 
 @dataclass(frozen=True)
 class NameColumns:
-    """Which columns of a sheet say what people call somebody: one for the whole name, or some for its parts."""
+    """The columns of a sheet with people's names: one for the whole name, or some for its parts."""
 
     full: int | None
     parts: tuple[int, ...]
@@ -155,7 +155,7 @@ class NameColumns:
         return cls(sheet.find(*FULL_NAMES), tuple(at for at in parts if at is not None))
 
     def read(self, row: Row) -> str:
-        """The name as it stands there, "" when the table does not say."""
+        """The name in a row, "" if it has none."""
         if self.full is not None and (text := restore(row.cells[self.full].strip())):
             return text
         return " ".join(text for at in self.parts if (text := restore(row.cells[at].strip())))

@@ -20,7 +20,7 @@ from mograder.tables.sheet import read_sheet
 _WORKSHEET = "a Moodle assignment worksheet"
 _FIXED_TIME = (1980, 1, 1, 0, 0, 0)  # the same pages make the same bytes
 _NOT_IN_NAMES = re.compile(r"[\x00-\x1f\x7f_/\\:*?\"<>|]")
-"""The underscore separates what Moodle reads from the name; the others no file system likes."""
+"""The underscore ends the name for Moodle; no file system allows the others."""
 
 
 @dataclass(frozen=True)
@@ -34,8 +34,8 @@ class FeedbackPage:
 def feedback_zip(worksheet: bytes, pages: Iterable[FeedbackPage], labels: Labels, encoding: str = "") -> Exported:
     """One file a person, named as Moodle's "Upload multiple feedback files in a zip" expects.
 
-    `worksheet` is Moodle's grading worksheet of the same assignment: it alone says the participants' numbers. Raises
-    BadRequest when it is none, or nobody with a page is in it.
+    `worksheet` is Moodle's grading worksheet of the same assignment: only it has the participants' numbers. Raises
+    BadRequest when it is no worksheet, or nobody with a page is in it.
     """
     sheet = read_sheet(worksheet, "", encoding)
     if format_of(sheet).system != _WORKSHEET:

@@ -1,4 +1,4 @@
-"""Who a row is about. Invariant: a person is found by user name, e-mail address or a known id, never by a guess."""
+"""Finds the person whom a row is about. Invariant: by user name, e-mail address or a known id, never by a guess."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Kind(StrEnum):
 
 
 _ID_KINDS = frozenset({Kind.STUDENT, Kind.CANVAS, Kind.GITHUB, Kind.GITHUB_NAME, Kind.INTEGRATION})
-"""Under which a roster keeps ids."""
+"""The kinds of ids that a roster keeps."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class Key:
 
 @dataclass(frozen=True)
 class Member:
-    """Somebody of the course, with everything by which other systems know them."""
+    """A person of the course, with the details by which other systems know them."""
 
     username: str
     name: str = ""
@@ -64,7 +64,7 @@ class Member:
         sections: Iterable[str] = (),
         ids: Iterable[ExternalId] = (),
     ) -> Self:
-        """Somebody as a roster has them; ids of kinds that no table has are left out."""
+        """A member by the details of a roster; ids of kinds that no table has are left out."""
         keys = tuple(Key(Kind(each.kind), each.value) for each in ids if each.kind in _ID_KINDS)
         if not email and "@" in username:
             email = username
@@ -72,7 +72,7 @@ class Member:
 
     @property
     def person(self) -> Person:
-        """For the roster. Raises BadName or BadRequest."""
+        """The member as a person for the roster. Raises BadName or BadRequest."""
         email = "" if self.email == self.username else self.email
         ids = [ExternalId(each.kind.value, each.value) for each in self.ids]
         return Person.parse(self.username, self.name, email=email, sections=self.sections, ids=ids)
@@ -92,7 +92,7 @@ class Member:
 
 @dataclass(frozen=True)
 class Match:
-    """Who a row is about: `member`, or None and in `problem` why not. `ambiguous`: it fits several."""
+    """The `member` whom a row is about, or None and the reason in `problem`. `ambiguous` says that it fits several."""
 
     member: Member | None
     problem: str = ""
@@ -100,7 +100,7 @@ class Match:
 
 
 class People:
-    """Finds the members of a course by what tables say of them."""
+    """Finds the members of a course by the keys in tables."""
 
     def __init__(self, members: Iterable[Member]) -> None:
         self._found: defaultdict[Key, list[Member]] = defaultdict(list)
@@ -113,7 +113,7 @@ class People:
         self._known = frozenset(key.value for key in self._found)
 
     def match(self, keys: Iterable[Key]) -> Match:
-        """The one member whom all of `keys` that are known agree on."""
+        """The one member whom all known `keys` name."""
         given = [key for key in keys if key.value]
         if not given:
             return Match(None, "nobody is named")
@@ -138,5 +138,5 @@ class People:
             kinds = (Kind.USERNAME, Kind.EMAIL, Kind.STUDENT, Kind.USERID)
         elif key.kind is Kind.EMAIL or (key.kind is Kind.USERNAME and "@" in value):
             kinds = (Kind.USERNAME, Kind.EMAIL)
-        # An id is never taken for a user name: whoever registered with a classmate's number would get their grade.
+        # An id is never taken for a user name: somebody could register under a classmate's number and get their grade.
         return [member for kind in kinds for member in self._found.get(Key(kind, value), ())]

@@ -1,4 +1,4 @@
-"""Lists of people as other systems export them, and what they would change. Every id is kept, nobody is guessed."""
+"""Lists of people as other systems export them, and what they would change. Every id is kept, no match is guessed."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ _SENTENCE = re.compile(r",? and |, ")
 
 @dataclass(frozen=True)
 class RosterTable:
-    """The people of a list. `system` says whose it is, `problems` which rows are nobody, `notes` what else to know."""
+    """The people of a list. `system` says whose it is, `problems` which rows name nobody, `notes` what else to know."""
 
     system: str
     members: tuple[Member, ...]
@@ -64,7 +64,7 @@ class RosterTable:
 
 @dataclass(frozen=True)
 class Renamed:
-    """Somebody who is there under another user name: the e-mail address or an id is the same."""
+    """Somebody who is in the course under another user name: the e-mail address or an id is the same."""
 
     old: Member
     new: Member
@@ -74,8 +74,8 @@ class Renamed:
 class RosterChanges:
     """What a list would change, before anything is done.
 
-    `updated` are people whose name, e-mail address, sections or ids are others now, as they will be. `back` were
-    removed and are in the list again; `gone` are in the course and not in the list.
+    `updated` are people whose name, e-mail address, sections or ids would change. `back` were removed and are in the
+    list again; `gone` are in the course and not in the list.
     """
 
     new: tuple[Member, ...] = ()
@@ -88,7 +88,7 @@ class RosterChanges:
 
     @property
     def people(self) -> tuple[Person, ...]:
-        """The people to put on the roster as the list has them; who is renamed keeps the user name, and the work.
+        """The people to put on the roster as the list has them; renamed ones keep their user name and their work.
 
         Raises BadRequest naming the rows when there are problems.
         """
@@ -141,7 +141,7 @@ class _Columns:
     names: NameColumns
     student: int | None  # Canvas' name of a person
     sections: int | None
-    alone: frozenset[str]  # sections that stand alone in a row
+    alone: frozenset[str]  # sections that are alone in some row
     role: int | None
 
     @classmethod
@@ -181,7 +181,7 @@ class _Columns:
         return role if normal(role) in _STAFF else ""
 
     def member(self, row: Row) -> Member:
-        """Raises BadName or BadRequest."""
+        """The person in a row. Raises BadName or BadRequest."""
         if problem := surplus_problem(row):
             raise BadRequest(problem)
         candidates = [text for at in self.usernames if (text := _cell(row, at))]
@@ -206,7 +206,7 @@ class _Columns:
         if self.system != _CANVAS:
             listed = next(csv.reader([text], skipinitialspace=True), []) if '"' in text else _COMMAS.split(text)
             return tuple(part.strip() for part in listed if part.strip())
-        # A section's own name may have "and" in it: only names that stand alone somewhere are taken apart.
+        # A section's own name may have "and" in it: a text is split only into names that are alone in some row.
         parts = tuple(part.strip() for part in _SENTENCE.split(text))
         return parts if len(parts) > 1 and self.alone.issuperset(parts) else (text,) if text else ()
 
@@ -224,7 +224,7 @@ def _can_be_username(text: str) -> bool:
 
 
 def _system(sheet: Sheet) -> str:
-    """Whose list it is, for people; how it is read depends on its columns alone, but for Canvas'."""
+    """The system that wrote the list, for messages. Only those of Canvas and GitHub Classroom have own rules."""
     known = (
         (_GITHUB_USERNAMES, _GITHUB_CLASSROOM),
         (("semester", "courselecture"), "an Autolab roster"),
@@ -267,14 +267,14 @@ def compare_rosters(
     table: RosterTable, members: Sequence[Member], removed: frozenset[str] = frozenset(),
     staff: frozenset[str] = frozenset(),
 ) -> RosterChanges:  # fmt: skip
-    """What the list would change in a course of these `members`. `removed` are user names of people taken out before,
-    `staff` are those who are not gone although no list of students has them.
+    """What the list would change in a course of these `members`. `removed` are user names of people who were removed,
+    `staff` those of people who are not gone, although no list of students has them.
 
-    Somebody whose user name is new and whose e-mail address or id is known is told as renamed, not as new.
+    Somebody whose user name is new and whose e-mail address or id is known counts as renamed, not as new.
     """
     by_name = {Username(each.username).key: each for each in members}
     listed = {Username(each.username).key for each in table.members}
-    # Who is in the list under their own name is nobody else's old self.
+    # Members who are in the list under their own name cannot have been renamed.
     others = People(each for each in members if Username(each.username).key not in listed)
     new, back, updated, renamed, same = [], [], [], list[Renamed](), 0
     problems, out = [], {Username(each).key for each in removed}
@@ -304,12 +304,12 @@ def compare_rosters(
 
 
 def _identity(member: Member) -> tuple[Key, ...]:
-    """What stays when a user name changes; a GitHub name is chosen freely and does not count."""
+    """The keys that stay when a user name changes; a GitHub name is chosen freely and does not count."""
     ids = [each for each in member.ids if each.kind in (Kind.STUDENT, Kind.CANVAS, Kind.GITHUB, Kind.INTEGRATION)]
     return (Key(Kind.EMAIL, member.email), *ids)
 
 
 def _merged(old: Member, new: Member) -> Member:
-    """The member as the list has them; what the list does not say stays, ids of other systems too."""
+    """The member with the details of the list; details that it does not have stay, also ids of other systems."""
     ids = merged_ids(old.ids, new.ids)
     return Member(old.username, new.name or old.name, new.email or old.email, new.sections or old.sections, ids)

@@ -1,6 +1,6 @@
 """A file as rows of text: CSV as spreadsheets and other systems write it, or an Excel workbook.
 
-Invariant: what a row has too many or a header has twice is told, never dropped.
+Invariant: surplus cells of a row and duplicate columns are reported, never dropped.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ MAX_CELLS = 2_000_000
 MAX_CELL = 131_072  # characters, as the csv module has it
 
 _SEPARATOR_LINE = re.compile(r"sep=([,;\t|])(?:\r\n?|\n)", re.IGNORECASE)
-"""What Excel takes for the delimiter, as a first line."""
+"""A first line that tells Excel the delimiter."""
 _OLE = b"\xd0\xcf\x11\xe0"
 _ZIPS = (b"PK\x03\x04", b"PK\x05\x06")
 _WORKBOOKS = (".xlsx", ".xlsm")
@@ -33,9 +33,9 @@ _WORKBOOKS = (".xlsx", ".xlsm")
 
 @dataclass(frozen=True)
 class Row:
-    """One row. `place` says where it stands ("line 3"); `cells` are as many as the sheet has columns.
+    """One row. `place` says where it is ("line 3"); `cells` are as many as the sheet has columns.
 
-    `surplus` is what stands behind the last column: then the cells may not belong to the columns that they stand under.
+    `surplus` are cells after the last column. If there are any, the other cells may be in the wrong columns.
     """
 
     place: str
@@ -58,7 +58,7 @@ class Sheet:
         return self.text.encoding if self.text and self.text.assumed else ""
 
     def find(self, *names: str) -> int | None:
-        """The place of the first of `names` that is a column, in any case. Raises BadRequest when two columns are."""
+        """Index of the first of `names` that is a column, in any case. Raises BadRequest when two columns have it."""
         for name in names:
             wanted = normal(name)
             found = [at for at, column in enumerate(self._normal) if column == wanted]
@@ -76,7 +76,7 @@ class Sheet:
     def _normal(self) -> tuple[str, ...]:
         return tuple(normal(column) for column in self.columns)
 
-    def refuse_twins(self) -> None:
+    def refuse_duplicate_columns(self) -> None:
         """Raises BadRequest naming two columns of one name."""
         for column in self.columns:
             if column:
@@ -88,9 +88,9 @@ def _both(columns: Sequence[str], found: Sequence[int]) -> str:
 
 
 def read_sheet(content: bytes, filename: str = "", encoding: str = "") -> Sheet:
-    """The table in a file. `encoding`, if given, is what a person said its text is in.
+    """The table in a file. `encoding` is that of its text, if a person named it.
 
-    Raises BadRequest for what is no table, naming the line at fault, and TooLarge.
+    Raises BadRequest, which names the line at fault, for a file that is no table, and TooLarge.
     """
     if len(content) > MAX_BYTES:
         raise TooLarge(f"the table has {len(content)} bytes: {MAX_BYTES} are allowed")
@@ -114,9 +114,9 @@ def parse_csv(text: DecodedText) -> Sheet:
 
 
 def delimiter_of(raw: str) -> tuple[str, int]:
-    """What stands between the cells, and how many characters before the header are Excel's `sep=` line.
+    """The delimiter, and how many characters before the header are Excel's `sep=` line.
 
-    It is what the header has most of, quoted cells left out.
+    Without that line it is the candidate that the header has most of, outside of quoted cells.
     """
     if found := _SEPARATOR_LINE.match(raw):
         return found[1], found.end()

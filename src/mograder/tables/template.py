@@ -32,7 +32,7 @@ class Template:
 
     @classmethod
     def read(cls, content: bytes, encoding: str = "") -> Template:
-        """Raises BadRequest for what is no CSV file, or one whose quotes can be read in two ways."""
+        """A file to fill. Raises BadRequest if it is no CSV file, or if its quotes can be read in two ways."""
         if content.startswith(b"PK\x03\x04"):
             raise BadRequest("a template must be a CSV file: an Excel workbook cannot be filled without changing it")
         decoded = decode(content, encoding)
@@ -55,7 +55,7 @@ class Template:
         return self.decoded.encode("".join([*parts, raw[done:]]))
 
     def _edits(self, cells: tuple[_Cell, ...], changed: Mapping[int, str]) -> Iterator[tuple[int, int, str]]:
-        """What to write from where to where, in order; cells that a short row does not have are put behind it."""
+        """(start, end, new text) in order; cells that a short row does not have are added at its end."""
         delimiter = self.sheet.delimiter
         for at in sorted(changed):
             if at < len(cells):
@@ -74,9 +74,9 @@ def quote(text: str, delimiter: str, always: bool = False) -> str:
 
 
 def _spans(raw: str, delimiter: str, skipped: int) -> Mapping[str, tuple[_Cell, ...]]:
-    """Where the cells of each record stand, by the record's place.
+    """The cells of each record with their positions, by the record's place.
 
-    Raises BadRequest where the csv module, by which tables are read, sees other cells.
+    Raises BadRequest where they are not the cells that the csv module reads.
     """
     one = re.escape(delimiter)
     pattern = re.compile(rf' *("(?:[^"]|"")*"|[^{one}\r\n]*)({one}|\r\n?|\n|$)')

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from openpyxl.cell.cell import Cell, MergedCell
 
 MAX_UNPACKED = 64 * 2**20
-"""Bytes of all that a workbook unpacks to."""
+"""The most bytes that a workbook unpacks to."""
 MAX_MEMBERS = 500
 
 _CONTENT_TYPES = "[Content_Types].xml"
@@ -41,15 +41,15 @@ def is_workbook(content: bytes) -> bool:
 def read_workbook(content: bytes, max_rows: int, max_cells: int, max_cell: int) -> Iterator[tuple[str, list[str]]]:
     """Each row of the only sheet with cells, with its place ("row 3"), as a person sees it.
 
-    A formula is its last result; where a workbook holds none, the formula itself, so that it is seen. Raises
-    BadRequest and TooLarge, before more than MAX_UNPACKED bytes are unpacked.
+    A formula is given as its last result or, if the workbook has none, as the formula itself. Raises BadRequest and
+    TooLarge, before more than MAX_UNPACKED bytes are unpacked.
     """
     has_formulas = _check_sizes(content)
     try:
         yield from _rows(content, has_formulas, max_rows, max_cells, max_cell)
     except (BadRequest, TooLarge):
         raise
-    except Exception as error:  # noqa: BLE001  the library raises whatever a damaged file makes it meet
+    except Exception as error:  # noqa: BLE001  a damaged file can make the library raise anything
         raise BadRequest(f"the Excel workbook is damaged ({type(error).__name__}): save it again, or as CSV") from None
 
 
@@ -93,7 +93,7 @@ def _sheet(content: bytes, data_only: bool) -> Any:  # the library has no public
     book = load_workbook(io.BytesIO(content), read_only=True, data_only=data_only, keep_links=False)
     filled = []
     for sheet in book.worksheets:
-        # What a file says of its own size is not to be relied on: some writers say A1.
+        # The size that a file states is not reliable: some writers state A1.
         sheet.reset_dimensions()
         if sheet.sheet_state == "visible" and next(_filled(sheet), None) is not None:
             filled.append(sheet)

@@ -1,4 +1,4 @@
-"""The endpoints of the wire table over a course, as one small ASGI callable; endpoints.py has what each of them does.
+"""An ASGI application that answers the endpoints of the wire table for one course; endpoints.py has their functions.
 
 Invariant: a request is routed, authenticated, its names parsed, and authorised, in this order, before its body is read.
 """
@@ -75,12 +75,13 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 LONGEST_TROUBLE = 500
-"""Characters of an error in a header field: proxies accept a few KiB."""
+"""The most characters of an error in a header field: proxies accept a few KiB."""
 
 USUAL_HEADER = 400
-"""Characters; what is sent with a longer header is not cached, so that nobody fills the memory with them."""
+"""Characters. A longer Authorization header is not cached, so that nobody can fill the memory with them."""
 
 LAST_ERRORS = 20
+"""How many refused or failed requests are kept for the board."""
 
 
 @dataclass(frozen=True)
@@ -93,7 +94,10 @@ class Failure:
 
 
 class Api:
-    """The ASGI application of the protocol. With `check_tokens` off everything is allowed (--no-auth)."""
+    """The ASGI application of the protocol. With `check_tokens` off everything is allowed (--no-auth).
+
+    `authority` is the certificate (PEM) that vouches for this server, "" if there is none.
+    """
 
     def __init__(
         self,
@@ -139,22 +143,22 @@ class Api:
         self.errors.append(Failure(moment, printable(path), printable(message, 300)))
 
     def _changed(self) -> Changed:
-        """Of whom something was submitted since the last call; None when more than that may have changed."""
+        """The people with new submissions since the last call; None when more than that may have changed."""
         self._seen, changed = self.course.standings.changed_since(self._seen)
         return changed
 
     def _marked(self) -> Changed:
-        """What was marked since the last call."""
+        """NOTHING if no mark has changed since the last call, else None."""
         before, self._seen_marking = self._seen_marking, self.course.marking.version()
         return NOTHING if before == self._seen_marking else None
 
     def _regraded(self) -> Changed:
-        """Whether a regrade has changed since the last call."""
+        """NOTHING if no regrade has changed since the last call, else None."""
         before, self._seen_regrades = self._seen_regrades, self.course.regrades.version()
         return NOTHING if before == self._seen_regrades else None
 
     def _graded(self) -> Changed:
-        """Who got a result since the last call; None when that cannot be told."""
+        """The people who got a result since the last call; None when they are unknown."""
         self._seen_queue, changed = self.course.results.graded_since(self._seen_queue)
         return changed
 
@@ -215,7 +219,7 @@ class Api:
                 await send_reply(reply, scope, headers, body, send)
             else:
                 await send_file(file, kind, extra(), scope, headers, body, receive, send)
-        except OSError as error:  # removed by hand since it was found, or not readable
+        except OSError as error:  # somebody removed the file after it was found, or it is not readable
             log.error("cannot send %s: %s", file.name, error)
             gone = isinstance(error, FileNotFoundError)
             failure = NotFound("the file is gone") if gone else Temporary("the file cannot be read")
@@ -329,13 +333,13 @@ class Api:
         return self._extensions.get(actor.username, self._version(), lambda: self.course.extensions.own(actor))
 
     def _version(self) -> object:
-        """Equal to an earlier one only if accounts and extensions are as they were."""
+        """A value that equals an earlier one only if accounts and extensions have not changed."""
         return self._caches.tick.get("version", self.course.version)
 
     async def take_submission(
         self, actor: Actor, assignment: Assignment, user: Username, body: Body, received: int, from_page: bool = False
     ) -> Accepted:
-        """Keep the submission that comes in `body`; see `uploads.take_submission`."""
+        """Receive and keep the submission in `body`; see `uploads.take_submission`."""
         await self.threads.refresh(user)
         return await self._take(actor, assignment, user, body, received, from_page)
 
@@ -353,7 +357,7 @@ class Api:
 
 
 def _claimed(given: str | None) -> str:
-    """Whom an Authorization header names, whether it is genuine or not; "" for nobody."""
+    """The user name in an Authorization header, genuine or not; "" if it has none."""
     with contextlib.suppress(Unauthenticated):
         return tokens.from_header(given).username
     return ""

@@ -43,7 +43,7 @@ class App:
             await send({"type": "websocket.close", "code": 1000})
 
     async def _at_public_path(self, scope: Scope) -> Scope:
-        """The request below the path of the address that the course states, where it has one and no proxy says more."""
+        """The request, with the path of the course's public address as `root_path` if a proxy has cut that path off."""
         url = await self._api.threads.read(lambda: self._api.course.url)
         path, root = urlsplit(url).path.rstrip("/"), scope.get("root_path", "")
         return below(scope, path) if is_prefix(path) and path != root and path.endswith(root) else scope

@@ -60,6 +60,8 @@ class Body:
         self._chunked = "transfer-encoding" in headers
         self._length_text = headers.get("content-length", "0")
         self._over = False
+        self._awaited = headers.get("expect", "").lower() == "100-continue"
+        """The client sends nothing until it is asked to."""
 
     def _length(self, limit: int) -> int:
         if self._chunked:
@@ -70,7 +72,7 @@ class Body:
             raise BadRequest("Content-Length is not a number")
         length = int(self._length_text[:20])
         if length > limit:
-            raise TooLarge(f"the request has {counted(length, 'byte')}; at most {limit} are taken", limit=limit)
+            raise TooLarge(f"the request has {counted(length, 'byte')}; at most {limit} are accepted", limit=limit)
         return length
 
     async def chunks(self, limit: int) -> AsyncIterator[bytes]:
@@ -96,6 +98,7 @@ class Body:
             raise ClientDisconnected
 
     async def _next(self, seconds: float) -> Message:
+        self._awaited = False
         try:
             async with asyncio.timeout(max(seconds, 0)):
                 message = await self._receive()
@@ -117,7 +120,17 @@ class Body:
         """Whether the client may still be sending."""
         return not self._over and (self._chunked or self._length_text != "0")
 
-    async def drain(self) -> None:
+    async def send_last(self, content: bytes, send: Send) -> None:
+        """Send the last `content` of a response to a client that may still be sending: its last byte when that is over.
+
+        The server ends a connection once the response is whole, and whatever arrives later is answered with a reset.
+        """
+        await send({"type": "http.response.body", "body": content[:-1], "more_body": True})
+        if not self._awaited:
+            await self._drain()
+        await send({"type": "http.response.body", "body": content[-1:], "more_body": False})
+
+    async def _drain(self) -> None:
         """Read and discard what still arrives, for a short time."""
         with contextlib.suppress(TimeoutError, RequestTimeout, ClientDisconnected):
             async with asyncio.timeout(self.timeouts.idle):

@@ -1,7 +1,7 @@
-"""Tells open pages what has changed in the course, at this or another server: one look at the store for all of them.
+"""Tells open pages what has changed in the course, on this or another server. One query of the store serves them all.
 
 Invariant: nobody is told more often than once in LOOK_SECONDS, and nothing that changes while somebody watches is left
-out. A stream ends when its watcher is told so, and when its reader disconnects.
+out. A stream ends when its watcher is ended or its reader disconnects.
 """
 
 from __future__ import annotations
@@ -25,23 +25,23 @@ MOST_STREAMS, MOST_PERSONAL = 100, 1000
 """Streams about everybody, and about one person each, at the same time; more are refused."""
 
 MOST_OF_ONE = 20
-"""Streams of one person at the same time, so that nobody takes the places of all others. Many may share the course's
-own instructor."""
+"""Streams of one person at the same time, so that nobody can use up the streams of all others. The course's own
+instructor account has no such limit, because many people may share it."""
 
 CHECK_SECONDS = 2.0
 """The interval at which a watcher's session is checked."""
 
 Changed = frozenset[Username] | None
-"""The people of whom something has changed; None when it may be anything, so that all is to be read again."""
+"""The people for whom something has changed; None when anything may have changed and all must be read again."""
 
 NOTHING: frozenset[Username] = frozenset()
 
 
 @dataclass(eq=False)
 class Watcher:
-    """An open page of `user`, who is told of the changes of one person, or of everybody's (`about` is None).
+    """An open page of `user` that is told of changes to one person, or to everybody (`about` is None).
 
-    At its start anything may have changed.
+    Its first news is None: anything may have changed before it was opened.
     """
 
     user: str
@@ -61,7 +61,7 @@ class Watcher:
             self._news.set()
 
     async def news(self, seconds: float) -> Changed:
-        """What has changed since the last call; nothing (an empty set) when nothing does within `seconds`."""
+        """What has changed since the last call; an empty set when nothing changes within `seconds`."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await self._news.wait()
@@ -74,7 +74,7 @@ class Watcher:
 class Broadcaster:
     """The watchers of one course. Use it from the event loop only.
 
-    `look` says what has changed since it was last called.
+    `look` returns what has changed since it was last called.
     """
 
     def __init__(self, look: Callable[[], Awaitable[Changed]]) -> None:
@@ -95,7 +95,7 @@ class Broadcaster:
 
     @contextlib.asynccontextmanager
     async def watch(self, user: str, about: Username | None = None) -> AsyncIterator[Watcher]:
-        """Raises Temporary, as `check`."""
+        """A watcher that is told of changes within the block. Raises Temporary, as `check` does."""
         self.check(user, about)
         watcher = Watcher(user, about)
         self._watchers.add(watcher)
@@ -113,9 +113,12 @@ class Broadcaster:
                 each.ended = True
 
     def shared(self, key: Hashable, make: Callable[[], T]) -> T:
-        """What `make` makes, once for all watchers that ask with equal keys between two looks. From any thread."""
+        """The result of `make`, called once for all watchers that ask with an equal key between two looks.
+
+        Any thread may call this.
+        """
         with self._making:
-            made = self._made  # what is begun before a look is not for those who are told of it
+            made = self._made  # the look replaces it: a result begun before a look must not be sent after it
             if key not in made:
                 made[key] = make()
             found: T = made[key]
@@ -134,9 +137,9 @@ class Broadcaster:
 async def stream(
     broadcaster: Broadcaster, user: str, still_may: Callable[[], Awaitable[bool]], about: Username | None = None
 ) -> AsyncIterator[Changed]:
-    """What changes, beginning with None, until the watcher may no longer watch or is ended.
+    """The changes, beginning with None, until `still_may` returns False or the watcher is ended.
 
-    `still_may` is asked every CHECK_SECONDS. The stream is empty when there are too many already.
+    `still_may` is called every CHECK_SECONDS. The stream is empty when there are too many streams already.
     """
     with contextlib.suppress(Temporary):
         async with broadcaster.watch(user, about) as watcher:

@@ -17,7 +17,7 @@ from mograder.domain.release import Download
 log = logging.getLogger(__name__)
 
 REMEMBERED = 5000
-"""How many pairs of person and assignment are known to be recorded, at most."""
+"""The most pairs of person and assignment that are remembered as recorded."""
 
 
 class DownloadRecorder:

@@ -45,17 +45,18 @@ BASE = "https://base.invalid"
 
 
 USUAL_QUERY = 200
-"""Bytes; longer queries are parsed anew each time, so that nobody fills the memory with them."""
+"""Bytes. Longer queries are not cached, so that nobody can fill the memory with them."""
 
 
 Lines = dict[str, tuple[tuple[LatestFile, int], bytes]]
-"""The lines of a list of submissions by the latest file's name, each with the version of what it says; b"" for none."""
+"""The encoded entries of a list of submissions, by the latest file's name. Each has the version that it was made from;
+b"" means that the file has no entry."""
 
 
 @dataclass(frozen=True)
 class Caches:
-    """What the requests of one server share: encoded replies, the versions that they are made of, and `tick` for what
-    requests of the same moment read.
+    """What all requests of one server share: encoded replies and list entries, versions, and `tick` for reads at the
+    same moment.
     """
 
     replies: Memo[Reply] = field(default_factory=Memo)
@@ -65,7 +66,7 @@ class Caches:
 
 
 class Request(NamedTuple):
-    """One request, as far as it has been read. `about` is the person it concerns; `received` is Unix microseconds.
+    """One request, as far as it has been read. `about` is the person whom it concerns; `received` is Unix microseconds.
 
     For a row of SAME_FOR_ALL, `own` are the sender's extensions, and `listed` is what it lists, if that is in memory.
     """
@@ -123,7 +124,7 @@ def _query(query: bytes, name: str) -> str:
 
 
 def asked_about(query: bytes, name: str) -> Username:
-    """The person whom a query names. Raises BadRequest and BadName."""
+    """The person named in a query. Raises BadRequest and BadName."""
     return (_asked_about if len(query) <= USUAL_QUERY else _asked_about.__wrapped__)(query, name)
 
 
@@ -144,10 +145,11 @@ def register(request: Request) -> Reply:
 
 
 def join(course: Course, wrong_codes: Failures, address: str, wanted: messages.Register) -> tuple[Username, str]:
-    """Register somebody from a network `address`: a right code is let in, whatever others there have tried.
+    """Register somebody from the network `address`; returns the user name and a token.
 
-    Only a course's code that can be guessed is not looked at while that network waits; one's own code always is. Raises
-    what `Accounts.register` does, and Throttled instead of WrongCode after too many wrong codes.
+    A right code is accepted, whatever others on that network have tried, with one exception: a course code that can be
+    guessed is not checked while the network has to wait. A personal code always is. Raises what `Accounts.register`
+    raises, and Throttled instead of WrongCode after too many wrong codes.
     """
     accounts, code, key = course.accounts, wanted.enrollment_code or "", wanted.claim_key or ""
     accounts.check_registration()
@@ -173,8 +175,8 @@ def _join_by_weak_code(
             wrong_codes.count(*whose)
             raise
         raise Throttled(
-            "too many wrong codes came from your network: the course's code is looked at again in "
-            f"{counted(pause, 'second')}. a code that your instructor gives you alone is taken at once",
+            f"too many wrong codes came from your network: try the course's code again in {counted(pause, 'second')}. "
+            "a personal code from your instructor is accepted at once",
             retry_after=pause,
         ) from None
     if accounts.is_shared_code(code):
@@ -276,8 +278,8 @@ def submissions(request: Request) -> Reply:
 def listed_reply(
     course: Course, assignment: Assignment, which: CountingRule | None, files: Sequence[LatestFile], lines: Lines
 ) -> Reply:
-    """The list of submissions, made of `lines`; those of whoever has no current one there are written into it."""
-    # The versions before what is read for a line: what comes in between then shows as a change the next time.
+    """The list of submissions, joined from `lines`; missing and outdated entries are encoded and stored there."""
+    # Versions are read before the data: a change between the two shows as a change at the next request.
     seen = {each.filename: (each, course.standings.number(assignment, each.username)) for each in files}
     new = [each for each in files if each.filename not in lines or lines[each.filename][0] != seen[each.filename]]
     found = {each.file.username: each for each in course.submissions.collect(assignment, which, new)} if new else {}
@@ -432,7 +434,7 @@ def login_link(request: Request) -> Reply:
 
 
 def events(request: Request) -> Reply:
-    """A page of the audit log: a request names one, from 1 on, and the first empty one says that there is no more."""
+    """One page of the audit log. Pages count from 1; the first empty page marks the end."""
     text = _query(request.query, "page") or "1"
     if not (text.isascii() and text.isdecimal() and len(text) < 9 and int(text) > 0):
         raise BadRequest(f"page={text[:100]!r}: give a number from 1 on")
@@ -441,7 +443,9 @@ def events(request: Request) -> Reply:
 
 
 def configuration(request: Request) -> Reply:
-    """Open to anybody, so it is encoded once, and each request only fills in the address of the server."""
+    """The configuration of a student's client. Anybody may ask for it, so it is encoded once; each request only fills
+    in the address of the server.
+    """
     course, plan = request.course, request.course.plan
     listed = course.release.for_students()
 

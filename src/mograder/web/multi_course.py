@@ -57,7 +57,7 @@ class ManyApps:
             await app({**scope, "root_path": f"{scope.get('root_path', '')}/c/{name}"}, receive, send)
 
     async def _app(self, text: str) -> App:
-        """Raises NotFound."""
+        """The application of the course of this name. Raises NotFound."""
         try:
             name = CourseName.parse(text)
         except BadName:

@@ -1,4 +1,4 @@
-"""Files out of multipart/form-data, by python-multipart through starlette, with bounds on parts and sizes.
+"""Reads files from multipart/form-data with starlette's parser, within limits of parts and sizes.
 
 Invariant: every file of a form is returned, or the form is refused; none is dropped.
 """
@@ -25,7 +25,7 @@ from mograder.web.body import is_multipart
 
 MOST_FIELDS = 10
 MOST_FILES = 2000
-FEW_FILES = 10  # where one is wanted
+FEW_FILES = 10  # in a form that should have one
 SMALL = 64 * 1024  # bytes
 PIECE = 1024 * 1024
 
@@ -33,9 +33,9 @@ _PLAIN_NAME = re.compile(rb"filename\s*=", re.IGNORECASE)
 
 
 class _Parser(MultiPartParser):
-    """Knows whether the form came to its end, and refuses what starlette would take for a field and drop.
+    """Records whether the form is complete, and refuses file parts that starlette would mistake for fields and drop.
 
-    With `upload`, the bytes of files go there as they come, instead of into temporary files.
+    With `upload`, the bytes of files are written there as they arrive, instead of into temporary files.
     """
 
     is_complete = False
@@ -72,7 +72,7 @@ async def _form(
     async def stream() -> AsyncGenerator[bytes, None]:
         async for chunk in chunks:
             yield chunk
-        if not parser.is_complete:  # raised in here, the parser closes the files that it has begun
+        if not parser.is_complete:  # raised here, so that the parser closes the files that it has opened
             raise BadRequest("bad multipart/form-data: the form is cut short")
 
     parser = _Parser(
@@ -112,8 +112,9 @@ def _files(form: FormData) -> list[tuple[str, UploadFile, str]]:
 
 
 async def read_single_file(headers: Mapping[str, str], chunks: AsyncIterator[bytes], upload: Upload) -> str:
-    """Write the form's file into `upload` as it comes; its file name. Raises BadRequest unless there is exactly one;
-    then what was written is of no use.
+    """Write the form's file into `upload` as it arrives, and return its file name.
+
+    Raises BadRequest unless there is exactly one file; the caller then discards the upload.
     """
     async with _form(headers, chunks, FEW_FILES, upload) as form:
         found = _files(form)
@@ -131,10 +132,10 @@ async def read_submission(
     assignment: str,
     run: Callable[[Callable[[], None]], Awaitable[None]],
 ) -> tuple[str, tuple[str, ...], bool]:
-    """Write the form's file into `upload`, or of several a zip; the name of what is written, those of the files, and
-    whether the form's field "sure" is set. Raises BadRequest.
+    """Write the form's file into `upload`; several files are written as one zip.
 
-    `run` runs work in a thread.
+    Returns the name of what was written, the names of the form's files, and whether the form's field "sure" is "yes".
+    `run` runs work in a thread. Raises BadRequest.
     """
     async with _form(headers, chunks, bundle.MAX_FILES + 1) as form:
         found, sure = _files(form), form.get("sure") == "yes"
@@ -177,7 +178,7 @@ class FilledForm:
 
 
 async def read_form(headers: Mapping[str, str], chunks: AsyncIterator[bytes]) -> FilledForm:
-    """Raises BadRequest, also for a file in another field than 'files'."""
+    """The fields and files of a form. Raises BadRequest, also for a file in another field than 'files'."""
     if not is_multipart(headers):
         raise BadRequest("expected multipart/form-data with the field 'files'")
     async with _form(headers, chunks, MOST_FILES) as form:

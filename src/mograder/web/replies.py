@@ -36,7 +36,7 @@ COMMON: Headers = [(name.lower().encode(), value.encode()) for name, value in HE
 ]
 
 FEEDBACK_POLICY = "sandbox allow-scripts allow-popups; base-uri 'none'; form-action 'none'; frame-ancestors 'self'"
-"""For a feedback page, which is other people's code: it runs in its own origin, without our cookies."""
+"""The policy of feedback pages: other people's code, which runs in its own origin without our cookies."""
 
 SMALL_FILE = 256 * 1024
 """Bytes up to which a file is read at once; larger ones are streamed."""
@@ -100,10 +100,10 @@ async def send_reply(reply: Reply, scope: Scope, headers: Mapping[str, str], bod
         fields = [*fields, (b"connection", b"close")]
     await send({"type": "http.response.start", "status": status, "headers": fields})
     content = b"" if scope["method"] == "HEAD" else content
-    await send({"type": "http.response.body", "body": content, "more_body": linger})
     if linger:
-        await body.drain()
-        await send({"type": "http.response.body", "body": b"", "more_body": False})
+        await body.send_last(content, send)
+    else:
+        await send({"type": "http.response.body", "body": content, "more_body": False})
 
 
 def _has(if_none_match: str, tag: str) -> bool:
@@ -178,7 +178,7 @@ async def _send_pieces(
 ) -> None:  # fmt: skip
     """Send the open file `held` in pieces, even if its name leads to another file by now.
 
-    Reading a piece takes as long as a small file does. A client that does not accept one in time is disconnected.
+    Reading one takes no longer than reading a small file. A client that does not accept one in time is disconnected.
     """
     from email.utils import formatdate  # rarely needed: most files are small
 
@@ -190,7 +190,7 @@ async def _send_pieces(
     if scope["method"] == "HEAD":
         await send({"type": "http.response.body", "body": b"", "more_body": False})
         return
-    with contextlib.suppress(TimeoutError):  # the server ends the connection of an answer that is not finished
+    with contextlib.suppress(TimeoutError):  # the server closes the connection of an unfinished response
         while left and (piece := held.read(min(left, SMALL_FILE))):
             left -= len(piece)
             async with asyncio.timeout(body.timeouts.taking):
@@ -224,7 +224,7 @@ async def _send_range(
     try:
         await response(request, receive, forward)
     except TimeoutError:
-        return  # the server ends the connection of an answer that is not finished
+        return  # the server closes the connection of an unfinished response
     if refused:
         document = messages.Problem(
             f"{printable(headers['range'])!r} is no range of {found.st_size} bytes", "bad_range"

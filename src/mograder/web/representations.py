@@ -1,4 +1,4 @@
-"""What the protocol says about the course's values: one function a wire type."""
+"""Converts the course's values to the types of the protocol: one function a type."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def _url(assignment: Assignment, file: ReleaseFile) -> str:
 
 
 def assignment_info(assignment: Assignment, course: Course, now: int) -> object:
-    """How an assignment is listed: a manifest's own entry is passed on whole, with the times that are in force."""
+    """An assignment as it is listed: an entry of a manifest is passed on whole, with the times that are in force."""
     rules, schedule = assignment.rules, assignment.rules.schedule
     opens, due, closes = map(seconds, (schedule.opens, schedule.due, schedule.closes))
     grace: messages.Maybe[int] = UNSET

@@ -1,6 +1,6 @@
-"""Runs work that waits for the store in threads, so that the event loop does not.
+"""Runs work that waits for the store in threads, so that the event loop never waits.
 
-Invariant: work that a thread has begun is finished, also when the request that wanted it is cancelled.
+Invariant: work that a thread has begun is finished, even if its request is cancelled.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from mograder.domain.commitments import Commitment
 from mograder.domain.course import Course
 from mograder.domain.errors import Temporary
 from mograder.domain.names import AssignmentName, Username
-from mograder.domain.store import NotAtHand
+from mograder.domain.store import NotCached
 
 T = TypeVar("T")
 Key = tuple[AssignmentName, Username]
@@ -26,7 +26,7 @@ MOST_THREADS = 64
 """Requests that may wait for the store at once; submissions that wait together are committed together."""
 
 MOST_RENDERINGS = 16
-"""Files that wait to be made into a page, the one in work included."""
+"""Files that wait to be rendered, including the one that is being rendered."""
 
 
 @dataclass
@@ -41,8 +41,8 @@ class _Question:
 class StoreThreads:
     """The threads of one course's application.
 
-    A request first awaits `refresh`, which all that wait share, and then reads by `recall`. `read` and `run` need no
-    refresh: they ask the store itself.
+    A request first awaits `refresh`, which all waiting requests share, and then reads by `recall`. `read` and `run`
+    need no refresh: they ask the store itself.
     """
 
     def __init__(self, course: Course) -> None:
@@ -57,28 +57,28 @@ class StoreThreads:
         return await asyncio.shield(asyncio.get_running_loop().run_in_executor(self._executor, work))
 
     async def read(self, work: Callable[[], T]) -> T:
-        """What a short read returns: run at once where the disk is local, which takes less than a thread does."""
+        """What a short read returns. With a local disk it runs at once: that takes less time than a thread."""
         return await self.run(work) if self._is_remote else work()
 
     async def refresh(self, user: str = "") -> None:
-        """Return once what `recall` reads is as new as this call. `user`: who asks, or "" where that is not known."""
+        """Return once `recall` reads data as new as this call. `user` is who asks, "" if that is unknown."""
         if self._is_remote:
             await self._ask(user, None)
 
     async def announced(self, assignment: AssignmentName, user: Username) -> tuple[Commitment, ...]:
-        """A person's commitments; and a `refresh`."""
+        """A person's commitments for an assignment. Also does what `refresh` does."""
         key = (assignment, user)
         if not self._is_remote:
             return self._course.refresh((), (key,))[key]
         return (await self._ask(user, key))[key]
 
     async def recall(self, work: Callable[[], T]) -> T:
-        """What `work` reads, from memory where it holds since the caller's last `refresh`, else in a thread."""
+        """What `work` reads: from memory if that is as new as the caller's last `refresh`, else in a thread."""
         if not self._is_remote:
             return work()
         try:
             return self._course.recalled(work, wait=False)
-        except NotAtHand:
+        except NotCached:
             return await self.run(lambda: self._course.recalled(work, wait=True))
 
     async def _ask(self, user: str, key: Key | None) -> Announced:
@@ -101,10 +101,10 @@ class StoreThreads:
 
 
 class RenderingQueue:
-    """Makes pages of what people have sent: one at a time, in a thread of its own, however many ask.
+    """Renders files that people have sent: one at a time, in a thread of its own.
 
-    Invariant: what waits here holds no thread of the store and not the event loop, so that all else is answered
-    meanwhile.
+    Invariant: a waiting file occupies neither a thread of the store nor the event loop, so that other requests are
+    answered meanwhile.
     """
 
     def __init__(self) -> None:
@@ -114,7 +114,7 @@ class RenderingQueue:
     async def run(self, work: Callable[[], T]) -> T:
         """What `work` returns. Raises Temporary when MOST_RENDERINGS are waiting."""
         if self._waiting >= MOST_RENDERINGS:
-            raise Temporary("many large files are being prepared for show: try again, or download the file")
+            raise Temporary("too many large files are being rendered: try again, or download the file")
         self._waiting += 1
         done = asyncio.get_running_loop().run_in_executor(self._executor, work)
         done.add_done_callback(self._over)

@@ -1,11 +1,12 @@
-"""Counts failures, not requests: guessing is slowed down, a class behind one address is not.
+"""Slows down guessing. It counts failures and not requests, so a class behind one address is not slowed down.
 
-Invariant: a success never counts, and what nobody can guess (a token, a personal code, a course's code that is hard to
-guess) is accepted whatever was counted, so that nobody keeps others out by guessing. After too many failures a wrong
-one is answered with how long to wait. A course's code that can be guessed is not looked at while its network waits.
+Invariant: a success never counts, and a secret that nobody can guess (a token, a personal code, a course code that is
+hard to guess) is accepted whatever was counted, so that nobody can lock others out by guessing. After too many
+failures the answer to a wrong secret says how long to wait. A course code that can be guessed is not checked while its
+network has to wait.
 
-The store counts, so that all servers and processes of a course count together. That is a write for each failure, and
-none beyond the limit: 20 a minute from a network at most, so that nobody keeps the store busy by guessing.
+The store keeps the counts, so that all servers and processes of a course share them. Each failure within the limit is
+one write: at most 20 a minute from a network, so that guessing cannot keep the store busy.
 """
 
 from __future__ import annotations
@@ -26,16 +27,16 @@ from mograder.web.body import Scope
 T = TypeVar("T")
 
 FAILURES = 20
-"""Failures a minute from one network, and about one user name from it."""
+"""The most failures a minute from one network, and for one user name from that network."""
 
 MINUTE = 60 * SECOND
 HOUR = 60 * MINUTE
-"""For how long failures are kept."""
+"""Failures are kept for so long."""
 
 SHORTEST_PAUSE, LONGEST_PAUSE = 5 * SECOND, 5 * MINUTE
-"""Between two tries of a code that can be guessed, from a network in which FAILURES were wrong within an hour.
+"""Microseconds between two tries of a code that can be guessed, from a network with FAILURES failures within an hour.
 
-Doubled from failure to failure. Microseconds."""
+Each further failure doubles the pause, from the shortest to the longest."""
 
 
 class Failures:
@@ -46,7 +47,7 @@ class Failures:
         self._kind = kind
 
     def guard(self, error: type[MograderError], whose: Sequence[str], prove: Callable[[], T]) -> T:
-        """The result of `prove`. An `error` that it raises counts as a failure; after too many, Throttled is raised."""
+        """The result of `prove`. If it raises `error`, that counts as a failure; after too many, raises Throttled."""
         try:
             return prove()
         except error:
@@ -68,8 +69,8 @@ class Failures:
         if full:
             wait = max(1, math.ceil((max(full) + MINUTE - now) / SECOND))
             raise Throttled(
-                "this is wrong, as were too many before it from your network: a right one is accepted at once, another "
-                f"wrong one is looked at again in {counted(wait, 'second')}",
+                "too many wrong codes or tokens came from your network, and this one is wrong, too: a right one is "
+                f"accepted at once, a wrong one is checked again in {counted(wait, 'second')}",
                 retry_after=wait,
             )
         self.count(*whose)
@@ -79,9 +80,10 @@ class Failures:
         self._course.guard.note_failure(self._keys(whose), HOUR)
 
     def pause(self, whose: str) -> int:
-        """Seconds until a code that can be guessed is looked at again for `whose`; 0: now, for this caller alone.
+        """Seconds until `whose` may try a code that can be guessed again; 0 allows this caller one try now.
 
-        Grows with the failures of the last hour. Of callers at the same moment, at all servers, one is let through.
+        The pause grows with the failures of the last hour. Of several callers at the same moment, on all servers, only
+        one gets 0.
         """
         keys, now, guard = self._keys([whose]), self._course.clock(), self._course.guard
         moments = sorted(moment for _, moment in guard.failures(keys) if abs(now - moment) < HOUR)
@@ -94,12 +96,13 @@ class Failures:
         return max(1, math.ceil((length - begun) / SECOND))
 
     def forget(self, whose: str) -> None:
+        """Drop all failures of `whose`."""
         keys = self._keys([whose])
         if self._course.guard.failures(keys):
             self._course.guard.forget_failures(keys)
 
     def _keys(self, whose: Sequence[str]) -> list[str]:
-        """Digests: a name in a request can be any text, and the store need not know addresses."""
+        """Digests, because a name in a request can be any text, and the store need not know addresses."""
         return [sha256(f"{self._kind} {each}".encode("utf-8", "replace")).hexdigest() for each in whose if each]
 
 
@@ -120,7 +123,7 @@ def _network(host: str) -> str:
 
 
 def wide_key(address: str) -> str:
-    """The key of the larger network of `address_key`, of which one person may have all: /48 of IPv6."""
+    """The key of the larger network around an `address_key`: the /48 of IPv6, all of which one person may have."""
     try:
         return f"address {ipaddress.IPv6Network(address.removeprefix('address ')).supernet(new_prefix=48)}"
     except ValueError:

@@ -1,7 +1,7 @@
 """Takes a submission: one function for the API, the student's page and the instructor's page.
 
-Invariant: an upload is discarded exactly once it is of no more use: when receiving it fails, or when the store has
-accepted or refused it. No caller has to.
+Invariant: an upload is discarded when receiving it fails, or when the store has accepted or refused it. Callers need
+not discard it.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ PAGE_EXTRA = 1024 * 1024
 class IncomingSubmission:
     """A submission whose bytes are still to be read from `body`. `received` is Unix microseconds.
 
-    One `from_page` may be of several files, and is asked about unless the form says that the person is sure.
+    One `from_page` may have several files, and the person must confirm doubts unless the form says "sure".
     """
 
     actor: Actor
@@ -48,7 +48,7 @@ class IncomingSubmission:
 
 @dataclass(frozen=True)
 class Sent:
-    """What the sender says: `name` of what is kept, `names` of the files, and whether they are `sure`."""
+    """What the sender says: the `name` of what is kept, the `names` of the files, and whether the person is `sure`."""
 
     name: str
     names: tuple[str, ...]
@@ -58,8 +58,8 @@ class Sent:
 async def take_submission(course: Course, threads: StoreThreads, incoming: IncomingSubmission) -> Accepted:
     """Read the submission's bytes and keep them. The time limits of the body apply. The caller has refreshed `threads`.
 
-    Raises Closed before anything is read; ChecksumMismatch where the header X-Content-SHA256 announces other bytes;
-    Unconfirmed for what a person on a page should be asked first; and what `Course.begin` and `Body.chunks` raise.
+    Raises Closed before anything is read; ChecksumMismatch if the header X-Content-SHA256 announces other bytes;
+    Unconfirmed if a person on a page should confirm first; and what `Submissions.begin` and `Body.chunks` raise.
     """
     actor, assignment, user = incoming.actor, incoming.assignment, incoming.user
     await threads.recall(lambda: course.submissions.check_open(actor, assignment, user, incoming.received))
@@ -125,4 +125,4 @@ async def _receive(incoming: IncomingSubmission, limit: int, upload: Upload, thr
 def _check_sum(body: Body, upload: Upload) -> None:
     announced = body.headers.get(CHECKSUM_HEADER.lower())
     if announced is not None and announced.lower() != upload.sha256:
-        raise ChecksumMismatch(f"the bytes that came have the SHA-256 {upload.sha256}, not {announced[:64]!r}")
+        raise ChecksumMismatch(f"the bytes that arrived have the SHA-256 {upload.sha256}, not {announced[:64]!r}")

@@ -37,7 +37,7 @@ def zipped(files: Iterable[tuple[str, StoredFile]]) -> Generator[bytes, None, No
 
 
 class ZipResponse(StreamingResponse):
-    """`zipped` files as a response, saved under `name`. The open file is closed when the client stops reading, too."""
+    """`zipped` files as a response, saved under `name`. The open file is also closed when the client stops reading."""
 
     def __init__(self, files: Iterable[tuple[str, StoredFile]], name: str) -> None:
         self._pieces = zipped(files)

@@ -1,1 +1,1 @@
-"""The protocol, declared once: endpoints (a table), messages, and their encoding."""
+"""The protocol: the table of endpoints, the messages, and their encoding."""

@@ -1,4 +1,4 @@
-"""Bytes to values of the protocol and back: JSON, and a client's mograder.toml."""
+"""Encodes and decodes values of the protocol: JSON, and a client's mograder.toml."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ The largest honest answer known has 400,000: the grades of 2,000 people with 60 
 
 
 def decode_json(body: bytes, kind: Any = Any, max_values: int | None = None) -> Any:
-    """`body` as a value of `kind`: a type of `messages`, or by default anything.
+    """`body` as a value of `kind`, a type of `messages`; by default any JSON value.
 
-    Raises BadRequest with what is wrong, also for JSON that is nested too deeply; TooLarge, before it is read, for
+    Raises BadRequest that says what is wrong, also for JSON that is nested too deeply; TooLarge, before it is read, for
     what may have more than `max_values` values.
     """
     # Each value follows one of these, or the key of one.
@@ -33,17 +33,17 @@ def decode_json(body: bytes, kind: Any = Any, max_values: int | None = None) -> 
 
 
 def _plain(value: object) -> str:
-    """Names are subclasses of str, which msgspec does not encode by itself."""
+    """The str of a name: names are subclasses of str, which msgspec does not encode by itself."""
     if isinstance(value, str):
         return str(value)
     raise TypeError(f"no JSON for {type(value).__name__}")
 
 
 encode_json = msgspec.json.Encoder(enc_hook=_plain).encode
-"""A value as JSON bytes."""
+"""Encodes a value as JSON bytes."""
 
 
-def _whole(base_url: str, url: str) -> str:
+def _absolute(base_url: str, url: str) -> str:
     return base_url.rstrip("/") + url if url.startswith("/") else url
 
 
@@ -58,7 +58,7 @@ def client_configuration(title: str, base_url: str, listed: list[object]) -> str
     for entry in msgspec.to_builtins(listed, enc_hook=_plain):
         wanted = {key: entry[key] for key in ("name", "id", "duedate") if entry.get(key) is not None}
         listed_files = [file for file in entry.get("files") or [] if file.get("url")]
-        files = [{"name": file["filename"], "url": _whole(base_url, file["url"])} for file in listed_files]
+        files = [{"name": file["filename"], "url": _absolute(base_url, file["url"])} for file in listed_files]
         assignments.append({**wanted, "files": files})
     document: dict[str, Any] = {"title": title or "Course", "transport": "https", "https": {"url": base_url}}
     return tomlkit.dumps({**document, "assignments": assignments})

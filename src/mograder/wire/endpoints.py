@@ -1,7 +1,7 @@
-"""The endpoints of the protocol: one row each.
+"""The table of the protocol's endpoints, one row each.
 
 Routes, authorisation, limits, request parsing, the client, OpenAPI and the reference docs all come from this table. It
-is plain data: what does not fit a row is an ordinary route with a comment, not one more column.
+is plain data: an endpoint that does not fit a row is an ordinary route with a comment, not one more column.
 """
 
 from __future__ import annotations
@@ -52,25 +52,25 @@ HEADERS = {
     "Access-Control-Allow-Headers": "Content-Type, Authorization, X-Content-SHA256, X-Filename, If-None-Match",
     "Access-Control-Expose-Headers": "ETag, Retry-After",
 }
-"""Header fields of every response. CORS is open for tokens; credentials (cookies) are never allowed with it."""
+"""Header fields of every response. CORS is open for tokens, but never allows credentials (cookies)."""
 
 TROUBLE = "Mograder-Trouble"
-"""Replies to an instructor carry one such field for each file of the course that cannot be understood: what is wrong
-and where, percent-encoded."""
+"""A header field of replies to instructors, one for each file of the course that cannot be parsed: what is wrong and
+where, percent-encoded."""
 
 VERSION_HEADER = "Mograder-Version"
-"""Every response of the protocol says the server's version, so that a client can say that there is a newer one."""
+"""The server's version, in every response of the protocol, so that clients can tell that there is a newer one."""
 
 CHECKSUM_HEADER = "X-Content-SHA256"
 """Optional on a submission: the SHA-256 of the file, lower-case hex. Bytes that do not match are refused."""
 
 
 FILENAME_HEADER = "X-Filename"
-"""Optional on a submission that comes as a raw body: what the sender calls the file, UTF-8 and percent-encoded."""
+"""Optional on a submission with a raw body: the sender's name of the file, in UTF-8, percent-encoded."""
 
 
 class Content(StrEnum):
-    """What the body of a request or a reply is, if it is not a JSON type."""
+    """The content of a body of a request or reply that is not a JSON type."""
 
     NOTHING = "nothing"
     FILE = "application/octet-stream"
@@ -84,11 +84,11 @@ class Content(StrEnum):
 
 @dataclass(frozen=True)
 class Endpoint:
-    """One row. `{name}` in `path` is one segment, `{name:path}` all that are left.
+    """One row. `{name}` in `path` stands for one segment, `{name:path}` for all the rest.
 
-    `request` and `reply` are a dataclass (JSON) or a `Content`. `limit` bounds the request's body in bytes;
-    None means the course's own limit for submissions. `about_query` names the query parameter, or `about_path` the path
-    parameter, that says which person a request is about.
+    `request` and `reply` are a type of `messages` (JSON) or a `Content`. `limit` is the size of the largest request
+    body in bytes; None means the course's limit for submissions. `about_query` names the query parameter, or
+    `about_path` the path parameter, that says which person a request is about.
     """
 
     name: str
@@ -112,7 +112,7 @@ ENDPOINTS = (
     ),
     Endpoint(
         "assignments", "GET", "/assignments", Allow.MEMBER, AssignmentInfo,
-        "Every assignment with the files to fetch, sorted by name.", many=True,
+        "Every assignment with its released files, sorted by name.", many=True,
     ),
     Endpoint(
         "release_file", "GET", "/assignments/{assignment}/files/{file:path}", Allow.MEMBER, Content.FILE,
@@ -138,7 +138,7 @@ ENDPOINTS = (
     ),
     Endpoint(
         "submissions", "GET", "/assignments/{assignment}/submissions", Allow.INSTRUCTOR, SubmissionInfo,
-        "One submission of every person; `?which=` is `latest` (default), `on-time` (the last one), or what `counts`.",
+        "One submission of every person: `?which=latest` (default), `on-time` (the last one on time), or `counts`.",
         many=True,
     ),
     Endpoint(
@@ -167,7 +167,7 @@ ENDPOINTS = (
     ),
     Endpoint(
         "grades", "GET", "/assignments/{assignment}/grades", Allow.INSTRUCTOR, GradeInfo,
-        "Everybody's grades as they are stored, those that students do not see yet included.", many=True,
+        "Everybody's stored grades, including those that students do not see yet.", many=True,
     ),
     Endpoint(
         "gradebook", "GET", "/assignments/{assignment}/gradebook", Allow.INSTRUCTOR, GradebookInfo,
@@ -179,20 +179,20 @@ ENDPOINTS = (
     ),
     Endpoint(
         "status", "GET", "/assignments/{assignment}/status", Allow.SELF, Status,
-        "Whether somebody has submitted, and the grade.", about_query="user",
+        "Whether a person has submitted, and the grade.", about_query="user",
     ),
     Endpoint(
         "result", "GET", "/assignments/{assignment}/result", Allow.SELF, GradingInfo,
-        "How far the grading of a person's newest submission is: place in the queue, then the result.",
+        "The grading of a person's newest submission: its place in the queue, then the result.",
         about_query="user",
     ),
     Endpoint(
         "grading_queue", "GET", "/grading", Allow.INSTRUCTOR, QueueInfo,
-        "The state of grading: how much waits and since when, what failed, and when the last result was made.",
+        "The state of grading: how many submissions wait and since when, failures, and the time of the last result.",
     ),
     Endpoint(
         "upload_feedback", "POST", "/assignments/{assignment}/feedback", Allow.INSTRUCTOR, FeedbackStored,
-        "Store feedback pages, one <user>.html a person.", request=Content.PAGES, limit=64 * MIB,
+        "Store feedback pages, one <user>.html for each person.", request=Content.PAGES, limit=64 * MIB,
     ),
     Endpoint(
         "feedback", "GET", "/assignments/{assignment}/feedback/{user}", Allow.SELF, Content.HTML,
@@ -200,20 +200,20 @@ ENDPOINTS = (
     ),
     Endpoint(
         "ask_extension", "POST", "/assignments/{assignment}/extension", Allow.SELF, ExtensionInfo,
-        "Ask for more time. This replaces what the person has asked for before.",
+        "Request an extension. This replaces an earlier request of the person.",
         request=ExtensionRequest, limit=8 * KIB, about_query="user",
     ),
     Endpoint(
         "extensions", "GET", "/extensions", Allow.INSTRUCTOR, ExtensionInfo,
-        "Every extension that was asked for or granted, sorted by assignment and user name.", many=True,
+        "Every extension, requested or granted, sorted by assignment and user name.", many=True,
     ),
     Endpoint(
         "change_extensions", "POST", "/extensions", Allow.INSTRUCTOR, ExtensionInfo,
-        "Grant, decline or withdraw extensions: all of them or none.",
+        "Grant, decline or withdraw extensions; all changes are made, or none.",
         request=ExtensionChanges, limit=4 * MIB, many=True,
     ),
     Endpoint(
-        "roster", "GET", "/roster", Allow.INSTRUCTOR, RosterEntry, "Everybody of the course, sorted by user name.",
+        "roster", "GET", "/roster", Allow.INSTRUCTOR, RosterEntry, "All people of the course, sorted by user name.",
         many=True,
     ),
     Endpoint(
@@ -232,7 +232,7 @@ ENDPOINTS = (
     ),
     Endpoint(
         "rename", "POST", "/roster/{user}/name", Allow.INSTRUCTOR, RosterEntry,
-        "Change what people call a person; the user name stays.", request=NewName, limit=4 * KIB, about_path="user",
+        "Change a person's display name; the user name stays.", request=NewName, limit=4 * KIB, about_path="user",
     ),
     Endpoint(
         "reset_everybody", "POST", "/roster/reset", Allow.INSTRUCTOR, RosterEntry,
@@ -241,7 +241,7 @@ ENDPOINTS = (
     ),
     Endpoint(
         "remove", "POST", "/roster/{user}/remove", Allow.INSTRUCTOR, RosterEntry,
-        "Revoke a person's token for good. The name stays reserved, and submissions stay.", about_path="user",
+        "Remove a person: the token is revoked, the name stays taken, and submissions stay.", about_path="user",
     ),
     Endpoint(
         "events", "GET", "/events", Allow.INSTRUCTOR, EventInfo,

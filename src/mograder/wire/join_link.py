@@ -1,4 +1,4 @@
-"""The join link: everything a student's client needs to reach and to trust a course, in one address."""
+"""The join link: one address with all that a student's client needs to reach and trust a course."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from urllib.parse import parse_qsl, quote, urldefrag, urlencode
 
 @dataclass(frozen=True)
 class JoinLink:
-    """What an instructor shows to the class: the course's address, its enrollment code, and the certificate to expect.
+    """A course's address, its enrollment code, and the fingerprint of its certificate authority.
 
-    Code and fingerprint are in the fragment, which neither a browser nor our client sends, so they are in no log.
-    `fingerprint` is the lower-case hex SHA-256 of the authority that vouches for the server, "" for a public one.
+    Code and fingerprint are in the fragment, which neither a browser nor our client sends, so no log has them.
+    `fingerprint` is the SHA-256 of the authority's certificate in lower-case hex, "" for a public authority.
     """
 
     url: str
@@ -20,7 +20,7 @@ class JoinLink:
 
     @classmethod
     def parse(cls, text: str) -> JoinLink:
-        """From any address of a course; one without a fragment has neither code nor fingerprint."""
+        """The join link in any address of a course. Without a fragment it has neither code nor fingerprint."""
         address, fragment = urldefrag(text.strip())
         said = dict(parse_qsl(fragment))
         return cls(address.rstrip("/").removesuffix("/join"), said.get("code", ""), said.get("fingerprint", "").lower())

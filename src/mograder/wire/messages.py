@@ -1,6 +1,6 @@
-"""Requests and replies of the protocol: one type each.
+"""The requests and replies of the protocol, one type each.
 
-Invariant: a key is never renamed and never taken away, since clients in the field are not updated with the server.
+Invariant: a key is never renamed or removed, since clients in the field are not updated together with the server.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from mograder.domain.deadlines import SECOND
 from mograder.domain.extensions import Decision
 from mograder.domain.rules import RuleTexts
 
-if TYPE_CHECKING:  # a client need not load what makes it
+if TYPE_CHECKING:  # a client does not need these modules at run time
     from mograder.domain.audit import AuditLine
     from mograder.domain.extensions import Extension
     from mograder.domain.gradebook import Gradebook, GradebookRow
@@ -27,10 +27,11 @@ if TYPE_CHECKING:  # a client need not load what makes it
 
 T = TypeVar("T")
 Maybe: TypeAlias = T | UnsetType
-"""A key that is left out of the JSON when there is nothing to say; clients in the field cannot read a null."""
+"""A key that is left out of the JSON if it has no value, as clients in the field cannot read null."""
 
 
 def given(value: T | None) -> T | UnsetType:
+    """`value`, or UNSET for None."""
     return UNSET if value is None else value
 
 
@@ -50,7 +51,7 @@ class Register(Struct, frozen=True):
 
 
 class NewPerson(Struct, frozen=True):
-    """`name` is what people call them; `ids` are those of other systems, such as "canvas_id" or "student_id"."""
+    """`name` is the display name; `ids` are those of other systems, such as "canvas_id" or "student_id"."""
 
     user: str
     name: str = ""
@@ -61,9 +62,9 @@ class NewPerson(Struct, frozen=True):
 
 
 class NewPeople(Struct, frozen=True):
-    """All people are added, or none. With `update` those who are on the roster get the details that are given.
+    """All people are added, or none. With `update`, people who are on the roster get the given details.
 
-    `remove` are user names that are taken off the roster in the same step.
+    `remove` are user names to remove from the roster in the same transaction.
     """
 
     people: list[NewPerson]
@@ -78,7 +79,7 @@ def new_person(person: Person) -> NewPerson:
 
 
 def parse_people(people: Iterable[NewPerson]) -> list[Person]:
-    """Raises BadName or BadRequest."""
+    """The people to put on the roster. Raises BadName or BadRequest."""
     from mograder.domain.roster import Person
 
     return [
@@ -91,13 +92,13 @@ class NewRole(Struct, frozen=True):
 
 
 class NewName(Struct, frozen=True):
-    """What people call a person; "" takes the name out."""
+    """The display name of a person; "" removes it."""
 
     name: str
 
 
 class NewCodes(Struct, frozen=True):
-    """Says that everybody's token shall end: without `everybody`, a request sent by mistake changes nothing."""
+    """`everybody` confirms that everybody's token is to be revoked: a request sent by mistake changes nothing."""
 
     everybody: bool
 
@@ -117,7 +118,7 @@ class ExtensionRequest(Struct, frozen=True):
 
 
 class ExtensionChange(Struct, frozen=True):
-    """One decision. `until` is as in a request; "" grants what was asked for. The person sees `note`."""
+    """One decision. `until` is as in a request; "" grants the requested time. The person sees `note`."""
 
     user: str
     assignment: str
@@ -133,8 +134,7 @@ class ExtensionChanges(Struct, frozen=True):
 
 
 class NewRules(Struct, frozen=True):
-    """Changes of an assignment's rules, written as in `RulesInfo`. A key that is left out stays as it is; "" removes
-    it.
+    """Changes of an assignment's rules, written as in `RulesInfo`. A missing key stays as it is; "" removes it.
 
     `tag` is that of the rules that the client has read.
     """
@@ -180,10 +180,10 @@ class ReleaseFileInfo(Struct, frozen=True):
 
 
 class AssignmentInfo(Struct, frozen=True):
-    """Times are Unix seconds; a student gets their own, extensions included. `max_size` is in bytes; `accepts` are file
-    endings, absent for any; `expected` are the names of the files that make a submission. `grace` is in seconds after
-    `duedate`. `late`, `days_late`, `penalty` (percentage points)
-    are what a submission would be that arrived now. `per_hour` is how many attempts a student has within an hour.
+    """Times are in Unix seconds; a student gets their own, extensions included. `max_size` is in bytes; `accepts` are
+    file endings, absent for any; `expected` are the names of the files that make a submission. `grace` is in seconds
+    after `duedate`. `late`, `days_late` and `penalty` (percentage points) apply to a submission that arrives now.
+    `per_hour` is the number of attempts that a student has within an hour.
     """
 
     name: str
@@ -207,12 +207,11 @@ class AssignmentInfo(Struct, frozen=True):
 class RulesInfo(Struct, frozen=True):
     """An assignment's rules as people write them; "" where there is none.
 
-    Times are dates and times in `timezone`, the course's; a date alone, or a time with an offset, is understood as
-    well. `max_size` is in bytes or such as "10 MiB"; `accepts` are file endings separated by spaces; `files` are
-    the expected files, one a line. `counts` is "latest" or "on-time"; `hidden`, `penalties` (whether late work
-    costs something), `apply_penalties` and `release_at_once` are "yes" or "no"; `per_day` and `max_penalty` are
-    percentage points. What is "" of `counts` and of the penalties is as in the course. `tag` changes whenever any
-    of it does.
+    Times are dates and times in `timezone`, the course's; a date alone, or a time with an offset, is understood, too.
+    `max_size` is in bytes or a text such as "10 MiB"; `accepts` are file endings separated by spaces; `files` are the
+    expected files, one in each line. `counts` is "latest" or "on-time"; `hidden`, `penalties` (whether late work costs
+    something), `apply_penalties` and `release_at_once` are "yes" or "no"; `per_day` and `max_penalty` are percentage
+    points. If `counts` or a key of the penalties is "", the course's own applies. `tag` changes whenever the rules do.
     """
 
     assignment: str
@@ -241,13 +240,13 @@ def rules_info(planned: RulesAsText) -> RulesInfo:
 
 
 def new_texts(before: RuleTexts, wanted: NewRules) -> RuleTexts:
-    """The rules `before`, with the changes that are `wanted`."""
+    """The rules `before` with the `wanted` changes."""
     said = {each.name: getattr(wanted, each.name) for each in fields(RuleTexts)}
     return replace(before, **{key: text for key, text in said.items() if text is not UNSET})
 
 
 class Committed(Struct, frozen=True):
-    """If the file arrives before `until`, the moment `committed` counts. Both are Unix seconds."""
+    """If the file arrives before `until`, the moment `committed` counts. Both are in Unix seconds."""
 
     user: str
     assignment: str
@@ -260,12 +259,13 @@ class Committed(Struct, frozen=True):
 
 
 class Submitted(Struct, frozen=True):
-    """`filename` is the latest file's name, `version` the kept one's; `received` is Unix seconds.
+    """An accepted submission. `filename` is the name of the latest file, `version` that of the stored version.
 
-    `receipt` is a compact JWS that states all of it. `repeated` means that these bytes were already the latest version.
-    `received` is the moment that counts; if it is that of a commitment, `arrived` is when the file came. `penalty` is
-    in percentage points, and `explanation` says how it was calculated. `counts` is the version that counts now, by the
-    course's `rule`, "latest" or "on-time". `by` is the person who sent it; `name` is what that person called the file.
+    `receipt` is a compact JWS that states all of it. `repeated` means that the latest version has these bytes.
+    `received` is the moment that counts; if it is that of a commitment, `arrived` is when the file arrived; both are in
+    Unix seconds. `penalty` is in percentage points, and `explanation` says how it was calculated. `counts` is the
+    version that counts now, by the course's `rule`, "latest" or "on-time". `by` is the sender, `name` the sender's name
+    of the file.
     """
 
     filename: str
@@ -292,10 +292,10 @@ class Submitted(Struct, frozen=True):
 
 
 class SubmissionInfo(Struct, frozen=True):
-    """One person's latest submission, or the one that `which` asks for. Times are Unix seconds.
+    """One person's latest submission, or the one for which `which` asks. Times are in Unix seconds.
 
     A file that was put there by hand has no `received` and none of the keys after it. `counts` is the version that
-    counts; `name` is what its sender called the file.
+    counts; `name` is the sender's name of the file.
     """
 
     username: str
@@ -316,12 +316,11 @@ class SubmissionInfo(Struct, frozen=True):
 
 
 class ReceiptInfo(Struct, frozen=True):
-    """One accepted submission. `receipt` is the compact JWS that states it, `number` its position in the course's
-    chain.
+    """One accepted submission. `receipt` is the compact JWS that states it, `number` its position in the chain.
 
-    `hash` is the SHA-256 of `receipt`, which the next receipt of the chain holds. `received` and `duedate` are Unix
-    seconds; `late` is what was true then. `url` is the address of the version's bytes, `name` what its sender called
-    the file.
+    `hash` is the SHA-256 of `receipt`, which the next receipt of the chain holds. `received` and `duedate` are in Unix
+    seconds; `late` is by the rules of that moment. `url` is the address of the version's bytes, `name` the sender's
+    name of the file.
     """
 
     number: int
@@ -342,14 +341,14 @@ class ReceiptInfo(Struct, frozen=True):
 
 
 class ChainHead(Struct, frozen=True):
-    """The last receipt of the course: its number and hash; 0 and "" while there is none."""
+    """The number and hash of the last receipt of the course; 0 and "" without receipts."""
 
     number: int
     hash: str
 
 
 class KeySet(Struct, frozen=True):
-    """A JWK Set (RFC 7517): the public keys of the course's receipts, beginning with the one that signs now."""
+    """A JWK Set (RFC 7517): the public keys of the course's receipts, the present one first."""
 
     keys: list[dict[str, str]]
 
@@ -357,7 +356,7 @@ class KeySet(Struct, frozen=True):
 class GradeInfo(Struct, frozen=True):
     """One entry of an assignment's grades. `visible` says whether the student sees it.
 
-    `fields` is the entry as it is stored, with every key that an upload has ever brought.
+    `fields` is the stored entry, with every key that any upload had.
     """
 
     username: str
@@ -372,18 +371,18 @@ def grade_info(entry: GradeEntry) -> GradeInfo:
 
 
 class GradedQuestionInfo(Struct, frozen=True):
-    """A question and what it is out of."""
+    """A question and its points."""
 
     key: str
     available: float
 
 
 class GradebookRowInfo(Struct, frozen=True):
-    """One person's result. `grade` is before late penalties, `penalised` after them, null where there is nothing.
+    """One person's result. `grade` is before late penalties, `penalised` after them; null for none.
 
-    `received` is when the submission that counts was (Unix seconds), `late` by how many seconds it was late. `points`
-    are known points by question. An upload can say from which `version` of what is stored it was made. `again`: a
-    submission counts that came after the grade.
+    `received` is the time of the submission that counts (Unix seconds), which was `late` seconds late. `points` are the
+    known points by question. `version` is that of the stored entry, on which an upload can be based. `again`: the
+    submission that counts is newer than the grade.
     """
 
     user: str
@@ -426,9 +425,9 @@ def _gradebook_row(row: GradebookRow) -> GradebookRowInfo:
 
 
 class GradesStored(Struct, frozen=True):
-    """`count` is how many grades the assignment has in all, `received` how many came in this request.
+    """`count` is the number of grades of the assignment in all, `received` the number in this request.
 
-    `unknown` are the names in this request of people who have neither registered nor submitted.
+    `unknown` are the names of people in this request who have neither registered nor submitted.
     """
 
     count: int
@@ -438,10 +437,10 @@ class GradesStored(Struct, frozen=True):
 
 
 class ExtensionInfo(Struct, frozen=True):
-    """More time for one person. `state` is "asked", "granted", "declined" or "withdrawn"; times are Unix seconds.
+    """More time for one person. `state` is "asked", "granted", "declined" or "withdrawn"; times are in Unix seconds.
 
-    `until` is the due time that was granted, `note` the instructor's remark; `wanted` is the one asked for, `reason`
-    why.
+    `until` is the granted due time, `note` the instructor's remark; `wanted` is the requested due time, `reason` the
+    person's reason.
     """
 
     user: str
@@ -466,9 +465,9 @@ class Status(Struct, frozen=True):
     """`status` is "new" or "submitted". `duedate` and `closes` are the person's own, extension included.
 
     `attempts` is the number of versions; `counts` is the version that counts by the course's `rule`, and `received`,
-    `late`, `days_late`, `penalty` (percentage points), `explanation` and `by` belong to it. Times are Unix seconds.
-    `again`: it came after the grade, and is to be graded again. `attempts_left` are those of this hour, where they are
-    bounded; where none is left, `next_attempt` is when the next submission is taken.
+    `late`, `days_late`, `penalty` (percentage points), `explanation` and `by` belong to it. Times are in Unix seconds.
+    `again`: that version is newer than the grade, and is to be graded again. `attempts_left` are those of this hour,
+    where they are limited; if none is left, `next_attempt` is when the next submission is accepted.
     """
 
     status: str
@@ -494,7 +493,7 @@ class Status(Struct, frozen=True):
 
 
 class CheckInfo(Struct, frozen=True):
-    """`status` is success, partial, danger, warn or not_run; `messages` are of the conditions that failed."""
+    """`status` is success, partial, danger, warn or not_run; `messages` are those of failed conditions."""
 
     label: str
     status: str
@@ -503,7 +502,7 @@ class CheckInfo(Struct, frozen=True):
 
 
 class QuestionInfo(Struct, frozen=True):
-    """`points` is None while it is not marked; `concealed`: it has checks that are not shown."""
+    """`points` is null until the question is marked; `concealed`: it has checks that are not shown."""
 
     key: str
     available: float
@@ -514,7 +513,7 @@ class QuestionInfo(Struct, frozen=True):
 
 
 class FailureInfo(Struct, frozen=True):
-    """A cell of the submission that failed; `line` is that in the file."""
+    """A failed cell of the submission; `line` is that in the file."""
 
     cell: str
     line: int | None
@@ -523,12 +522,12 @@ class FailureInfo(Struct, frozen=True):
 
 
 class ResultInfo(Struct, frozen=True):
-    """The result of one submission, as far as whoever asks may see it.
+    """The result of one submission, as far as the sender of the request may see it.
 
-    `outcome` is graded, code_failed, limit or our_failure; `points` is what checks earn, None where they mark nothing,
-    out of `possible`. `by_hand` are the keys of questions that a person has yet to mark. `limits` says which limits
-    were reached, in words. `changed_cells` is how many of the instructor's cells the submission has changed.
-    `statement` is the result signed by the course, as proof: a compact JWS that names the receipt.
+    `outcome` is graded, code_failed, limit or our_failure. Checks give `points` out of `possible`, null if they mark
+    nothing. `by_hand` are the keys of questions that people still have to mark. `limits` are the reached limits in
+    words. `changed_cells` is the number of the instructor's cells that the submission has changed. `statement` is the
+    result signed by the course, as proof: a compact JWS that names the receipt.
     """
 
     attempt: int
@@ -547,11 +546,11 @@ class ResultInfo(Struct, frozen=True):
 
 
 class GradingInfo(Struct, frozen=True):
-    """How far the newest submission is: `state` is nothing, waiting, running, failed or graded.
+    """The grading of the newest submission: `state` is nothing, waiting, running, failed or graded.
 
-    `place` is that in the queue while it waits, 1 for the next. `result` may be of an earlier submission meanwhile.
-    `error` says to instructors what went wrong on our side. `withheld` is "after-due" or "after-release" where the
-    student does not see results before.
+    `place` is its place in the queue while it waits, 1 for the next. Meanwhile `result` may be that of an earlier
+    submission. `error` tells instructors why the grader failed. `withheld` is "after-due" or "after-release" if the
+    student does not see results before that.
     """
 
     state: str
@@ -563,11 +562,11 @@ class GradingInfo(Struct, frozen=True):
 
 
 class QueueInfo(Struct, frozen=True):
-    """The state of grading, to be watched. Moments are Unix seconds.
+    """The state of grading, for monitoring. Moments are in Unix seconds.
 
-    `waiting` counts what has no result yet, `running` what of it is being graded; `oldest` is when the first of it was
-    received. `retried` failed for a reason of ours and are tried again, `failed` were given up; `error` is the newest
-    reason. `graded` is when the last result was made.
+    `waiting` counts submissions without a result, `running` those of them that are being graded; `oldest` is when the
+    first was received. `retried` counts submissions whose grading failed and is repeated, `failed` those that were
+    given up; `error` is the newest reason. `graded` is when the last result was made.
     """
 
     waiting: int
@@ -587,8 +586,8 @@ class FeedbackStored(Struct, frozen=True):
 class RosterEntry(Struct, frozen=True):
     """One person. `state` is "unclaimed", "claimed" or "removed".
 
-    `code` is the personal code with which the person registers; it is only told once, when it is made. `email`,
-    `sections` and `ids` (of other systems) are there when a roster said them.
+    `code` is the personal code with which the person registers; it is returned only once, when it is made. `email`,
+    `sections` and `ids` (of other systems) come from a roster.
     """
 
     user: str
@@ -610,9 +609,9 @@ def roster_entry(account: Account, code: str = "") -> RosterEntry:
 
 
 class EventInfo(Struct, frozen=True):
-    """One line of the audit log: who did what to whom or to what. `moment` is Unix seconds.
+    """One line of the audit log: who did what to whom or to what. `moment` is in Unix seconds.
 
-    Repeats within an hour are one line: `count` of them since `first` (Unix seconds). Both are absent for a single one.
+    Repeats within an hour are one line: `count` events since `first` (Unix seconds). Both are absent for a single one.
     """
 
     moment: float
@@ -641,7 +640,7 @@ class LoginLink(Struct, frozen=True):
 
 
 class Problem(Struct, frozen=True):
-    """Every error: a text for a person, and a code for a program."""
+    """An error: a text for people, and a code for programs."""
 
     error: str
     code: str

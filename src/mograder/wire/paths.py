@@ -1,4 +1,4 @@
-"""Paths of the table's rows: builds one from its parameters, and finds the rows of one that was requested."""
+"""Paths of the endpoints: builds a path from its parameters, and finds the rows of a requested path."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ Node = dict[str, Any]
 Found = Mapping[str, tuple[Endpoint, dict[str, str]]]
 
 USUAL_PATH = 250
-"""Bytes; what is at a longer path is not kept, so that nobody fills the memory with them."""
+"""Bytes of a path whose rows are cached; longer paths must not fill the memory."""
 
 
 class Routes:
-    """Finds the rows of a path: a tree keyed by segment, walked once a request."""
+    """Finds the rows of a path in a tree keyed by segment."""
 
     def __init__(self) -> None:
         self._root: Node = {}
@@ -45,7 +45,7 @@ class Routes:
                 node = node.setdefault(key, {})
             node.setdefault("", {})[row.method] = (row, [match[1] for match in _PARAMETER.finditer(row.path)])
 
-        # Most requests are for few paths. The result for a path never changes, and nobody modifies it.
+        # Most requests are for few paths. Callers must not modify the shared results.
         self._kept = lru_cache(4096)(self._find)
 
     def find(self, raw_path: bytes) -> Found | None:
@@ -80,7 +80,7 @@ class Routes:
 
 
 def _segments(path: bytes) -> list[bytes]:
-    # Trailing slashes are tolerated; empty segments elsewhere are not names of anything and match nothing.
+    # Slashes at the end are ignored; empty segments elsewhere match nothing.
     stripped = path.rstrip(b"/")
     return stripped.split(b"/")[1:] if stripped else []
 

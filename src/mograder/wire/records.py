@@ -1,4 +1,4 @@
-"""What a grading record states, as JSON has it, and back."""
+"""Converts grading records to JSON claims and back."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from mograder.domain.errors import BadRequest
 from mograder.domain.grading_record import GradingRecord
 
 KIND = "mograder-grading-record+jws"
-"""The `typ` of a signed record: it is no receipt, and a receipt is no record."""
+"""The `typ` of a signed record, which distinguishes it from a receipt."""
 
 FORMAT = 1
-"""The version of what a record states; a higher one is of a newer mograder."""
+"""The version of the claims; a higher one comes from a newer mograder."""
 
 
 def claims_of(record: GradingRecord) -> dict[str, Any]:
-    """What a record states, as JSON has it."""
+    """The claims of a record, as JSON values."""
     plain: dict[str, Any] = msgspec.to_builtins(record, enc_hook=str)
     return {"format": FORMAT, **plain, "graded": deadlines.iso(record.graded)}
 
 
 def record_of(claims: Mapping[str, Any]) -> GradingRecord:
-    """The record that states `claims`. Raises BadRequest."""
+    """The record with these `claims`. Raises BadRequest."""
     version = claims.get("format")
     if not isinstance(version, int) or version > FORMAT:
         raise BadRequest(f"this record has the format {version!r}, which this version of mograder does not know")

@@ -1,4 +1,4 @@
-"""A notebook as it ran, as bytes to be stored, and back."""
+"""Converts a notebook as it ran to bytes for storage, and back."""
 
 from __future__ import annotations
 
@@ -10,15 +10,16 @@ from mograder.domain.errors import Unreadable
 from mograder.domain.rendered import RenderedNotebook
 
 LARGEST = 32 * 1024 * 1024
-"""Bytes that are unpacked."""
+"""Bytes that are unpacked at most."""
 
 
 def pack(notebook: RenderedNotebook) -> bytes:
+    """The notebook as compressed JSON."""
     return zlib.compress(msgspec.json.encode(notebook), 6)
 
 
 def unpack(content: bytes) -> RenderedNotebook:
-    """Raises Unreadable."""
+    """The notebook that `pack` packed. Raises Unreadable."""
     try:
         unpacking = zlib.decompressobj()
         text = unpacking.decompress(content, LARGEST)

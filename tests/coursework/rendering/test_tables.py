@@ -130,10 +130,10 @@ def test_a_table_from_a_spreadsheet_with_semicolons_and_commas_in_numbers_is_rea
     ("text", "message"),
     [
         ("name,Q3\nalice,1\n", "no column 'student', found name, Q3"),
-        ("student,Q9\nalice,1\n", "a column 'Q9': no question is called so"),
+        ("student,Q9\nalice,1\n", "a column 'Q9': no question has this name"),
         ("student,Q3\nalice,many\n", "line 2: 'many' in the column 'Q3' is no number"),
         ("student,Q3\nalice,nan\n", "line 2: 'nan' in the column 'Q3' is no number"),
-        ("student,Q3\nalice,1\nalice,2\n", "line 3: 'alice' is there twice"),
+        ("student,Q3\nalice,1\nalice,2\n", "line 3: 'alice' is in the table twice"),
     ],
 )
 def test_what_is_wrong_with_a_table_is_said_with_its_line(text: str, message: str) -> None:
@@ -143,5 +143,5 @@ def test_what_is_wrong_with_a_table_is_said_with_its_line(text: str, message: st
 
 
 def test_a_question_that_is_called_as_a_column_is_refused() -> None:
-    with pytest.raises(BadRequest, match="'Feedback' is called as a column"):
+    with pytest.raises(BadRequest, match="'Feedback' has the name of a column"):
         marks_table([Question("Feedback", 5, manual=True)], {})

@@ -49,7 +49,7 @@ def sent(
     return accepted
 
 
-def refuse(turn: ChainPosition) -> Receipt:
+def refuse(position: ChainPosition) -> Receipt:
     raise ValueError("not this one")
 
 

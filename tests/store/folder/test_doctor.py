@@ -47,7 +47,7 @@ def course(sound: Path, tmp_path: Path) -> Path:
 FILE = "restore the file from a backup, or ask for it again"
 CHAIN = "restore the ledger from a backup; the students' own receipts show what was submitted"
 FROM_BACKUP, ANEW = "restore it from a backup", "the next start makes a new one"
-BY_HAND = "mend the file by hand: until then a server that runs goes on by what it said before, and none starts"
+BY_HAND = "mend the file by hand: until then a running server keeps its earlier content in force, and no server starts"
 MENDS = {
     r"submission \d of \w+ (is not what was submitted|is missing|waits for its place)": FILE,
     "submission 1 of alice cannot be read": "look at its permissions",
@@ -55,10 +55,10 @@ MENDS = {
     "the enrollment code can be guessed": HARDER,
     "is a copy of an older version": "mograder doctor --repair points it there",
     "is missing: the last accepted": "mograder doctor --repair makes it",
-    "is no submission": "look at it, and keep it elsewhere",
+    "is not a submission": "look at it, and move it elsewhere",
     "is a link that leads nowhere": "remove it, or restore what it named",
     "was put there by hand and has no receipt": "it counts as the latest, as it stands",
-    r"\d+ files? without a receipt": "what has none counts as put there by hand",
+    r"\d+ files? without a receipt": "files without a receipt count as put there by hand",
     "can be read by other users": "chmod 600 {where}",
     "grades that other users": "chmod 600 {where}",
     "1 feedback page that other users": "chmod 600 {where}/*.html",
@@ -85,18 +85,18 @@ MENDS = {
     r"grades\.json cannot be understood": "mend the file by hand: it is not overwritten until then",
     r"assignments\.json cannot be": BY_HAND,
     r"the course's mograder\.toml cannot be understood": BY_HAND,
-    "'hw1' closes before it is due": "give both times in one of them: mograder.toml goes before",
+    "'hw1' closes before it is due": "give both times in one of them: mograder.toml overrides the other",
     "left out: rules for 'hw2'": "make its folder, or correct the name",
     "1 submission in the ledger": "nothing is lost: the next start finishes them, or mograder doctor --repair",
     "the file system's time is": "set the clock right, here or on the machine that has the disk",
     "the last receipt is": "set the clock right (timedatectl): due dates go by it",
     "was left by a write": "mograder doctor --repair removes it",
     "the authority that students": f"between two terms, remove it: {ANEW}, which everybody pins by a new join link",
-    "the certificate ended": "serve makes a new one when it starts; one that is running could not",
+    "the certificate ended": "serve makes a new one when it starts; a running server has failed to",
     "everybody on this machine may write here": "chmod o-w {where}",
     "the owner may not write here": "chmod u+w {where}",
     "belongs to another user": "chown it to the owner of {course}/release",
-    "you are not the owner": "run the server as one user always",
+    "you are not the owner": "always run the server as the same user",
     r"\d+ MiB are free": "make room: submissions are refused on a full disk",
     "the folder is not there": "give the folder of a course",
     "there is no course here": "give the folder that is served",

@@ -9,6 +9,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable
+from importlib import resources
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,7 @@ from mograder.domain.errors import Temporary, Unreadable
 from mograder.store.folder.batch import LATEST, TAKEN, USAGE
 from mograder.store.folder.layout import LEDGER
 from mograder.store.folder.ledger import MIGRATIONS, Ledger
-from mograder.store.folder.process_lock import turn
+from mograder.store.folder.process_lock import locked
 from mograder.store.folder.rows import LAST_VERSION, LATEST_SINCE, VERSION, version_values
 from tests.parts import open_store
 
@@ -29,6 +30,11 @@ def path(tmp_path: Path) -> Path:
 
 def opened(path: Path) -> contextlib.closing[Ledger]:
     return contextlib.closing(Ledger(path, path.with_name("lock")))
+
+
+def test_every_step_of_the_schema_is_applied() -> None:
+    scripts = sorted(each.name for each in resources.files("mograder.store.folder").iterdir())
+    assert list(MIGRATIONS) == [each for each in scripts if each.endswith(".sql")]
 
 
 def test_who_opens_the_ledger_of_a_newer_mograder_is_told_to_upgrade(path: Path) -> None:
@@ -76,7 +82,7 @@ def test_who_waits_too_long_for_another_process_is_told_so(
     pytest.importorskip("fcntl", reason="Windows has turns by filelock")
     seconds = itertools.count(step=20)
     with opened(path) as ledger:
-        with turn(path.with_name("lock")), monkeypatch.context() as passing:
+        with locked(path.with_name("lock")), monkeypatch.context() as passing:
             passing.setattr(time, "monotonic", lambda: next(seconds))
             with pytest.raises(Temporary, match="another process holds the course's ledger"):
                 work(ledger)

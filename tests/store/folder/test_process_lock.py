@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from mograder.store.folder.process_lock import queue_of, turn
+from mograder.store.folder.process_lock import locked, queue_of
 from tests.parts import until
 
 fcntl = pytest.importorskip("fcntl", reason="Windows has turns by filelock")
@@ -42,7 +42,7 @@ def test_one_at_a_time_has_a_turn(lock: Path, others: ThreadPoolExecutor) -> Non
 
     def have_turns() -> None:
         for _ in range(20):
-            with turn(lock):
+            with locked(lock):
                 having.append(1)
                 most.append(len(having))
                 having.pop()
@@ -56,43 +56,43 @@ def test_who_waits_comes_before_who_had_a_turn_and_wants_another(lock: Path, oth
     order = []
 
     def wait() -> None:
-        with turn(lock):
+        with locked(lock):
             order.append("waited")
 
-    with turn(lock):
+    with locked(lock):
         waiting = others.submit(wait)
         until(lambda: is_locked(queue_of(lock)))
-    with turn(lock):
+    with locked(lock):
         order.append("again")
     waiting.result()
     assert order == ["waited", "again"]
 
 
 def test_who_waits_too_long_is_told_and_stands_in_nobodys_way(lock: Path) -> None:
-    with turn(lock), pytest.raises(TimeoutError), turn(lock, longest=0.01):
+    with locked(lock), pytest.raises(TimeoutError), locked(lock, longest=0.01):
         pass
-    with turn(lock, longest=0):
+    with locked(lock, longest=0):
         assert is_locked(lock)
     assert not is_locked(lock)
     assert not is_locked(queue_of(lock))
 
 
 def test_a_turn_ends_with_what_goes_wrong_in_it(lock: Path) -> None:
-    with pytest.raises(ValueError, match="wrong"), turn(lock):
+    with pytest.raises(ValueError, match="wrong"), locked(lock):
         raise ValueError("wrong")
-    with turn(lock, longest=0):
+    with locked(lock, longest=0):
         pass
 
 
 def test_a_user_who_may_only_read_the_folder_cannot_stop_a_turn(lock: Path) -> None:
     """Whoever can open a file for reading can lock it: of ours, nobody else can."""
     lock.touch(mode=0o644)
-    with turn(lock):
+    with locked(lock):
         pass
     for path in (lock.parent, *lock.parent.iterdir()):
         if path.stat().st_mode & 0o077:
             descriptor = os.open(path, os.O_RDONLY)
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    with turn(lock, longest=0.01):
+    with locked(lock, longest=0.01):
         pass
     assert [path.stat().st_mode & 0o777 for path in lock.parent.iterdir()] == [0o600, 0o600]

@@ -932,7 +932,7 @@ def test_a_trouble_of_too_many_open_files_ends_with_it(store: FolderStore, root:
     with no_more_files():
         told = store.config.errors()
         assert [each.name for each in store.release.assignments()] == ["hw1"]
-    assert [each.message for each in told] == ["assignments.json cannot be read: what it said before goes on"]
+    assert [each.message for each in told] == ["assignments.json cannot be read: its earlier content stays in force"]
     assert told[0].place.startswith(f"{manifest}: ")
     assert store.config.errors() == ()
     assert [each.name for each in store.release.assignments()] == ["hw2"]

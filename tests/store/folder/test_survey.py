@@ -198,8 +198,8 @@ def test_files_beside_the_place_from_which_they_are_handed_out_are_named(course:
         (course / "release" / name).parent.mkdir(exist_ok=True)
         (course / "release" / name).write_text("x = 1")
     assert left(course).splitlines() == [
-        "homework.py in hw9/: students get what is in hw9/files/, and it is not there",
-        "homework.ipynb in release/: students get what is in hw1/files/, and it is not there",
+        "homework.py in hw9/: students get only what is in hw9/files/",
+        "homework.ipynb in release/: students get only what is in hw1/files/",
     ]
     (course / "release/assignments.json").write_text("[]")
     assert "students get what is in" not in left(course)

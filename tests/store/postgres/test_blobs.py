@@ -154,7 +154,7 @@ def test_bytes_that_nobody_is_shown_any_more_leave_the_database(
     def publish() -> None:
         courses.publish(CourseName(store.course), read_publication(folders), NOTE)
 
-    def refused(turn: ChainPosition) -> Receipt:
+    def refused(position: ChainPosition) -> Receipt:
         raise NameTaken("no")
 
     def submit_in_vain() -> None:

@@ -6,6 +6,7 @@ import contextlib
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from importlib import resources
 from urllib.parse import urlsplit
 
 import psycopg
@@ -34,6 +35,11 @@ NOTE = Event(NOON, "alice", "test", "hw1")
 @pytest.fixture
 def empty_url(postgres_server: Server) -> str:
     return fresh_database(postgres_server, upgraded=False)
+
+
+def test_every_step_of_the_schema_is_applied() -> None:
+    scripts = sorted(each.name for each in resources.files("mograder.store.postgres").iterdir())
+    assert list(MIGRATIONS) == [each for each in scripts if each.endswith(".sql")]
 
 
 def test_a_database_without_tables_is_refused_until_it_is_upgraded(empty_url: str) -> None:

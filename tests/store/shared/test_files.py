@@ -290,9 +290,9 @@ def test_the_log_says_once_of_each_broken_version_what_is_wrong_and_what_goes_on
     assert said == ["good"] * 4 + ["better"] * 2
     places = [f"{path}: broken {number}" for number in (1, 2, 2)]
     assert [each.getMessage() for each in caplog.records] == [
-        f"file cannot be understood: what it said before goes on ({place})" for place in places
+        f"file cannot be understood: its earlier content stays in force ({place})" for place in places
     ]
     assert last.error is not None
     assert (last.error.message, last.error.place) == (
-        "file cannot be understood: what it said before goes on", places[-1],
+        "file cannot be understood: its earlier content stays in force", places[-1],
     )  # fmt: skip

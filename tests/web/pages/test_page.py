@@ -104,3 +104,7 @@ def test_every_field_has_a_label(page: Page) -> None:
 def test_the_pages_own_paths_are_known_to_the_application_and_none_of_the_protocols() -> None:
     assert {view.path.split("/")[1].encode() for view in VIEWS} - {b""} == PAGES
     assert not PAGES & {row.path.split("/")[1].encode() for row in ENDPOINTS}
+
+
+def test_the_ids_of_other_systems_are_labels_and_no_sentences() -> None:
+    assert "<dt>Canvas id</dt>" in render(SAMPLES["overview-details"])

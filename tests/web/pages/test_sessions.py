@@ -428,7 +428,7 @@ def test_guessing_is_slowed_down_here_and_at_the_endpoint_together(visitor: Visi
         assert join(visitor, "mallory", "guess").status_code == 403
     refused = join(visitor, "mallory", "guess")
     assert refused.status_code == 429
-    assert "the course&#39;s code is looked at again in 5 seconds" in refused.text
+    assert "try the course&#39;s code again in 5 seconds" in refused.text
     wanted = {"user": "mallory", "enrollment_code": "guess"}
     assert visitor.send("POST", "/register", {"Accept": "*/*"}, json=wanted).status_code == 429
     right = {"user": "bob", "enrollment_code": CODE}

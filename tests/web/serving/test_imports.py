@@ -24,21 +24,24 @@ SERVICES = (
 """Modules of the domain that a server has loaded by its first answer only if something asked for them."""
 
 NOTED = """
-import atexit, pathlib, sys
-atexit.register(lambda: pathlib.Path({path!r}).write_text("\\n".join(sys.modules)))
+import atexit, gc, pathlib, sys
+atexit.register(lambda: pathlib.Path({path!r}).write_text("\\n".join([f"collecting={{gc.isenabled()}}", *sys.modules])))
 from mograder.cli import main
 main()
 """
-"""`mograder`, which writes the modules that it has loaded into a file at its end."""
+"""`mograder`, which writes whether it collects garbage and what it has loaded into a file at its end."""
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="a signal ends a process of Windows at once")
-def test_a_server_starts_without_the_services_that_nobody_has_used(course_folder: Path, tmp_path: Path) -> None:
+def test_a_server_starts_without_the_services_that_nobody_has_used_and_collects_garbage(
+    course_folder: Path, tmp_path: Path
+) -> None:
     loaded = tmp_path / "loaded"
     with running(course_folder, program=("-c", NOTED.format(path=str(loaded)), "serve")) as server:
         assert server.client.get("/.well-known/jwks.json").status_code == 200
         assert server.stop() == 0
     modules = loaded.read_text().split()
+    assert "collecting=True" in modules
     assert "mograder.domain.course" in modules
     assert [name for name in SERVICES if f"mograder.domain.{name}" in modules] == []
 

@@ -6,12 +6,11 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
-import httpx2
 import pytest
 
 from mograder.domain.errors import Usage
 from mograder.web.serving.proxies import Proxies
-from tests.parts import running
+from tests.parts import STRICT, running
 
 TRUSTED = Proxies.parse("127.0.0.1, 10.0.0.0/8, 2001:db8::/32")
 
@@ -73,7 +72,7 @@ def test_an_invalid_proxy_address_is_a_usage_error(text: str) -> None:
 
 
 def test_a_real_server_counts_guesses_by_the_real_client_and_names_the_public_address(course_folder: Path) -> None:
-    with running(course_folder, "--trusted-proxies", "127.0.0.0/8") as server:
+    with running(course_folder, "--trusted-proxies", "127.0.0.0/8", first=STRICT) as server:
 
         def guess(client: str) -> int:
             body = {"user": "alice", "enrollment_code": "wrong"}
@@ -93,5 +92,5 @@ def test_a_real_server_counts_guesses_by_the_real_client_and_names_the_public_ad
 def test_without_trusted_proxies_nothing_is_believed(course_folder: Path) -> None:
     with running(course_folder) as server:
         public = {"X-Forwarded-Proto": "https", "X-Forwarded-Host": "evil.example"}
-        stated = tomllib.loads(httpx2.get(f"{server.url}/mograder.toml", headers=public).text)
+        stated = tomllib.loads(server.client.get("/mograder.toml", headers=public).text)
         assert stated["https"]["url"] == server.url

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import signal
 import socket
 import sys
@@ -64,17 +65,30 @@ def test_a_chunked_upload_is_refused(server: Running) -> None:
     assert kept(server) == []
 
 
+LINGERING = """
+from mograder.web.body import PATIENT
+for pause in ("idle", "linger"):
+    object.__setattr__(PATIENT, pause, 90)
+"""
+"""Runs before a server that reads on for longer than a busy machine pauses, after it has refused what comes."""
+
+
 def test_a_client_that_sends_too_much_receives_the_413(course_folder: Path) -> None:
-    with running(course_folder, "--max-upload", "1") as server:
+    with running(course_folder, "--max-upload", "1", first=LINGERING) as server:
         for size in (1024 * 1024 + 1, 30_000_000):
             reply = server.submit("alice", b"x" * size)
             assert (reply.status_code, reply.json()["code"]) == (413, "too_large")
         with server.connect() as connection:  # one that reads only when it has sent everything
             connection.sendall(head(server, "Content-Length: 20000000") + b"x" * 20_000_000)
             assert answer(connection).startswith(b"HTTP/1.1 413 ")
+        with server.connect() as connection:  # one that pauses goes on after the server has answered
+            connection.sendall(head(server, "Content-Length: 20000000") + b"x" * 1_000_000)
+            begun = connection.recv(65536)
+            connection.sendall(b"x" * 19_000_000)
+            assert json.loads((begun + answer(connection)).partition(b"\r\n\r\n")[2])["code"] == "too_large"
         with server.connect() as connection:  # one that waits for leave to send is answered at once
-            connection.sendall(head(server, "Content-Length: 99999999"))
-            assert connection.recv(65536).startswith(b"HTTP/1.1 413 ")
+            connection.sendall(head(server, "Content-Length: 99999999", "Expect: 100-continue"))
+            assert answer(connection).startswith(b"HTTP/1.1 413 ")
         assert server.submit("alice", b"x" * 1024 * 1024).status_code == 200
         assert kept(server)[0] == "alice.py"
 

@@ -1,4 +1,4 @@
-"""The page of one result, for its student or for whoever marks it. The template sees the page and nothing else."""
+"""The page of one result, for its student or for graders. The template gets a ResultPage and nothing else."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SHOWN = 256 * 1024
 """Characters of a submission that are shown."""
 
 LONGEST_LINE = 10_000
-"""Characters of a line that are coloured; one that is longer would keep the lexer busy for long."""
+"""Characters of the longest line that is coloured. The lexer takes very long for longer ones."""
 
 _WORDS = {
     CheckStatus.SUCCESS: "passed", CheckStatus.PARTIAL: "partly passed", CheckStatus.DANGER: "not passed",
@@ -29,9 +29,9 @@ _WORDS = {
 
 @dataclass(frozen=True)
 class ResultPage:
-    """A result as it is shown. `details` are facts at the end, name and value; `source` the submission as safe HTML.
+    """What a result's page shows. `details` are (name, value) for its end, `source` is the submission as safe HTML.
 
-    `after_penalty` is the mark that counts where late work costs something, else None.
+    `after_penalty` is the mark after the penalty for late work, None if there is no penalty.
     """
 
     title: str
@@ -47,23 +47,23 @@ class ResultPage:
 
     @property
     def waiting(self) -> str:
-        """What a person has yet to mark, in words; "" when nothing is."""
+        """Which questions a person has yet to mark, in words; "" for none."""
         if not self.shown.marks.waiting:
             return ""
         if self.shown.marks.waiting == (WHOLE,):
-            return "this is marked by a person, and has not been yet"
+            return "this is marked by a person, who has not done so yet"
         keys = self.shown.marks.waiting
         return f"{', '.join(keys)} {'is' if len(keys) == 1 else 'are'} yet to be marked"
 
 
 def render_result(page: ResultPage) -> str:
-    """The page as HTML, whole in itself."""
+    """The page as HTML that refers to no other file."""
     return _environment().get_template("result.html").render(page=page)
 
 
 def coloured(text: str) -> Markup:
-    """A submission's source as safe HTML with its colours."""
-    # From their own modules: the packages replace themselves while they are imported, which fails in several threads.
+    """A submission's source as safe HTML with syntax highlighting; at most SHOWN characters."""
+    # From the submodules: the packages replace themselves on import, which fails when several threads import them.
     from pygments import highlight
     from pygments.formatters.html import HtmlFormatter
     from pygments.lexers.python import PythonLexer
@@ -96,11 +96,11 @@ def _environment() -> Environment:
 
 
 def _sentence(message: str) -> str:
-    """A message of ours as a sentence; a name at its start stays as it is."""
+    """A message of ours as a sentence, with a capital and a full stop. A name at its start is not changed."""
     message = message.rstrip(",")
     first = message[:1].upper() if message.startswith(_BEGINNINGS) else message[:1]
     return f"{first}{message[1:]}{'' if message.endswith(('.', '!', '?')) else '.'}"
 
 
 _BEGINNINGS = ("a ", "the ", "it ", "this ", "graded")
-"""How our own messages begin; what else comes first is a name."""
+"""How our messages begin. Any other beginning is a name."""

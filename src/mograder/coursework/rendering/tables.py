@@ -22,7 +22,7 @@ EXPORT_FAILED = "EXPORT_FAILED"
 
 
 def results_table(records: Sequence[GradingRecord]) -> str:
-    """A row a submission, in the columns of the published `autograde --csv`."""
+    """One row for each submission, in the columns of the published `autograde --csv`."""
     keys = list(dict.fromkeys(key for each in records for key in _keys(each)))
     marked = any(each.marks.automatic is not None for each in records)
     rows = []
@@ -38,7 +38,7 @@ def results_table(records: Sequence[GradingRecord]) -> str:
 
 
 def checks_table(records: Iterable[GradingRecord]) -> str:
-    """A row a check."""
+    """One row for each check of each submission."""
     header = ["student", "question", "check", "hidden", "status", "earned", "total", "messages", "unprotected"]
     rows = [
         [
@@ -53,7 +53,7 @@ def checks_table(records: Iterable[GradingRecord]) -> str:
 
 @dataclass(frozen=True)
 class Grade:
-    """One person's grade as it goes to the students. `penalised` is the mark that counts where late work costs."""
+    """One student's grade. `penalised` is the mark after the penalty for late work, None if there is no penalty."""
 
     user: str
     marks: Marks
@@ -62,9 +62,9 @@ class Grade:
 
 
 def grades_table(grades: Sequence[Grade]) -> str:
-    """A row a student, in the columns of the published `feedback --grades-csv`: what `upload-grades` takes.
+    """One row for each student, in the columns of the published `feedback --grades-csv`, which `upload-grades` reads.
 
-    A grade of which a part is missing has an empty mark.
+    The mark is empty while a question has no mark.
     """
     marked = any(each.marks.automatic is not None for each in grades)
     late = any(each.penalised is not None for each in grades)
@@ -86,14 +86,14 @@ STUDENT, COMMENT, MANUAL, TOTAL = "student", "feedback", "manual", "mark"
 
 
 def marks_table(questions: Sequence[Question], given: Mapping[str, Given]) -> str:
-    """A row a student to be filled in: a column for each question that is marked by hand, and one for comments.
+    """The table to fill in: a row for each student, a column for each question marked by hand, and one for comments.
 
-    Columns for other questions, for `manual` (all questions by hand together) and for `mark` (the whole) are there
-    where something is in them. Raises BadRequest for a question that is called as one of these.
+    It has columns for other questions, for `manual` (all questions by hand together) and for `mark` (the whole) if
+    they have marks. Raises BadRequest for a question that has the name of one of these columns.
     """
     reserved = {STUDENT, COMMENT, MANUAL, TOTAL}
     if taken := [each.key for each in questions if each.key.lower() in reserved]:
-        raise BadRequest(f"the question {taken[0]!r} is called as a column of the table of marks: rename it in _marks")
+        raise BadRequest(f"the question {taken[0]!r} has the name of a column of the marks table: rename it in _marks")
     filled = {key for each in given.values() for key in each.points}
     keys = [each.key for each in questions if each.key != WHOLE and (each.manual or each.key in filled)]
     whole = WHOLE in filled or any(each.key == WHOLE for each in questions)
@@ -109,9 +109,12 @@ def marks_table(questions: Sequence[Question], given: Mapping[str, Given]) -> st
 
 
 def read_marks(text: str, questions: Sequence[Question]) -> dict[str, Given]:
-    """What `marks_table` wrote and people filled in, by student. Raises BadRequest naming line and column at fault."""
+    """The marks in a table that `marks_table` wrote and a person filled in, by student.
+
+    Raises BadRequest with the line and the column that are wrong.
+    """
     sheet = read_sheet(text.encode(), "marks.csv")
-    sheet.refuse_twins()
+    sheet.refuse_duplicate_columns()
     columns = [each.strip() for each in sheet.columns]
     by_lower = {each.lower(): each for each in columns}
     known = {each.key: each.key for each in questions if each.key != WHOLE} | {TOTAL: WHOLE}
@@ -120,12 +123,12 @@ def read_marks(text: str, questions: Sequence[Question]) -> dict[str, Given]:
         raise BadRequest(f"the table of marks has no column {STUDENT!r}, found {', '.join(columns)}")
     for column in columns:
         if column not in known and column.lower() not in columns_of:
-            raise BadRequest(f"the table of marks has a column {column!r}: no question is called so")
+            raise BadRequest(f"the table of marks has a column {column!r}: no question has this name")
     found: dict[str, Given] = {}
     for place, row in ((each.place, dict(zip(columns, each.cells, strict=True))) for each in sheet.rows):
         user = row[columns_of[STUDENT]].strip()
         if user in found:
-            raise BadRequest(f"{place}: {user!r} is there twice: which one counts?")
+            raise BadRequest(f"{place}: {user!r} is in the table twice: delete one of the rows")
         points = {}
         for column in columns:
             key = known.get(column, known.get(column.lower()) if column.lower() == TOTAL else None)
@@ -156,7 +159,7 @@ def _keys(record: GradingRecord) -> list[str]:
 
 
 def _statuses(record: GradingRecord) -> dict[str, str]:
-    """The published word for each key: of a question all its checks together."""
+    """The published mograder's word for each key. A question's word is that of all its checks together."""
     of_checks: dict[str, set[str]] = {}
     for check in record.report.checks:
         of_checks.setdefault(check.key, set()).add(_PUBLISHED.get(check.status, DID_NOT_RUN))
@@ -186,7 +189,7 @@ def _points(points: float | None) -> str:
 
 
 def _table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """CSV that no spreadsheet runs anything of: students word what their cells raise."""
+    """CSV in which no cell is a formula to a spreadsheet: some texts are students' error messages."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerows([cell if cell == DID_NOT_RUN else neutralise(cell) for cell in row] for row in (header, *rows))

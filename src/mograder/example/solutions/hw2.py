@@ -3,7 +3,7 @@
 # dependencies = ["marimo>=0.20", "mograder"]
 # mograder-assignment = "hw2"
 # mograder-hidden-tests = true
-# mograder-cell-hashes = "f2c3fa09,461e06a2,a6f87617,bc713b95,f574f854,61bd4f0e,6b8b99e3,5eb422b8,2e04508a,6ae44547,9c4e7705,b50af00e,5a33498d,89ea7e84,d3586b2b,f2ea1b62,6c806d42,e3a18062,b5f5459d,a6ee0c5a"
+# mograder-cell-hashes = "f2c3fa09,461e06a2,b8402dcf,5524527b,ecf8c49d,8caa3286,6b8b99e3,5eb422b8,1716ae58,8e940c12,67e40623,b50af00e,1fbcc626,89ea7e84,a46fae91,f2ea1b62,6c806d42,da67578c,b5f5459d,5fd9eb9a"
 # ///
 
 import marimo
@@ -37,7 +37,7 @@ def _():
 
 @app.cell(hide_code=True)
 def _():
-    # What the check cells use. You need not read it; please leave it as it is.
+    # The check cells use this function. You need not read it, but please leave it unchanged.
     def agrees(got, wanted):
         if isinstance(wanted, list | tuple):
             same_length = isinstance(got, list | tuple) and len(got) == len(wanted)
@@ -54,8 +54,8 @@ def _():
 
     A mug of tea stood on a desk for two hours. Every minute a digital thermometer in the mug and another
     one beside it were read; the readings are in `tea.csv`, next to this notebook. Newton supposed that
-    what is warm cools at a rate proportional to its excess over the surroundings, so that the excess
-    falls off exponentially with a *time constant* $\tau$:
+    a warm body cools at a rate proportional to its excess temperature over the surroundings, so that the
+    excess falls off exponentially with a *time constant* $\tau$:
 
     $$T_\text{tea}(t) - T_\text{room} = E_0\, e^{-t/\tau}
       \qquad\Longleftrightarrow\qquad
@@ -71,7 +71,7 @@ def _():
 @app.cell
 def _():
     with (mo.notebook_dir() / "tea.csv").open(newline="") as _file:
-        rows = list(csv.DictReader(_file))  # one dictionary of strings a line
+        rows = list(csv.DictReader(_file))  # a dictionary of strings for each line
 
     mo.ui.table(rows, page_size=8, selection=None)
     return (rows,)
@@ -82,9 +82,9 @@ def _():
     mo.md(r"""
     ## Exercise 1: clean the readings (4 points)
 
-    Look through the table before you trust it. On some lines the thermometer gave nothing and the entry
-    is empty. On two it reads 85.0, and the tea had not warmed up: this type of sensor reports exactly 85
-    °C when it has just restarted and not measured yet.
+    Look through the table before you trust it. On some lines the thermometer gave no value and the entry
+    is empty. On two lines it reads 85.0, although the tea had not warmed up: this type of sensor reports
+    exactly 85 °C when it has just restarted and has not measured yet.
 
     Turn the rows into a list of `(minute, tea, room)`, each a `float`, without those lines.
     """)
@@ -93,7 +93,7 @@ def _():
 
 @app.function
 def clean(rows):
-    """(minute, tea, room) as numbers, in °C, of the rows that hold a measurement."""
+    """(minute, tea, room) as numbers, in minutes and °C, of the rows that hold a measurement."""
     return [
         (float(row["minute"]), float(row["tea_c"]), float(row["room_c"]))
         for row in rows
@@ -153,7 +153,7 @@ def _(agrees, grader):
         [
             (
                 agrees(fit_line([0, 1, 2], [1, 3, 5]), (2, 1)),
-                "Through (0, 1), (1, 3), (2, 5) goes the line with slope 2 and intercept 1: return `(2, 1)`.",
+                "The line through (0, 1), (1, 3), (2, 5) has slope 2 and intercept 1: return `(2, 1)`.",
             ),
             (agrees(fit_line([1, 2, 6], [4, 4, 4]), (0, 4)), "A level line has slope 0: `fit_line([1, 2, 6], [4, 4, 4])`."),
             (
@@ -171,9 +171,9 @@ def _():
     mo.md(r"""
     ## Exercise 3: the time constant (5 points)
 
-    With the cleaned readings make two lists, `minutes` and `log_excess` (the natural logarithm of tea
-    minus room, of the room *at that minute*), fit the line, and from its slope and intercept find $\tau$
-    in minutes and the excess $E_0$ at the start in °C.
+    Make two lists from the cleaned readings: `minutes`, and `log_excess`, the natural logarithm of tea minus
+    room (the room *at that minute*). Fit the line. From its slope and intercept compute `tau`, which is $\tau$
+    in minutes, and `start_excess`, which is the excess $E_0$ at the start in °C.
     """)
     return
 
@@ -191,7 +191,7 @@ def _(rows):
 
 @app.cell(hide_code=True)
 def _(rows):
-    # The answers, by another road: the lists from the text, for a line from the standard library.
+    # The expected lists, computed from the file without your functions.
     _good = [row for row in rows if row["tea_c"] and float(row["tea_c"]) != 85]
     true_minutes = [float(row["minute"]) for row in _good]
     true_log_excess = [math.log(float(row["tea_c"]) - float(row["room_c"])) for row in _good]
@@ -230,8 +230,8 @@ def _():
     mo.md(r"""
     ## Exercise 4: look at what is left over (5 points)
 
-    A fit always gives numbers, also where the model is wrong. The *residuals* $y_i - (a + b x_i)$ tell:
-    if the model holds they scatter about zero without a pattern.
+    A fit always gives numbers, even if the model is wrong. The *residuals* $y_i - (a + b x_i)$ show whether
+    it is: if the model holds, they scatter about zero without a pattern.
     """)
     return
 
@@ -264,7 +264,7 @@ def _(agrees, grader):
 @app.cell(hide_code=True)
 def _(true_log_excess, true_minutes):
     def _dots(x, y):
-        """The residuals over time, zero as a line."""
+        """The residuals over time, with a line at zero."""
         top = max(map(abs, y))
         dots = "".join(
             f'<circle cx="{20 + 4.8 * u:.1f}" cy="{80 - 70 * v / top:.1f}" r="3">'
@@ -335,8 +335,8 @@ def _():
     ## Exercise 6: in your own words (5 points)
 
     Describe the pattern in the residuals of exercise 4. What does it say about the cooling in the first
-    minutes, and which process, left out by Newton, might be behind it? The recording ends at minute 120:
-    how far do you trust `within_one_degree`? Four or five sentences; this one is read by a person.
+    minutes, and which process that Newton left out might cause it? The recording ends at minute 120: how
+    far do you trust `within_one_degree`? Write four or five sentences; a person reads them.
     """)
     return
 

@@ -1,5 +1,5 @@
-"""What runs inside the sandbox: the standard library alone, so that any environment of an instructor's can run it.
+"""The programs inside the sandbox. They use the standard library alone, so that any instructor's environment runs them.
 
 The folder is mounted as a package of its own; nothing here imports the rest of mograder. What the answer process sends
-is never trusted: `values` and `references` are where it is taken apart.
+is never trusted: `values` and `references` check it.
 """

@@ -54,7 +54,6 @@ def run(channel: Channel) -> None:
     sys.stdout = sys.stderr = output
     recording.install(lambda label, conditions: None)
     notebook = Cells(filename, job["limits"]["cell_seconds"], {name for cell in cells for name in cell.defs})
-    own = os.getpid()
     for cell in cells:
         if cell.index in job["skip"]:
             continue
@@ -66,7 +65,7 @@ def run(channel: Channel) -> None:
             printed = output.text
             document |= {"printed": printed, "shown": showing.shown(notebook.value, job["limits"]["cell_seconds"])}
             notebook.value = None
-        if whoami() != own:  # a process that the cell has forked, and that goes on behind it
+        if whoami() != own:  # a process that the cell has forked and that goes on here
             leave(1)
         channel.send(document)
         if job["careful"]:
@@ -89,13 +88,13 @@ def run(channel: Channel) -> None:
 
 
 def _together(channel: Channel, job: dict[str, Any], notebook: Cells) -> None:
-    """`isolate = false`: the checks run here, over the very objects."""
+    """`isolate = false`: the checks run here, on the objects themselves."""
     run = checks.Checks(channel, job["together"], None, notebook.shared)
     run.run()
 
 
 def prepare(job: dict[str, Any]) -> str:
-    """Seeds, limits, and the notebook's own file in the work folder. Returns its path."""
+    """Set seeds and limits, and write the notebook's file into the work folder. Returns its path."""
     random.seed(0)
     numpy: Any = sys.modules.get("numpy")
     if numpy is not None and hasattr(numpy, "random"):

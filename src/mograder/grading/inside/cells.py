@@ -20,6 +20,8 @@ from typing import Any
 from . import errors
 
 PATIENCE = 3
+"""Wall time of a cell, as a multiple of its processor time."""
+
 _AGAIN = 0.25  # seconds after which a cell that goes on is interrupted again
 
 
@@ -61,16 +63,16 @@ class Cells:
         self.filename = filename
         self.shared: dict[str, Any] = {}
         self.value: Any = None
-        """Of the last expression of the cell that ran last."""
+        """The value of the last expression of the cell that ran last."""
         self._seconds = seconds
-        self._defined = frozenset(defined)  # by any cell: what is missing of these is not there because its cell failed
+        self._defined = frozenset(defined)  # by any cell: if one of these is missing, its cell has failed
         self._main = types.ModuleType("__main__")
         self._main.__file__ = filename
         sys.modules["__main__"] = self._main
         self._stop = _stop_error()
 
     def run(self, cell: Cell, *, publish: bool = True) -> Failure | None:
-        """Runs one cell and shares what it defines. None when it went through."""
+        """Runs one cell and shares what it defines. None when it finished."""
         self.value = None
         absent = sorted(name for name in cell.refs if name in self._defined and name not in self.shared)
         if absent:
@@ -131,7 +133,7 @@ class Cells:
 class time_limit:  # noqa: N801 - reads as a statement
     """Raises OutOfTime in the main thread after that many seconds of processor time, and again while it is caught.
 
-    On a busy machine the same work takes longer: of wall time it gives PATIENCE times as much.
+    On a busy machine the same work takes longer, so wall time may be PATIENCE times as much.
     """
 
     def __init__(self, seconds: float) -> None:

@@ -1,6 +1,6 @@
 """The check process: runs the instructor's cells over what the submission defined, and reports each check.
 
-Invariant: no code of a submission runs here. What it defined is fetched by name and is plain, or a reference.
+Invariant: no code of a submission runs here. Names that it defined are fetched as plain values or as references.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Exceptions across the border: the same built-in type, plain arguments, and the line in the student's file."""
+"""Exceptions sent to the other process: the same built-in type, plain arguments, and the line in the student's file."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class AnswersGone(BaseException):
 
 
 class TooManyCalls(BaseException):
-    """More calls across than are allowed."""
+    """More calls between the processes than are allowed."""
 
 
 class TooMuchOutput(BaseException):
@@ -30,11 +30,11 @@ class TooMuchOutput(BaseException):
 
 
 class NoValue(ValueError):
-    """What came across is none of the values that can."""
+    """The other process sent something that is no value."""
 
 
 class TooLarge(ValueError):
-    """A value that is too large to cross."""
+    """A value that is too large to be sent."""
 
 
 def text_of(error: BaseException) -> str:
@@ -62,13 +62,13 @@ def frames_of(error: BaseException, filename: str) -> list[traceback.FrameSummar
 
 
 def line_of(error: BaseException, filename: str) -> int | None:
-    """Of the innermost frame in the notebook. A syntax error (of eval, say) counts by its frame too."""
+    """The line of the innermost frame in the notebook, also for a syntax error (such as one of eval)."""
     frames = frames_of(error, filename)
     return frames[-1].lineno if frames else None
 
 
 def describe(error: BaseException, filename: str) -> dict[str, Any]:
-    """As a document without values; `args` are added by a caller that can encode them."""
+    """The error as a document without values; a caller that can encode its `args` adds them."""
     kinds = [[kind.__module__, kind.__qualname__] for kind in type(error).__mro__ if kind is not object]
     return {"kinds": kinds[:20], "text": text_of(error), "line": line_of(error, filename)}
 

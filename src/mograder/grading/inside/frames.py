@@ -1,6 +1,6 @@
 """Frames on a stream socket: a JSON document and the byte strings that it refers to, by their place.
 
-Invariant: whoever reads never allocates more than its own limit, whatever the sender says.
+Invariant: a reader never allocates more than its own limit, whatever the sender says.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ class Closed(FrameError):
 
 
 class Channel:
-    """One end of a connection. Frames over `limit` bytes are refused, those that come in over `receiving`."""
+    """One end of a connection. Frames to send may have `limit` bytes, received ones `receiving` bytes."""
 
     def __init__(self, connection: socket.socket, limit: int, receiving: int | None = None) -> None:
         self._socket = connection
-        self._socket.settimeout(None)  # whoever made it may have read from it with a timeout
+        self._socket.settimeout(None)  # an earlier reader may have set one
         self.limit = limit
         self.receiving = limit if receiving is None else receiving
 

@@ -42,7 +42,7 @@ class Guard:
         self.protect = False
 
     def begin(self, cell: int) -> None:
-        """Before a cell runs (again)."""
+        """Reset the notes before a cell runs."""
         self._cell = cell
         self.used = set()
         self.limits = []
@@ -57,7 +57,7 @@ class Guard:
         return bool(self._before or self._set)
 
     def undo(self) -> None:
-        """Gives the changed arguments back what they held, and protects them from now on."""
+        """Restores the changed arguments, and protects them from now on."""
         for target, content in reversed(self._before):
             replace(target, content)
         for target, name, value in reversed(self._set):
@@ -109,8 +109,8 @@ class Guard:
         return operation == "getattr" and isinstance(target, _tools())
 
     def _sets(self, target: Any, name: str) -> bool:
-        """Whether an attribute of an instructor's object may be set: by the rule of `changes`. Never one of a class,
-        which other checks use too, nor in the place of a method. What the object has not had is no change."""
+        """Whether an attribute of an instructor's object may be set, by the rule of `changes`. An attribute of a class,
+        which other checks use too, or one in the place of a method never may. A new attribute is no change."""
         if isinstance(target, type) or callable(getattr(type(target), name, None)):
             return False
         value = getattr(target, name, _ABSENT)

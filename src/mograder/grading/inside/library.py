@@ -18,7 +18,7 @@ _EVENTS = ("open", "exec", "compile", "import", "marshal.", "pickle.", "os.", "s
            "ctypes.", "sqlite3.", "glob.", "tempfile.", "pathlib.", "fcntl.", "mmap.", "gc.", "winreg.",
            "code.__new__", "sys.add", "sys._current", "sys.set", "urllib.", "http.", "ftplib.", "smtplib.", "builtins.",
            "resource.", "signal.", "webbrowser.", "cpython.")  # fmt: skip
-"""What Python tells an audit hook before it does so."""
+"""Audit events of Python that such a call must not cause."""
 
 _FORBIDDEN = frozenset((
     "ast", "asyncio", "codecs", "concurrent", "ctypes", "fcntl", "gc", "glob", "importlib", "inspect", "io",
@@ -33,7 +33,7 @@ _NAMES = frozenset((
     "globals", "locals", "type", "input", "breakpoint", "super", "memoryview", "attrgetter", "methodcaller", "exit",
     "quit", "format", "format_map", "vformat",
 ))  # fmt: skip
-"""What reaches attributes, by which everything can be reached, or runs text."""
+"""Functions that read any attribute, through which everything can be reached, or that run text as code."""
 
 _NATIVE = frozenset(("polars", "pyarrow", "duckdb", "h5py", "netCDF4", "lxml", "fastparquet", "adbc_driver_manager"))
 """Packages that open files without asking Python."""
@@ -68,7 +68,7 @@ def may_call(target: object) -> bool:
 
 
 class Library:
-    """Whether a call into a library is running. `install` once in a process; the hook stays as long as it."""
+    """Whether a call into a library is running. Call `install` once in a process; the hook cannot be removed."""
 
     def __init__(self) -> None:
         self._running = False
@@ -82,7 +82,7 @@ class Library:
 
     @contextmanager
     def calling(self, target: object) -> Iterator[None]:
-        """While a submission's call of `target` runs, or our own work for it (None); the innermost decides."""
+        """The block is a submission's call of `target`, or our own work for it (None). The innermost block decides."""
         before, self._running = self._running, target is not None and not is_own(target)
         try:
             yield

@@ -1,7 +1,7 @@
 """Both ends of the conversation between answers and checks: requests, replies, and the objects that each has lent.
 
 One thread, strictly nested: while a request waits for its reply, the other side may ask back (a callback). Changes that
-a call makes in its arguments come back with its reply. What may be asked of this side's objects is `Rules`' to say.
+a call makes in its arguments come back with its reply. `Rules` decides what may be asked of this side's objects.
 """
 
 from __future__ import annotations
@@ -52,10 +52,10 @@ class Rules(Protocol):
 
 
 class Peer:
-    """One end. `calls` bounds the requests that it sends until `renew`, `limited` what it does for one of theirs.
+    """One end. `calls` limits the requests that it sends until `renew`, `limited` its work for one request of theirs.
 
-    With `limited` this is the answering end: its own time limit falls between two messages, never within one, and ends
-    what the other end has asked for. At the other end a time limit ends the conversation.
+    With `limited` this is the answering end: its own time limit takes effect between two messages, never within one,
+    and ends the work that was requested. At the other end a time limit ends the conversation.
     """
 
     def __init__(
@@ -87,7 +87,7 @@ class Peer:
         self, operation: str, place: int, name: str = "", arguments: tuple[Any, ...] = (),
         named: dict[str, Any] | None = None,
     ) -> Any:  # fmt: skip
-        """What comes of it over there; raises what is raised there, AnswersGone, TooManyCalls, TooLarge."""
+        """The result of an operation at the other end. Raises its error, AnswersGone, TooManyCalls, TooLarge."""
         with self._rules.calling(None):
             return self._request(operation, place, name, arguments, named or {})
 
@@ -117,7 +117,7 @@ class Peer:
         except (FrameError, OSError) as error:
             raise errors.AnswersGone(str(error)) from None
         finally:
-            self.broken = self.broken or not finished  # interrupted in mid-conversation: out of step
+            self.broken = self.broken or not finished  # interrupted between request and reply
         return self._result(reply, blobs, seen, operation)
 
     def _wait(self) -> tuple[dict[str, Any], list[bytes]]:
@@ -154,7 +154,9 @@ class Peer:
         if error.get("limit") == "time":
             return errors.OutOfTime(text)
         if error.get("limit") == "size":
-            text = text if text in values.REASONS else values.TOO_LARGE  # students read it: no words of theirs
+            text = (
+                text if text in values.REASONS else values.TOO_LARGE
+            )  # instructors and students read it, so no text of the submission
             self._rules.note("size", text)
             return errors.TooLarge(text)
         kind = errors.class_of(error.get("kinds"))
@@ -199,11 +201,11 @@ class Peer:
             if not self._answers_only:
                 raise
             error = caught
-        except BaseException as caught:  # noqa: BLE001 - whatever it is crosses
+        except BaseException as caught:  # noqa: BLE001 - the other end gets it, whatever it is
             error = caught
         finally:
             self._depth -= 1
-        if os.getpid() != self._process:  # a copy that a function has forked has nothing to say here
+        if os.getpid() != self._process:  # a copy of this process that a function has forked must not answer
             os._exit(0)
         self._reply(result, error, seen, before)
 
@@ -237,7 +239,7 @@ class Peer:
             document["class"] = self.reference(type(error))["r"]
         try:
             document["args"] = [encoder.encode(each) for each in tuple(error.args)[:10]]
-        except BaseException:  # noqa: BLE001 - arguments that do not cross are left out
+        except BaseException:  # noqa: BLE001 - arguments that cannot be sent are left out
             document["args"] = []
         return document
 
@@ -279,7 +281,7 @@ class Peer:
         return self._lent[place]
 
     def reference(self, value: Any) -> dict[str, Any]:
-        """An object that stays here, or one that came from over there."""
+        """The document of an object that stays here, or of one that came from the other end."""
         if isinstance(value, Reference) and value._peer is self:
             return {"t": "back", "r": value._place}
         if isinstance(value, type) and value in self._errors:
@@ -346,7 +348,7 @@ class Peer:
 
 @contextmanager
 def held_signals() -> Iterator[None]:
-    """Time limits wait until its end."""
+    """Time limits take effect only after the block."""
     before = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGPROF, signal.SIGALRM))
     try:
         yield

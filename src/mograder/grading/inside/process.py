@@ -1,4 +1,4 @@
-"""What a child may take of the machine: resource limits of the kernel, and how much it may print."""
+"""What a child may use of the machine: resource limits of the kernel, and how much it may print."""
 
 from __future__ import annotations
 
@@ -47,14 +47,14 @@ class Output(io.TextIOBase):
 
 
 def limit_resources(limits: dict[str, Any]) -> None:
-    """Memory counts from what is taken now: address space of libraries is not the student's."""
+    """Set the limits of this process. Memory counts from what is used now, so that libraries do not count."""
     pages = int(Path("/proc/self/statm").read_text().split()[0])
     _limit(resource.RLIMIT_AS, pages * os.sysconf("SC_PAGE_SIZE") + (limits["memory_mb"] << 20))
     _limit(resource.RLIMIT_FSIZE, limits["file_mb"] << 20)
     _limit(resource.RLIMIT_NOFILE, 256)
     _limit(resource.RLIMIT_CORE, 0)
     _limit(resource.RLIMIT_CPU, int(time.process_time() + limits["total_seconds"]) + 5)
-    if limits["processes"]:  # 0 where the count would be of all that the user runs
+    if limits["processes"]:  # 0 where all processes of the user would count
         _limit(resource.RLIMIT_NPROC, limits["processes"])
 
 

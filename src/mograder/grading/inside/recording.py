@@ -1,7 +1,7 @@
-"""`mograder.runtime` as notebooks see it while they are graded: what `check` is told is recorded for who listens.
+"""`mograder.runtime` as notebooks see it while they are graded: it passes what `check` is told to a listener.
 
-The semantics are those of the published runtime: (condition, message) or (condition, message, weight) a row; an empty
-list means that there is nothing to check yet.
+The semantics are those of the published runtime: a row is (condition, message) or (condition, message, weight); an
+empty list means that there is nothing to check yet.
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Condition:
+    """One row of a check."""
+
     holds: bool
     message: str
     weight: float
@@ -35,7 +37,7 @@ class Shown:
 
 
 def install(listener: Listener) -> None:
-    """Makes `from mograder.runtime import …` give functions that tell `listener`."""
+    """Makes `from mograder.runtime import …` give functions that call `listener`."""
 
     def check(label: str, checks: Rows = None) -> Shown:
         listener(str(label), tuple(map(_condition, checks or ())))

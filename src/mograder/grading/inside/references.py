@@ -1,8 +1,8 @@
-"""Objects of the other process: what is done to a reference is done over there, and its result crosses.
+"""Objects of the other process: an operation on a reference runs there, and its result is sent back.
 
 A reference never acts by itself: it has only the special methods that the other side's class has, out of a list of
-ours, and each asks through `Peer.request`. What could let a student's class judge a value of the instructor's
-(comparison, arithmetic, a method with arguments) first asks `Peer.may`.
+ours, and each asks through `Peer.request`. Operations that could let a student's class judge a value of the
+instructor's (comparison, arithmetic, a method with arguments) first ask `Peer.may`.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """A filter for system calls that no notebook needs and that lead out of a sandbox or into other processes.
 
 Among them are those that change another process of the same user, such as its limits: the process that forks one for
-each submission must stay as it is for the next. They fail with EPERM. It is a second wall: the namespaces are the
-first. Nothing is done on machines that are unknown.
+each submission must stay as it is for the next. They fail with EPERM. The namespaces are the first protection, this
+filter is the second. Nothing is done on machines that are unknown.
 """
 
 from __future__ import annotations
@@ -30,13 +30,13 @@ _CALLS = {
     "setpriority": (141, 140), "ioprio_set": (251, 30), "migrate_pages": (256, 238), "move_pages": (279, 239),
     "pidfd_getfd": (438, 438), "kexec_load": (246, 104), "init_module": (175, 105), "finit_module": (313, 273),
 }  # fmt: skip
-_OF_OTHERS = {"prlimit64": (302, 261), "sched_setaffinity": (203, 122)}  # allowed for process 0, which is oneself
+_OF_OTHERS = {"prlimit64": (302, 261), "sched_setaffinity": (203, 122)}  # allowed for process 0, which is the caller
 # name: the numbers, and which argument is the signal
 _SIGNALS = {
     "kill": (62, 129, 1), "tkill": (200, 130, 1), "tgkill": (234, 131, 2), "rt_sigqueueinfo": (129, 138, 1),
     "rt_tgsigqueueinfo": (297, 240, 2), "pidfd_send_signal": (424, 424, 1),
 }  # fmt: skip
-_SIGSTOP = 19  # whoever is stopped looks at no memory and ends nobody
+_SIGSTOP = 19  # a warm process that is stopped can neither check memory nor end a child
 _MACHINES = {"x86_64": (0xC000003E, 0, 56), "aarch64": (0xC00000B7, 1, 220)}
 _CLONE3 = 435
 
@@ -47,7 +47,7 @@ def deny_inspection() -> None:
 
 
 def restrict() -> bool:
-    """Filters this process and all that come of it. False on a machine that is not known, or without seccomp."""
+    """Filters this process and its descendants. False on a machine that is not known, or without seccomp."""
     found = _MACHINES.get(platform.machine())
     if found is None:
         return False

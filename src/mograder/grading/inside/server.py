@@ -130,7 +130,7 @@ class Server:
             null = os.open(os.devnull, os.O_RDWR)
             for each in (0, 1, 2):
                 os.dup2(null, each)
-            sys.path.insert(0, self._config["work"])  # for modules that stand beside the notebook
+            sys.path.insert(0, self._config["work"])  # for modules beside the notebook
             limit = self._config["frame_mb"] << 20
             channels = [Channel(socket.socket(fileno=each), limit) for each in descriptors]
             if self._config["role"] == "answers":
@@ -142,7 +142,7 @@ class Server:
             os._exit(code)
 
     def _look(self) -> None:
-        """Ends the child when all processes together hold more memory than one may."""
+        """Ends the child when all processes together use more memory than is allowed."""
         if not self._contained or self._over:
             return
         pages = sum(max(0, _private(each) - self._private) for each in _others())
@@ -161,7 +161,7 @@ class Server:
                 os.kill(self._child, signal.SIGKILL)
 
     def _ended(self) -> None:
-        """The child is gone by itself, or was ended: says how."""
+        """Report how the child ended."""
         if self._child is None or self._handle is None:
             return
         _, status, usage = os.wait4(self._child, 0)
@@ -185,7 +185,7 @@ class Server:
             time.sleep(0.001)
 
     def _lay_out(self) -> None:
-        """The assignment's files beside the notebook, as links: the files themselves cannot be written."""
+        """Put the assignment's files beside the notebook, as links: the files themselves cannot be written."""
         data, work = Path(self._config["data"]), Path(self._config["work"])
         for folder, _, names in os.walk(data):
             target = work / Path(folder).relative_to(data)
@@ -194,11 +194,11 @@ class Server:
                 (target / name).symlink_to(Path(folder) / name)
 
     def _clean(self) -> bool:
-        """Empties the folders that a submission can write to. False when something withstands it."""
+        """Empties the folders that a submission can write to. False when something cannot be removed."""
         for folder in self._config["scratch"]:
             for entry in os.scandir(folder):
                 if any(Path(each).is_relative_to(entry.path) for each in self._config["keep"]):
-                    continue  # where the environment itself stands
+                    continue  # the environment itself is there
                 try:
                     if entry.is_dir(follow_symlinks=False):
                         _unlock(entry.path)
@@ -216,7 +216,7 @@ def _others() -> Iterator[int]:
 
 
 def _private(process: int) -> int:
-    """Pages in memory that are no file's; 0 when the process is gone."""
+    """Pages in memory that belong to no file; 0 when the process is gone."""
     try:
         resident, shared = Path(f"/proc/{process}/statm").read_text().split()[1:3]
     except (OSError, ValueError):

@@ -1,6 +1,6 @@
-"""What a cell shows, as text, HTML or an image: for an instructor who looks at the submission. Nothing here is graded.
+"""Makes a cell's output, as text, HTML or an image, for an instructor who reads the submission. It is not graded.
 
-Whatever goes wrong while it is made is no failure of the cell.
+An error while it is made is no failure of the cell.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from . import errors, recording
 from .cells import time_limit
 
 SECONDS = 5.0
-"""Of processor time for one value."""
+"""Processor time for one value, in seconds."""
 
 TEXT = 20_000
 """Characters of text and of what is printed that are kept of a cell."""
@@ -34,7 +34,7 @@ _short.maxlevel = 6
 
 
 def shown(value: Any, seconds: float) -> list[str]:
-    """The kind of what `value` looks like and the text of it; empty for nothing."""
+    """[media type, text] of the output of `value`; empty for nothing."""
     if value is None or isinstance(value, recording.Shown):
         return []
     try:

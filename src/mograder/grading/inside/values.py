@@ -48,7 +48,7 @@ REASONS = frozenset((TOO_MANY, TOO_DEEP, TOO_LONG, TOO_LARGE))
 
 
 class NotPlain(Exception):
-    """A value that cannot cross: too large or too deep. The text says which, and is one of `REASONS`."""
+    """A value that cannot be sent: too large or too deep. The text says which, and is one of `REASONS`."""
 
 
 class Links(Protocol):
@@ -64,7 +64,6 @@ class Seen:
 
     def __init__(self) -> None:
         self.objects: list[Any] = []
-        self.before: list[Any] = []  # each as it was sent, for the side that received it
         self._numbers: dict[int, int] = {}
 
     def number(self, value: object) -> int | None:
@@ -98,7 +97,7 @@ class Encoder:
         return len(self.blobs) - 1
 
     def encode(self, value: Any, depth: int = 0, *, again: bool = True) -> Any:
-        """The document of a value. `again`: a numbered object is named by its number."""
+        """The document of a value. With `again`, an object that has a number already is sent as that number."""
         kind = type(value)
         if value is None or kind is bool or kind is str or kind is float:
             return value
@@ -117,7 +116,7 @@ class Encoder:
         return self.links.reference(value) if document is None else document
 
     def mark(self, value: object, document: dict[str, Any], again: bool) -> dict[str, Any]:
-        """Numbered before its contents are read, so that numbers run from the outside in."""
+        """Number `value` before its contents are encoded, so that numbers run from the outside in."""
         if self.seen is not None and again:
             document["k"] = self.seen.add(value)
         return document
@@ -262,7 +261,6 @@ class Decoder:
         number = None
         if self.seen is not None and "k" in document:
             number = self.seen.reserve()
-            self.seen.before.append(document)
         kind: Any = document["t"]
         value: Any = document.get("v")
         result: Any

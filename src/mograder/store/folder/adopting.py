@@ -1,10 +1,10 @@
-"""Brings over the work of a course that another server kept beside what students download.
+"""Adopts the submissions of a course that another server kept beside what students download.
 
 Such a server keeps hw1/alice_20260310T200800.py, and the link hw1/alice.py to the latest, in the served folder. Grades
-(hw1/grades.json) and feedback (hw1/feedback/) stand where we read them, and stay.
+(hw1/grades.json) and feedback (hw1/feedback/) are already where this program reads them.
 
-Invariant: each version gets its receipt and its place among the submissions before the original is moved aside, into
-the hidden folder KEPT; what is not understood stays where it is and is named. Safe to repeat.
+Invariant: each version gets its receipt and its place among the submissions before the original is moved into the
+hidden folder KEPT. Files that are not understood stay where they are and are reported. Safe to repeat.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ from mograder.store.shared import files
 from mograder.store.shared.files import storage_errors
 
 KEPT = ".adopted"
-"""In the served folder: the originals of what was brought over."""
+"""The subfolder of the served folder to which adopted originals are moved."""
 
 
 @dataclass(frozen=True)
 class Adopted:
-    """What was brought over: how many submissions of how many people, and what of grades and feedback is in place.
+    """How many submissions of how many people were adopted, and how many grade tables and feedback pages there are.
 
-    `left` names what stays where it is, each with the reason.
+    `left` names each file that stays where it is, with the reason.
     """
 
     submissions: int
@@ -52,9 +52,9 @@ class _Version:
 
 
 def adopt(course: Course, folders: Folders, now: int, say: Callable[[str], None]) -> Adopted:
-    """Bring over the work beside the released files. `now` (Unix microseconds) is when, and stands in the receipts.
+    """Adopt the submissions beside the released files. `now` is in Unix microseconds.
 
-    A receipt says that an instructor brought the file now, and that it was received at the moment in its name.
+    A receipt says that an instructor submitted the file at `now`, and that it was received at the time in its name.
     """
     left: list[str] = []
     brought = grades = feedback = 0
@@ -77,7 +77,7 @@ def adopt(course: Course, folders: Folders, now: int, say: Callable[[str], None]
 
 
 def _understood(folder: Path, left: list[str]) -> Iterable[tuple[Username, list[_Version]]]:
-    """Whose work in a folder is understood, with its versions in order; what is not is added to `left`."""
+    """The people whose files in a folder are understood, with their versions in order. Adds the others to `left`."""
     names = sorted(os.listdir(folder))
     dated: dict[Username, list[str]] = {}
     for name in names:
@@ -85,7 +85,7 @@ def _understood(folder: Path, left: list[str]) -> Iterable[tuple[Username, list[
         if user is not None:
             dated.setdefault(user, []).append(name)
         elif not name.startswith(".") and name not in ("files", FEEDBACK, GRADES) and owner(name) is None:
-            left.append(f"{printable(f'{folder.name}/{name}')}: no submission that is known here")
+            left.append(f"{printable(f'{folder.name}/{name}')}: not the name of a submission")
     alone = {owner(name) for name in names} - {None, *dated}
     left += [f"{folder.name}/{user}.py: no dated version stands beside it" for user in sorted(filter(None, alone))]
     for user, found_names in sorted(dated.items()):
@@ -101,7 +101,7 @@ def _understood(folder: Path, left: list[str]) -> Iterable[tuple[Username, list[
 
 
 def _version(path: Path) -> _Version:
-    """Raises OSError, and ValueError where it is no file, empty, or has no time that can be."""
+    """Raises OSError, and ValueError for an empty file, a link or folder, and a name with an impossible time."""
     dated = HISTORY_STEM.fullmatch(path.stem)
     user = owner(f"{dated['user']}.py") if dated else None
     if dated is None or user is None or path.is_symlink() or not path.is_file():
@@ -113,7 +113,7 @@ def _version(path: Path) -> _Version:
 
 
 def _contradiction(latest: Path, versions: list[_Version]) -> str:
-    """Why the last version is not what the latest file says, "" if it is, or if there is no latest file."""
+    """How the latest file contradicts the last version; "" if they agree or there is no latest file."""
     last = versions[-1]
     if latest.is_symlink():
         target = os.readlink(latest)
@@ -125,7 +125,7 @@ def _contradiction(latest: Path, versions: list[_Version]) -> str:
 
 
 def _bring(course: Course, assignment: AssignmentName, version: _Version, now: int) -> int:
-    """Accept one version, unless that has been done; how many were accepted."""
+    """Accept one version unless it has been accepted; returns how many were accepted."""
     for each in course.store.submissions.receipts(assignment, version.user):
         if (each.submission.sha256, each.submission.received) == (version.sha256, version.moment):
             return 0

@@ -1,6 +1,6 @@
-"""HTTPS without a domain: a certificate authority of the course's own, and a certificate that it makes anew in time.
+"""HTTPS without a domain: the course's own certificate authority, and the server certificates that it signs.
 
-Invariant: the authority is made once and stays, since students pin it; private keys stand in files of mode 0600 alone.
+Invariant: the authority is made once and stays, since students pin it; private keys are only in files of mode 0600.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ AUTHORITY_LIFE = timedelta(days=3650)
 LIFE = timedelta(days=90)
 RENEWED_BEFORE = timedelta(days=30)
 CLOCKS_DIFFER = timedelta(days=1)
-"""Certificates hold from this long before they were made: the clocks of students' computers are not exact."""
+"""Certificates are valid from this long before they were made: the clocks of students' computers are not exact."""
 
 
 @dataclass(frozen=True)
@@ -97,9 +97,9 @@ class Authority:
         return self._pair.certificate.fingerprint(hashes.SHA256()).hex()
 
     def renew(self, names: Iterable[str], now: datetime) -> None:
-        """Make a new certificate for `names` when there is none or it expires soon. Raises MograderError.
+        """Make a new certificate for `names` unless the present one covers them for a while. Raises MograderError.
 
-        One that lacks names gets them besides its own, so that two servers on one folder agree.
+        A new one keeps the names of the present one, so that two servers on one folder agree.
         """
         wanted = frozenset(map(_plain, names))
         try:
@@ -119,7 +119,7 @@ class Authority:
 
 
 def _plain(name: str) -> str:
-    """As it stands in a certificate."""
+    """A host name or address as it is spelled in a certificate."""
     try:
         return str(ipaddress.ip_address(name))
     except ValueError:
@@ -128,7 +128,7 @@ def _plain(name: str) -> str:
 
 def _new_authority(now: datetime) -> Pair:
     key = ec.generate_private_key(ec.SECP256R1())
-    # Told apart from those of other courses, also where somebody keeps several.
+    # A random name, so that clients that trust several courses can tell the authorities apart.
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, f"mograder course {secrets.token_hex(4)}")])
     builder = (
         _builder(name, name, key, now, now + AUTHORITY_LIFE)

@@ -1,7 +1,7 @@
-"""A course as one file and back: a .tar.gz of the ledger at one moment and of all files that belong to it.
+"""Backs up a course to one file and restores it: a .tar.gz of the ledger at one moment and all files that belong to it.
 
-Invariant: what the ledger of the archive names is in the archive (as a file, or as bytes that are still in the ledger);
-nothing is under its final name before it is whole and on the disk; nothing is restored whose checksum is not right.
+Invariant: the archive contains every submission that its ledger names (as a file, or as bytes in the ledger). A file
+gets its final name once it is complete and on the disk. Nothing is restored unless all checksums are right.
 """
 
 from __future__ import annotations
@@ -34,11 +34,11 @@ from mograder.store.folder.layout import LEDGER, LOCK, Folders, grading_folders,
 from mograder.store.folder.snapshot import reading, stays_inside
 from mograder.store.folder.store import FolderStore
 from mograder.store.shared import files
-from mograder.store.shared.files import is_on_its_way, sha256_of, sync_folder
+from mograder.store.shared.files import is_scratch, sha256_of, sync_folder
 from mograder.store.shared.rows import RECEIPT_COLUMNS, receipt_of
 
 MANIFEST = ".mograder-manifest.json"
-"""Of the archive; hidden, since a course may have a `manifest.json` of its own."""
+"""The archive's list of members; hidden, since a course may have a `manifest.json` of its own."""
 
 FORMAT = 1
 SAY_EVERY = 1000  # files
@@ -48,7 +48,7 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Member:
-    """One file of an archive, or a link to its neighbour `link`, or an empty folder (`path` ends with "/")."""
+    """One file of an archive, a link to the file `link` in the same folder, or an empty folder (`path` ends in "/")."""
 
     path: str
     size: int = 0
@@ -58,7 +58,7 @@ class Member:
 
 @dataclass(frozen=True)
 class Manifest:
-    """What is in an archive. `root`, `submitted`, `grades` and `release` are folders in it."""
+    """What is in an archive. `root`, `submitted`, `grades` and `release` are folders in it; `made` is an ISO time."""
 
     format: int
     made: str
@@ -78,17 +78,20 @@ class Written:
 
 @dataclass(frozen=True)
 class Restored:
-    """A course that is back. `flags` are what serve must be told, beside the root."""
+    """A restored course. `flags` are the options that `serve` needs besides the root."""
 
     folders: Folders
     flags: str
 
 
-# out
+# writing
 
 
 def write_backup(folders: Folders, file: Path, now: int, say: Say) -> Written:
-    """Archive a course that may be served meanwhile. Raises Usage when `file` exists or lies in the course."""
+    """Archive a course, which may be served meanwhile. `now` is in Unix microseconds.
+
+    Raises Usage when `file` exists or lies in the course, and NotFound when there is no ledger.
+    """
     file = file.absolute()
     if os.path.lexists(file):
         raise Usage(f"{file} exists: choose another name")
@@ -156,29 +159,30 @@ class _Writer:
         return Written(len(self.members), len(submissions))
 
     def _place(self, folder: Path, *names: str) -> str:
-        """In the archive, of what is in one of the course's folders."""
+        """The path in the archive of something in one of the course's folders."""
         return str(PurePosixPath(self.places[folder], *names))
 
     def _copy_ledger(self, copy: Path) -> None:
         os.close(os.open(copy, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
         with reading(self.folders.root / LEDGER) as live, contextlib.closing(sqlite3.connect(copy)) as target:
-            live.execute("COMMIT")  # one step of backup() sees one moment by itself
+            live.execute("COMMIT")  # backup() in one step sees one moment by itself
             live.backup(target)
-            # Into the file itself, without companions: the copy is one file.
+            # Without companion files, so that the copy is one file.
             target.execute("PRAGMA journal_mode = DELETE")
             if target.execute("PRAGMA quick_check(1)").fetchone() != ("ok",):
                 raise MograderError("the ledger is damaged: see mograder doctor")
 
     def _add_spool(self, archive: tarfile.TarFile, name: str, submission: Submission) -> None:
-        """A large submission that may not be in its place yet; if it gets there meanwhile, it is found there."""
+        """Add the hidden file of a pending large submission. If it moves to its place first, `_add_files` finds it."""
         with contextlib.suppress(FileNotFoundError):
             self._add(archive, self.folders.submitted / name, self._place(self.folders.submitted, name))
 
     def _add_files(self, archive: tarfile.TarFile, submissions: list[Submission], last: int) -> None:
-        """Everything in the course's folders, with the submissions as the ledger's copy knows them: up to the receipt
-        `last`."""
+        """Add everything in the course's folders, but of the submissions only those in the ledger's copy, up to receipt
+        `last`.
+        """
         found = sorted(self._found())
-        # Whatever came after the copy and stands in `found` has its receipt by now.
+        # Submissions that came after the copy and are in `found` have their receipts by now.
         with reading(self.folders.root / LEDGER) as live:
             later = {
                 (row[0], row[1]): row[2]
@@ -198,10 +202,11 @@ class _Writer:
         for each in submissions:
             place = self._place(self.folders.submitted, each.assignment, each.filename)
             if place not in archived:
-                # It was placed while we looked, or is in the copy's pending; else it was missing before.
+                # It was placed after `_found`, or its bytes are in the ledger's copy, or it is missing in the course.
                 with contextlib.suppress(FileNotFoundError):
+                    # Links are followed: somebody may have moved the file elsewhere and left a link.
                     version = os.path.realpath(self.folders.submitted / each.assignment / each.filename)
-                    self._add(archive, Path(version), place)  # it may have been moved elsewhere, with a link left here
+                    self._add(archive, Path(version), place)
             link = latest_filename(each.username)
             place = self._place(self.folders.submitted, each.assignment, link)
             if place not in archived and latest[each.assignment, link] == each.filename:
@@ -216,7 +221,7 @@ class _Writer:
                 self._add_folder(archive, place)
             elif target is not None:
                 if (key[0], target) in later:
-                    return  # moved on after the copy: it is added at the end, as the copy knows it
+                    return  # changed after the copy: the link of the copy's time is added at the end
                 if "/" in target or os.sep in target or target in (".", ".."):
                     self.say(f"left out: {path} is a link that leads elsewhere")
                     return
@@ -224,14 +229,14 @@ class _Writer:
             elif not stat.S_ISREG(path.lstat().st_mode):
                 self.say(f"left out: {path} is no file")
             elif key in latest and later and sha256_of(path) in later.values():
-                self._add_link(archive, place, latest[key])  # a copy in place of a link, moved on after the copy
+                self._add_link(archive, place, latest[key])  # a file instead of a link, changed after the copy
             else:
                 self._add(archive, path, place)
         except FileNotFoundError:
-            return  # removed meanwhile by hand
+            return  # removed by hand meanwhile
 
     def _found(self) -> Iterator[tuple[Path, str, str | None]]:
-        """Each file with its name in the archive and, of a link, the target that it has now; empty folders too."""
+        """Each file or empty folder with its path in the archive and, if it is a link, its present target."""
         settings = self.folders.course / CONFIG_NAME
         seen = set()
         if settings.exists() and not files.is_inside(settings.parent, self.folders.root):
@@ -246,11 +251,11 @@ class _Writer:
                     if not _is_text(name):
                         self.say(f"left out: {printable(str(path), 1000)} has a name that is not UTF-8: rename it")
                         continue
-                    if path in seen or name.startswith((LEDGER, LOCK)) or is_on_its_way(name):
+                    if path in seen or name.startswith((LEDGER, LOCK)) or is_scratch(name):
                         continue
                     seen.add(path)
                     target = None
-                    with contextlib.suppress(OSError):  # EINVAL: no link
+                    with contextlib.suppress(OSError):  # EINVAL: not a link
                         target = os.readlink(path)
                     yield path, self._place(folder, path.relative_to(folder).as_posix()), target
                 path = Path(base)
@@ -268,7 +273,7 @@ class _Writer:
             try:
                 archive.addfile(member, reader)
             except OSError as error:
-                if error.errno is None:  # tarfile's own: it ended too early
+                if error.errno is None:  # raised by tarfile: the file ended too early
                     raise MograderError(f"{path} was changed while it was read: try again") from error
                 raise
         self.members.append(Member(place, found.st_size, reader.hash.hexdigest()))
@@ -287,12 +292,12 @@ class _Writer:
 
 
 def _is_text(name: str) -> bool:
-    """Whether a name on the disk can be written in an archive's list, which is UTF-8."""
+    """Whether a name on the disk can be encoded in UTF-8, as the archive's list is."""
     return not any("\ud800" <= letter <= "\udfff" for letter in name)
 
 
 class _Hashing:
-    """A reader for tarfile that hashes what it reads: the checksum is of the bytes in the archive."""
+    """A reader for tarfile that hashes what it reads, so that the checksum is that of the archived bytes."""
 
     def __init__(self, source: IO[bytes]) -> None:
         self.source = source
@@ -312,7 +317,7 @@ def _member(place: str, modified: int) -> tarfile.TarInfo:
 
 
 def _places(folders: Folders) -> dict[Path, str]:
-    """Where each folder of the course is in the archive; the ones outside of the course get a name in it."""
+    """The path in the archive of each of the course's folders. Folders outside the course get a name of their own."""
     named = {
         "release": folders.root, "submitted": folders.submitted, "grades": folders.grades,
         "released files": folders.release,
@@ -333,7 +338,7 @@ def _places(folders: Folders) -> dict[Path, str]:
 
 
 def _named(ledger: Path) -> tuple[list[Submission], list[tuple[str, Submission]], int]:
-    """What a copy of the ledger names: submissions, hidden files of large ones that are pending, the last number."""
+    """What a copy of the ledger names: the submissions, the hidden files of pending large ones, and the last number."""
     with reading(ledger) as connection:
         rows = connection.execute(f"SELECT {RECEIPT_COLUMNS} FROM receipts ORDER BY number").fetchall()
         waiting = dict(connection.execute("SELECT number, spool FROM pending WHERE spool IS NOT NULL").fetchall())
@@ -345,11 +350,11 @@ def _named(ledger: Path) -> tuple[list[Submission], list[tuple[str, Submission]]
     return [each.submission for each in receipts], spools, receipts[-1].number if receipts else 0
 
 
-# back
+# restoring
 
 
 def read_backup(file: Path, folder: Path, say: Say) -> Restored:
-    """Restore into `folder`, new or empty. Raises VerificationFailed, and then nothing is left of it."""
+    """Restore into `folder`, which is new or empty. Raises VerificationFailed and Usage; then nothing is left of it."""
     folder = folder.absolute()
     if os.path.lexists(folder) and (folder.is_symlink() or not folder.is_dir() or any(folder.iterdir())):
         raise Usage(f"{folder} is there and not empty: give a new folder")
@@ -374,9 +379,9 @@ def read_backup(file: Path, folder: Path, say: Say) -> Restored:
     say(f"{counted(len(manifest.members), 'file')} back, with the right checksums")
     restored = _restored(folder, manifest)
     try:
-        FolderStore(restored.folders).close()  # what was pending in the copy becomes files
+        FolderStore(restored.folders).close()  # writes the files of pending submissions
     except MograderError as error:
-        say(f"the course does not open: {error}")  # the course was so when it was archived: doctor says more
+        say(f"the course does not open: {error}")  # nor did the archived course: doctor says more
     return restored
 
 
@@ -401,7 +406,7 @@ def _extract(file: Path, folder: Path, say: Say) -> Manifest:
                     )
                 if len(seen) % SAY_EVERY == 0:
                     say(f"{len(seen)} files")
-            for member in links:  # last, so that nothing is written through a link; a copy where there are none
+            for member in links:  # last, so that nothing is written through a link
                 archive.extract(member, folder, filter="data")
         content = (folder / MANIFEST).read_bytes()
         (folder / MANIFEST).unlink()
@@ -413,7 +418,7 @@ def _extract(file: Path, folder: Path, say: Say) -> Manifest:
 
 
 def _verify(folder: Path, manifest: Manifest) -> None:
-    """Every file is as the manifest says, and there is no other."""
+    """Raises VerificationFailed unless the files are exactly those of the manifest."""
     if manifest.format != FORMAT:
         raise VerificationFailed(f"the archive was made by a newer mograder (format {manifest.format}): upgrade")
     listed: dict[str, Any] = {each.path: each for each in manifest.members}

@@ -1,4 +1,4 @@
-"""Submissions that wait for the ledger at the same moment, on their way into one transaction."""
+"""Submissions that wait for the ledger at the same moment and share one transaction."""
 
 from __future__ import annotations
 
@@ -29,13 +29,14 @@ TAKEN = f"""{_ASKED}
 SELECT a, b FROM asked WHERE EXISTS (
     SELECT 1 FROM receipts WHERE assignment = a AND filename > b || '.' AND filename < b || '/'
 )"""  # "/" comes after "."
-"""Those [assignment, stem] by which a version is called, whatever its ending."""
+"""Those [assignment, stem] that are the name of a version, whatever its ending."""
 
 USAGE = f"""{_ASKED}
 SELECT username, count(*) FILTER (WHERE received > b - {HOUR} AND received < b + {HOUR}),
     coalesce(min(received) FILTER (WHERE received > b - {HOUR} AND received < b + {HOUR}), 0), sum(size)
 FROM asked JOIN receipts ON username = a AND by = a GROUP BY username"""
-"""What each [user name, moment] has sent: the submissions within an hour, their first moment, and all bytes."""
+"""What each [user name, moment] has sent: the number of submissions within an hour, their first moment, and all bytes.
+"""
 
 MOMENTS = """
 SELECT coalesce(arrived, received) FROM receipts WHERE username = :user AND assignment = :assignment AND by = :user
@@ -43,7 +44,7 @@ AND coalesce(arrived, received) > :since AND coalesce(arrived, received) < :unti
 
 
 class PendingSubmission:
-    """A submission on its way into the ledger, and the promise of what becomes of it."""
+    """A submission that waits for the ledger, and the promise of its outcome."""
 
     def __init__(self, submission: NewSubmission, issue: Issue) -> None:
         assert isinstance(submission.body, Spool), "a submission comes through `upload`"
@@ -52,21 +53,21 @@ class PendingSubmission:
         self.issue = issue
         self.is_large = self.body.is_large
         self.source: str | None = None
-        """The file whose place is to be taken; None when there is none, or it is there."""
+        """The file that is still to be moved to its place, None if there is none."""
         self.accepted: Accepted | None = None
         self.error: BaseException | None = None
         self.promise: Future[Accepted] = Future()
-        self.promise.set_running_or_notify_cancel()  # nobody can take back what has begun
+        self.promise.set_running_or_notify_cancel()  # it cannot be cancelled
 
     def pending(self) -> tuple[int, bytes | None, str | None]:
-        """The row that keeps the bytes until their file is synced."""
+        """The row of `pending`, which keeps the bytes until their file is synced: number, bytes, hidden file."""
         assert self.accepted is not None
         assert self.source is not None
         number = self.accepted.receipt.number
         return (number, None, os.path.basename(self.source)) if self.is_large else (number, self.body.data, None)
 
     def keep_promise(self, failed: BaseException | None) -> None:
-        """Resolve the promise of the submission; `failed` is the exception that failed its whole batch, if one did."""
+        """Resolve the promise. `failed` is the exception of the whole batch, if there was one."""
         if self.source and not self.is_large:
             remove_scratch(self.source)
         if error := failed or self.error:
@@ -77,9 +78,9 @@ class PendingSubmission:
 
 
 class LedgerEnd:
-    """The `ChainEnd` of a ledger's open transaction, as far as `submissions` need it.
+    """The `ChainEnd` of a ledger's open transaction, read as far as `submissions` need it.
 
-    What all of them need is read at once: each statement lets the other threads run, and then waits for its turn.
+    Few statements read for all submissions at once, since each releases the interpreter lock and must get it back.
     `submitted` is the folder of submissions.
     """
 
@@ -104,8 +105,8 @@ class LedgerEnd:
         return self._latest.get((assignment, username))
 
     def is_taken(self, assignment: AssignmentName, filename: str) -> bool:
-        # Names behind `last_filename` are free, and no others but the submissions' own are asked about. On the disk,
-        # too: a version may have been laid there by hand.
+        # Callers ask only for the submissions' own names and for names after `last_filename`, which no receipt has.
+        # The disk is asked too: somebody may have put a version there by hand.
         return (assignment, stem_of(filename)) in self._taken or os.path.lexists(
             f"{self._submitted}{os.sep}{assignment}{os.sep}{filename}"
         )

@@ -1,4 +1,4 @@
-"""The configuration of a course folder: mograder.toml, as it stands."""
+"""The configuration of a course folder: its mograder.toml."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class FolderConfig:
         return tuple(each for each in found if each is not None)
 
     def version(self) -> str:
-        course_file.read_course_file(self._path)  # `plan` hides that the text is broken now; a change must not
+        course_file.read_course_file(self._path)  # raises if the text is broken, which `plan` tolerates
         return tag_of(course_file.read_text(self._path).raw)
 
     def change_rules(

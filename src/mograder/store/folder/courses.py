@@ -1,4 +1,4 @@
-"""Many courses in a folder: each subfolder that holds a release/ is one, called as the subfolder."""
+"""Many courses in one folder: each subfolder with a release/ is a course of the subfolder's name."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from mograder.store.shared.courses import course_taken, no_such_course
 from mograder.store.shared.files import storage_errors
 
 ARCHIVED = ".mograder-archived"
-"""In the folder of a course that is closed: since when (Unix microseconds)."""
+"""The file that marks an archived course; it holds the moment of archiving (Unix microseconds)."""
 
 RELEASE = "release"
 
@@ -60,7 +60,7 @@ class CourseFolders:
         return found
 
     def left_out(self) -> list[LeftOut]:
-        """The folders that look like a course and are not served, and why."""
+        """The subfolders that are not served, and why."""
         found = []
         with storage_errors("list the courses"):
             for path in sorted(self._folder.iterdir()):
@@ -101,10 +101,9 @@ class CourseFolders:
         self.open(name).audit.record(event)
 
     def copy_from(self, name: CourseName, source: Folders, event: Event) -> int:
-        """Copy what an instructor has written for the course `source`, and nothing secret; how many files.
+        """Copy mograder.toml, assignments.json and the released files of `source`; returns how many files.
 
-        That is mograder.toml, assignments.json and the released files, as they are shown to students: the new course
-        has its own secret, people and submissions.
+        Nothing secret is copied: the new course has its own secret, people and submissions.
         """
         target = self._folder / name / RELEASE
         shown = {source.submitted, source.grades / FEEDBACK}
@@ -143,8 +142,9 @@ class CourseFolders:
 
 
 def same_secret(root: Path) -> list[Path]:
-    """The courses beside the one that is served from `root` that have its secret: whoever registers in one is somebody
-    in the other. A folder that was copied whole is such a course.
+    """The neighbouring courses that have the secret of the course served from `root`: each accepts the other's tokens.
+
+    Copying a whole folder makes such a course.
     """
     home = config.course_folder(root)
     with contextlib.suppress(OSError):

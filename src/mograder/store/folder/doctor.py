@@ -1,4 +1,4 @@
-"""Looks a course over: what is wrong in the folder, where, and how to mend it.
+"""Examines a course folder: what is wrong, where, and how to mend it.
 
 Invariant: `check` changes nothing and may run beside a server; `repair` never deletes or alters a submission.
 """
@@ -47,7 +47,7 @@ from mograder.store.shared.grading_state import grading_state
 from mograder.store.shared.manifest import MANIFEST
 
 SETTLES_WITHIN = 60
-"""Seconds after which a submission that is still pending says that something keeps the server from finishing it."""
+"""Seconds after which a submission that is still pending is reported: something keeps the server from finishing it."""
 AUTHORITY_ENDS_SOON = timedelta(days=180)
 UNGRADED = f"SELECT {JOB_COLUMNS} FROM grading_jobs WHERE finished = 0 AND assignment IN (%s) ORDER BY receipt"
 LOW_SPACE, NO_SPACE = 1024**3, 100 * 1024**2  # bytes
@@ -56,13 +56,13 @@ LOW_SPACE, NO_SPACE = 1024**3, 100 * 1024**2  # bytes
 def check(folders: Folders, now: int, is_copy: bool = False) -> list[Finding]:
     """Every finding, worst first. `now` is the wall clock, in Unix microseconds. Changes nothing.
 
-    A course that `is_copy` was just restored from an archive, and has the secret of the original on purpose.
+    `is_copy` says that the course was just restored from an archive, so that it may share the original's secret.
     """
     return lasting(_Look(folders, now, is_copy).everything)
 
 
 def repair(folders: Folders, findings: list[Finding]) -> list[str]:
-    """Mend what is safe to mend; what was done, and what could not be done."""
+    """Mend the findings that are safe to mend; returns what was done and what could not be done, for people."""
     done = []
     for finding in findings:
         if finding.repair is not None:
@@ -81,8 +81,10 @@ MISSING = {
     SIGNING_KEY: NEW_KEY,
     AUTHORITY: f"{FROM_BACKUP}; {MADE_ANEW}, which everybody has to pin by a new join link",
 }
-"""Of a file that is missing: how to mend that."""
-MEND_BY_HAND = "mend the file by hand: until then a server that runs goes on by what it said before, and none starts"
+"""How to replace a file that is missing."""
+MEND_BY_HAND = (
+    "mend the file by hand: until then a running server keeps its earlier content in force, and no server starts"
+)
 
 
 class _Look:
@@ -151,7 +153,7 @@ class _Look:
         yield from self._leftovers({each.spool for each in record.pending.values()})
 
     def _is_course(self) -> bool:
-        """Whether something here is meant for a course, if only a file that cannot be understood."""
+        """Whether there is any file of a course here, even one that cannot be parsed."""
         ours = (
             self.folders.root / SECRET_NAME,
             self.folders.root / MANIFEST,
@@ -164,13 +166,13 @@ class _Look:
     def _shared_secret(self) -> Findings:
         for other in () if self.is_copy else same_secret(self.folders.root):
             yield warning(
-                f"it has the same secret as {other}: whoever registers in one is somebody in the other",
+                f"it has the same secret as {other}: a token of one is valid in the other",
                 self.folders.root / SECRET_NAME, "make a new secret for one of them: mograder secret rotate --grace 0",
             )  # fmt: skip
 
     def _open_work(self) -> Findings:
-        """Submissions, grades and feedback that others on this machine can open, beyond what the folder says (chmod
-        g+s).
+        """Submissions, grades and feedback that other users of this machine can open, and the folder does not allow
+        (chmod g+s).
         """
         if sys.platform == "win32":
             return
@@ -195,10 +197,10 @@ class _Look:
                     )  # fmt: skip
 
     def _grading(self) -> Findings:
-        """What waits to be graded, and what was given up."""
+        """Assignments that cannot be graded, and submissions that wait or were given up."""
         with reading(self.ledger) as connection:
             if not connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'grading_jobs'").fetchall():
-                return  # a ledger of an earlier version, which the next start brings up to date
+                return  # an older ledger, which the next start upgrades
             known = connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'grading_readiness'").fetchall()
             graded = GRADED if known else "SELECT assignment FROM grading_tests"
             jobs = list(map(job_of, connection.execute(UNGRADED % graded)))
@@ -236,7 +238,9 @@ class _Look:
                     f"chmod 600 {path}", partial(_close, path),
                 )  # fmt: skip
         if os.geteuid() not in (0, ours):
-            yield note("you are not the owner of the course", self.folders.root, "run the server as one user always")
+            yield note(
+                "you are not the owner of the course", self.folders.root, "always run the server as the same user"
+            )
 
     def _private_file(self, name: str, read: Callable[[Path], object]) -> Findings:
         path = self.folders.root / name
@@ -272,7 +276,7 @@ class _Look:
         if CERTIFICATE in pairs and pairs[CERTIFICATE].ends < now:
             yield warning(
                 f"the certificate ended on {pairs[CERTIFICATE].ends:%Y-%m-%d}", self.folders.root / CERTIFICATE,
-                "serve makes a new one when it starts; one that is running could not",
+                "serve makes a new one when it starts; a running server has failed to",
             )  # fmt: skip
 
     def _configuration(self) -> Findings:
@@ -296,7 +300,7 @@ class _Look:
                 if due is not None and closes is not None and closes < due:
                     yield warning(
                         f"{each.name!r} closes before it is due: mograder.toml gives one time, {MANIFEST} the other",
-                        path, "give both times in one of them: mograder.toml goes before",
+                        path, "give both times in one of them: mograder.toml overrides the other",
                     )  # fmt: skip
             yield from self._left_out(contents(listed, course.plan(), self.survey.look()), path)
         for path in sorted(self.folders.grades.glob(f"*/{GRADES}")):
@@ -319,7 +323,7 @@ class _Look:
         grades = [self.folders.grades, *self.folders.grades.glob("*/"), *self.folders.grades.glob("*/feedback/")]
         found = {path for folder in [self.folders.root, *grades] for path in folder.glob(".*.tmp")}
         found |= set(self.folders.submitted.glob("**/.*"))
-        for path in sorted(each for each in found if files.is_on_its_way(each.name)):
+        for path in sorted(each for each in found if files.is_scratch(each.name)):
             with contextlib.suppress(FileNotFoundError):
                 if time.time() - path.lstat().st_mtime > files.CUT_OFF_AFTER and path.name not in spools:
                     yield warning(

@@ -1,4 +1,4 @@
-"""Takes a person out of a course: out of the ledger's rows, and out of the folders."""
+"""Erases a person from a course: from the rows of the ledger, and from the folders."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ from mograder.store.shared import files
 from mograder.store.shared.erased import name_digest, naming, new_salt, without_name
 
 
-def erase_rows(connection: sqlite3.Connection, username: Username, places: Iterable[Tombstone]) -> None:
-    """Delete the person's rows. Of the receipts only their `places` in the chain are kept."""
-    for erased in places:
+def erase_rows(connection: sqlite3.Connection, username: Username, tombstones: Iterable[Tombstone]) -> None:
+    """Delete the person's rows; `tombstones` replace the receipts in the chain."""
+    for erased in tombstones:
         connection.execute("DELETE FROM pending WHERE number = ?", (erased.number,))
         connection.execute(
             "INSERT INTO erased (number, previous, hash, statement) VALUES (?, ?, ?, ?)",
             (erased.number, erased.previous, erased.hash, erased.statement),
         )
     _keep_name_taken(connection, username)
-    # Every table that has people in it calls them so: one that comes later is erased as well.
+    # Every table about people has a column `username`, so that tables added later are covered, too.
     tables = [name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()]
     for table in tables:
         columns = {column[1] for column in connection.execute(f"PRAGMA table_info({table})").fetchall()}
@@ -38,7 +38,7 @@ def erase_rows(connection: sqlite3.Connection, username: Username, places: Itera
 
 
 def _keep_name_taken(connection: sqlite3.Connection, username: Username) -> None:
-    """The name is known by a salted hash alone; it stays taken, and the tokens that it had stay void."""
+    """Keep a salted hash of the name: it stays taken, and its tokens stay void."""
     held = connection.execute("SELECT generation FROM accounts WHERE username = ?", (username,)).fetchone()
     salt = new_salt()
     connection.execute(
@@ -48,7 +48,7 @@ def _keep_name_taken(connection: sqlite3.Connection, username: Username) -> None
 
 
 def _erase_from_marking(connection: sqlite3.Connection, username: Username) -> None:
-    """Where the person has marked others the name goes, and what is marked stays."""
+    """Remove the name where the person has marked others; those marks stay."""
     connection.execute("UPDATE marking SET actor = ? WHERE actor = ?", (ERASED_NAME, username))
     rows = connection.execute("SELECT number, content FROM marking WHERE instr(content, ?)", (username,)).fetchall()
     for number, content in rows:
@@ -56,7 +56,7 @@ def _erase_from_marking(connection: sqlite3.Connection, username: Username) -> N
 
 
 def _erase_from_audit_log(connection: sqlite3.Connection, username: Username) -> None:
-    """Lines about the person go; in lines about others in which the person acted or is named, the name goes."""
+    """Delete events about the person; remove the name from other events."""
     connection.execute("DELETE FROM events WHERE subject = ?", (username,))
     connection.execute("UPDATE events SET actor = ? WHERE actor = ?", (ERASED_NAME, username))
     named = naming(username)
@@ -67,7 +67,7 @@ def _erase_from_audit_log(connection: sqlite3.Connection, username: Username) ->
 
 
 def erase_files(connection: sqlite3.Connection, folders: Folders, username: Username) -> None:
-    """Remove submissions and feedback. What has a receipt by now was submitted since, and stays."""
+    """Remove submissions, feedback and grading. A file with a receipt was submitted after the erasure, and stays."""
     for folder in _folders(folders.submitted):
         rows = connection.execute(
             "SELECT filename FROM receipts WHERE assignment = ? AND username = ?", (folder.name, username)
@@ -80,7 +80,7 @@ def erase_files(connection: sqlite3.Connection, folders: Folders, username: User
 
 
 def erase_grading(course: Path, username: Username) -> None:
-    """Remove records, pages and rows of tables that grading has left in the course's folder."""
+    """Remove records, pages and table rows that grading wrote into the folder `course`."""
     places = grading_folders(course)
     for folder in [*_folders(places["autograded"]), *_folders(places["feedback"])]:
         _remove([folder / f"{username}{ending}" for ending in (".json", ".html")])
@@ -89,7 +89,7 @@ def erase_grading(course: Path, username: Username) -> None:
 
 
 def _remove_rows(table: Path, username: Username) -> None:
-    """Write a table without the person's rows; one that has none, or is no table of students, stays as it is."""
+    """Remove the person's rows from a CSV file, if it is a table of students."""
     text = table.read_text(encoding="utf-8-sig", errors="replace")
     header = text.partition("\n")[0]
     delimiter = max(",;\t", key=header.count)

@@ -1,6 +1,6 @@
-"""Compares a course's ledger and files with its chain of receipts: every alteration, removal and insertion.
+"""Compares a course's ledger and files with its chain of receipts: finds every alteration, removal and insertion.
 
-Invariant: nothing is changed, a server may run meanwhile, and nothing is believed but signatures and checksums.
+Invariant: nothing is changed, a server may run meanwhile, and only signatures and checksums are trusted.
 """
 
 from __future__ import annotations
@@ -34,8 +34,9 @@ from mograder.store.shared.stat_cache import Cached
 
 @dataclass(frozen=True)
 class Pending:
-    """A submission whose file is not yet known to be on the disk: its bytes are in the ledger, or in the hidden file
-    `spool`."""
+    """A submission whose file is not yet known to be on the disk. Its bytes are in the ledger, or in the hidden file
+    `spool`; `sha256` is that of bytes in the ledger, else "".
+    """
 
     sha256: str
     spool: str | None
@@ -51,7 +52,7 @@ class LedgerRecord(Record):
 
     @cached_property
     def named(self) -> list[Receipt]:
-        """The receipts that name a file that can be."""
+        """The receipts whose file name is valid."""
         return [each for each in self.receipts if stays_inside(each.submission)]
 
 
@@ -87,7 +88,7 @@ class Evidence:
         self._sha256 = Cached(sha256_of)
 
     def own_signer(self) -> Ed25519Signer:
-        """Raises Unreadable when the course's key is missing or none."""
+        """A signer with the course's key. Raises Unreadable when the key is missing or invalid."""
         path = self.folders.root / SIGNING_KEY
         try:
             return Ed25519Signer(path.read_bytes())
@@ -97,9 +98,9 @@ class Evidence:
             ) from None
 
     def verify(self, signer: Signer | None, kept: Sequence[Head] = ()) -> Verified:
-        """Compare everything with the chain, and the chain with what was `kept` elsewhere.
+        """Compare everything with the chain, and the chain with the heads that were `kept` elsewhere.
 
-        `signer` holds the keys to trust, None to take the course's own. Raises Unreadable and FileNotFoundError.
+        `signer` holds the keys to trust, None means the course's own. Raises Unreadable and FileNotFoundError.
         """
         trusted = signer or self.own_signer()
 
@@ -114,7 +115,7 @@ class Evidence:
     def everything(
         self, record: LedgerRecord, names: dict[str, list[str]], signer: Signer | None, kept: Sequence[Head] = ()
     ) -> Findings:
-        """All of it. `names` are what `names()` gave before the record was read."""
+        """All findings. `names` is what `names()` returned before the record was read."""
         if record.damage:
             yield error(f"the ledger is damaged: {record.damage}", self.ledger, "restore it from a backup")
         yield from self._chain(record, signer, kept)
@@ -136,9 +137,9 @@ class Evidence:
     # files
 
     def names(self) -> dict[str, list[str]]:
-        """What stands in each assignment's folder of submissions.
+        """The file names in each assignment's folder of submissions; "" for files beside those folders.
 
-        To be asked before the ledger is read: whatever stood there has its receipt by then, if it gets one.
+        Call it before the ledger is read: then each of these files has its receipt, if it gets one.
         """
         found: dict[str, list[str]] = {}
         with contextlib.suppress(FileNotFoundError):
@@ -231,15 +232,15 @@ class Evidence:
             yield note("was put there by hand and has no receipt", link, "it counts as the latest, as it stands")
 
     def _point(self, link: Path) -> str:
-        """Holds the ledger's lock, so that a submission that a server accepts meanwhile is not undone."""
+        """Repair a link under the process lock, so that a submission that a server accepts meanwhile is not undone."""
         ledger = Ledger(self.ledger, self.folders.root / LOCK)
         try:
-            return ledger.write(lambda connection: self._point_in_turn(connection, link))
+            return ledger.write(lambda connection: self._point_locked(connection, link))
         finally:
             ledger.close()
 
-    def _point_in_turn(self, connection: object, link: Path) -> str:
-        row = connection.execute(  # type: ignore[attr-defined]
+    def _point_locked(self, connection: sqlite3.Connection, link: Path) -> str:
+        row = connection.execute(
             "SELECT filename FROM receipts WHERE assignment = ? AND username = ? ORDER BY attempt DESC LIMIT 1",
             (link.parent.name, link.name.removesuffix(".py")),
         ).fetchone()
@@ -257,7 +258,7 @@ class Evidence:
             folder = self.folders.submitted / assignment
             by_hand = []
             for name in found:
-                if (assignment, name) in known or files.is_on_its_way(name):
+                if (assignment, name) in known or files.is_scratch(name):
                     continue
                 path = folder / name
                 if assignment and (owner(name) or version_owner(name)):
@@ -265,9 +266,9 @@ class Evidence:
                         yield error("is a link that leads nowhere", path, "remove it, or restore what it named")
                     by_hand.append(name)
                 else:
-                    yield warning("is no submission", path, "look at it, and keep it elsewhere")
+                    yield warning("is not a submission", path, "look at it, and move it elsewhere")
             if by_hand:
                 yield note(
                     f"{counted(len(by_hand), 'file')} without a receipt: {some(by_hand)}", folder,
-                    "what has none counts as put there by hand",
+                    "files without a receipt count as put there by hand",
                 )  # fmt: skip

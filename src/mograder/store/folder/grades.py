@@ -41,7 +41,7 @@ class FolderGrades:
         self._tables = Cached(load_grades)
         self._broken: StatCache[list[Unreadable]] = StatCache()
         self._has_links = Cached(_has_links)
-        self._logged: dict[AssignmentName, str] = {}  # what was said last of each table
+        self._logged: dict[AssignmentName, str] = {}  # the last logged fault of each table
 
     def of(self, assignment: AssignmentName) -> tuple[GradeEntry, ...]:
         with storage_errors("read the grades"):
@@ -69,7 +69,7 @@ class FolderGrades:
         return self._ledger.write(work)
 
     def merge_within(self, assignment: AssignmentName, entries: tuple[GradeEntry, ...], version: str | None) -> int:
-        """As `merge`; the caller holds the ledger's lock."""
+        """As `merge`, inside a transaction of the ledger and without an event."""
         path = self._folder / assignment / GRADES
         with storage_errors("keep the grades"):
             self._in_use.make(self._folder, assignment)
@@ -142,7 +142,7 @@ class FolderGrades:
         return found
 
     def look(self, assignment: AssignmentName, snapshot: StatSnapshot) -> tuple[GradeEntry, ...]:
-        """The grades of an assignment; the snapshot changes when a feedback page comes or goes. Raises OSError."""
+        """The grades of an assignment. The snapshot changes when feedback pages come or go. Raises OSError."""
         entries = self.of(assignment)
         feedback = f"{self._top}{os.sep}{assignment}{os.sep}{FEEDBACK}"
         snapshot.look(self._top)
@@ -151,7 +151,7 @@ class FolderGrades:
         return entries
 
     def erase(self, username: Username) -> None:
-        """Take a person's entries out of every table. Raises OSError and Unreadable."""
+        """Remove a person's entries from every table. Raises OSError and Unreadable."""
         for path in self._folder.glob(f"*/{GRADES}"):
             held = load_grades(path)
             others = [entry for entry in held if entry.username != username]

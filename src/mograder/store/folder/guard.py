@@ -1,4 +1,4 @@
-"""Spent tickets and failures in the ledger of a course folder."""
+"""Spent tickets and failed attempts in the ledger of a course folder."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Folders of a course that were in use: one that is gone is reported, never silently made anew."""
+"""Guards the folders of a course that hold work: if one is gone, that is reported; it is never silently recreated."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ log = logging.getLogger(__name__)
 
 
 class FoldersInUse:
-    """The folders of submissions and of grades of one course."""
+    """The folders of submissions and grades of one course."""
 
     def __init__(self, folders: Folders, ledger: Ledger) -> None:
         self._folders = folders
         self._ledger = ledger
 
     def make(self, base: Path, *names: str) -> Path:
-        """A folder below `base`, made if it is missing. Raises Temporary when `base` was in use and is gone.
+        """The folder below `base`, made if it is missing. Raises Temporary when `base` held work and is gone.
 
-        A disk may not be mounted, or somebody moved the folder: in a new one nobody would look for the old work.
+        The disk may be unmounted, or somebody has moved the folder: a new one would hide that the old work is missing.
         """
         folder = base.joinpath(*names)
         if not os.path.isdir(folder):
@@ -33,10 +33,10 @@ class FoldersInUse:
         return folder
 
     def check(self, base: Path) -> None:
-        """Raises Temporary when `base`, the folder of submissions or of grades, was in use and is gone."""
+        """Raises Temporary when `base`, the folder of submissions or grades, held work and is gone."""
         kind = "receipts" if base == self._folders.submitted else "events WHERE action IN ('grades', 'feedback')"
         in_use = f"SELECT 1 FROM {kind} LIMIT 1"
-        # Asked again at the end: another submission, the first of the course, may have made it meanwhile.
+        # Checked again at the end: the course's first submission may have made the folder meanwhile.
         if not base.is_dir() and self._ledger.read(in_use) and not base.is_dir():
             log.error("%s is gone: bring it back, or make an empty one to begin anew", base)
             raise Temporary("a folder of the course is gone: the server's log says which", retry_after=30)

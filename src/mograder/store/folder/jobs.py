@@ -1,6 +1,6 @@
-"""Jobs and results of grading, in the ledger of a course folder.
+"""Grading jobs and results, in the ledger of a course folder.
 
-Invariant: who claims, renews, finishes or gives back a job does so as the one writer of the ledger.
+Invariant: jobs are claimed, renewed, finished and given back in transactions of the ledger, which has one writer.
 """
 
 from __future__ import annotations
@@ -36,8 +36,8 @@ _IN_TURN = f"""WITH waiting AS MATERIALIZED (
 )
 SELECT {JOB_COLUMNS} FROM waiting JOIN people USING (assignment, username) WHERE %s
 ORDER BY results + newer, receipt"""
-"""Whose turn it is: who has had fewer results lately, and of a person's jobs the newest. Sorted, not counted anew
-for each, so that nobody slows the queue by filling it."""
+"""The order of the queue: people with fewer recent results first, and a person's newest job first. Window functions
+sort once instead of counting for each job, so that a person who fills the queue does not slow it."""
 
 _NEXT = _IN_TURN % ("SELECT value FROM json_each(?)", f"tries < {TRIES} AND lease <= ? AND not_before <= ?")
 
@@ -49,13 +49,13 @@ _WAITING = _IN_TURN % (GRADED, "true")
 
 IN_FORCE = """tests = (SELECT announced.tests FROM grading_tests AS announced
 WHERE announced.assignment = result.assignment)"""
-"""Whether a result is one of the announced tests."""
+"""Whether a result was made with the announced tests."""
 
 
 def enqueue(connection: sqlite3.Connection, first: int) -> None:
-    """Make the jobs of new receipts, those from the number `first` on, in their transaction."""
+    """Make jobs for the receipts from number `first` on, in the transaction that adds those."""
     connection.execute(
-        # A ledger that was cut by hand may hold the job of an earlier receipt of this number.
+        # Replaces, since a ledger that somebody cut short may hold the job of an earlier receipt of this number.
         "INSERT OR REPLACE INTO grading_jobs (receipt, assignment, username, attempt, received) "
         "SELECT number, assignment, username, attempt, received FROM receipts WHERE number >= ?",
         (first,),
@@ -68,9 +68,10 @@ def announce(connection: sqlite3.Connection, assignment: AssignmentName, announc
 
 
 def keep_result(connection: sqlite3.Connection, result: Result, notebook: bytes = b"") -> bool:
-    """Keep a result, which ends its job. False when there is one with these tests, or the submission was erased.
+    """Store a result and end its job. Returns False when there is a result with these tests, or the submission was
+    erased.
 
-    Without a `notebook` that of a regrade with these tests is kept, if there is one.
+    Without a `notebook`, the one that a regrade with these tests has made is stored, if there is one.
     """
     ended = connection.execute(
         "UPDATE grading_jobs SET finished = CASE finished WHEN 0 THEN ? ELSE finished END, claim = '', lease = 0, "
@@ -113,7 +114,7 @@ class FolderJobs(Claims[Job]):
 
     def claim(self, claim: str, now: int, lease: int, assignments: Sequence[AssignmentName]) -> Job | None:
         asked = (_json(assignments), now - RECENT, now, now)
-        if not self._ledger.read(f"{_NEXT} LIMIT 1", asked):  # nobody waits for the ledger when there is nothing to do
+        if not self._ledger.read(f"{_NEXT} LIMIT 1", asked):  # so that idle workers never wait for the process lock
             return None
 
         def work(connection: sqlite3.Connection) -> Job | None:
@@ -162,5 +163,5 @@ class FolderJobs(Claims[Job]):
 
 
 def _json(assignments: Sequence[AssignmentName]) -> str:
-    # Names of assignments have no character that JSON would escape.
+    # Without the json module: names of assignments have no character that JSON escapes.
     return "[" + ",".join(f'"{each}"' for each in assignments) + "]"

@@ -1,7 +1,7 @@
-"""The files that hold a course's keys: the secret that signs tokens, earlier ones that are accepted for a while, and
-the key that signs receipts.
+"""The files of a course's keys: the secret that signs tokens, earlier secrets that are accepted for a while, and the
+key that signs receipts.
 
-Invariant: mode 0600, and what is there and cannot be understood is reported, never replaced.
+Invariant: their mode is 0600, and a file that cannot be understood is reported, never replaced.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ from mograder.store.shared.stat_cache import Cached
 from mograder.text import person_text
 
 PREVIOUS_NAME = f"{SECRET_NAME}-previous"
-"""Beside the secret; a line each: until when it is accepted (Unix seconds), a space, the secret. Newest first."""
+"""The file of earlier secrets, newest first. A line holds the end (Unix seconds), a space, and the secret."""
 
 
 def read_secret(path: Path) -> str:
-    """The secret in a `.mograder-secret`. Raises Unreadable when it is empty or open to other people."""
+    """The secret in a `.mograder-secret`. Raises Unreadable when the file is empty or other users may read it."""
     if path.is_dir():
         raise Unreadable(f"{path.name} is a folder: move it away, and restore the file from a backup", str(path))
     if sys.platform != "win32" and path.stat().st_mode & 0o077:
@@ -52,19 +52,20 @@ def read_previous(path: Path) -> list[tuple[int, str]]:
         return [(int(until), secret) for until, secret in lines]
     except ValueError:
         raise Unreadable(
-            f"{path.name} cannot be understood: mend it, or remove it and the tokens of earlier secrets end", str(path)
+            f"{path.name} cannot be understood: mend it, or remove it, which ends the tokens of earlier secrets",
+            str(path),
         ) from None
 
 
 def secrets_of(root: Path) -> list[tuple[str, int]]:
-    """The secrets of the course served from `root`, newest first, each with its end (Unix microseconds; 0 is never)."""
+    """The secrets of the course served from `root`, newest first, each with its end (Unix microseconds; 0: never)."""
     previous = root / PREVIOUS_NAME
     ending = read_previous(previous) if previous.exists() else []
     return [(read_secret(root / SECRET_NAME), 0), *((secret, until * SECOND) for until, secret in ending)]
 
 
 class Secrets:
-    """The secrets of the course served from `root`, as its files say now: another process may change them."""
+    """The current secrets of the course served from `root`. Other processes may change their files."""
 
     def __init__(self, root: Path, clock: Callable[[], float] = time.time) -> None:
         self._current = root / SECRET_NAME
@@ -86,11 +87,11 @@ class Secrets:
         return [(until, secret) for until, secret in previous if until > now]
 
     def change(self, secret: str, until: int) -> None:
-        """Make `secret` the one that signs; those before are accepted until `until` (Unix microseconds) at most."""
+        """Sign with `secret` from now on; earlier secrets are accepted until `until` (Unix microseconds) at most."""
         ends = until // SECOND
         kept = [(ends, read_secret(self._current))]
         kept += [(min(end, ends), each) for end, each in self._still_accepted()]
-        # First the old one's second place, then the new one: whatever a crash leaves, the old one is accepted.
+        # In this order: the old secret is accepted whatever a crash leaves behind.
         write_file(self._previous, "".join(f"{end} {each}\n" for end, each in kept).encode(), mode=0o600)
         write_file(self._current, f"{secret}\n".encode(), mode=0o600)
 
@@ -121,7 +122,8 @@ class FolderKeys:
         self._ledger.write(work)
 
     def signing_key(self, make: Callable[[], bytes]) -> bytes:
-        has_signed = self._ledger.read("SELECT 1 FROM receipts LIMIT 1")  # first: another server may begin to sign
+        # Before the file is looked for: another server may make the key and sign with it meanwhile.
+        has_signed = self._ledger.read("SELECT 1 FROM receipts LIMIT 1")
         path = self._root / SIGNING_KEY
         if has_signed and not path.exists():
             raise Unreadable(f"the key that signed the course's receipts is missing: {NEW_KEY}", str(path))
@@ -130,7 +132,7 @@ class FolderKeys:
             return path.read_bytes()
 
     def change_signing_key(self, key: bytes, event: Event) -> bytes:
-        """Sign with the PEM `key` from the next start on, and keep the public parts of earlier keys; all PEMs."""
+        """Sign with the PEM `key` from the next start on. Returns it with the public PEMs of earlier keys, all kept."""
 
         def work(connection: sqlite3.Connection) -> bytes:
             record(connection, event)

@@ -1,4 +1,4 @@
-"""Where everything of a course stands on the disk, and how single files of it are found and read."""
+"""The layout of a course on the disk, and how single files of it are found and opened."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Folders:
 
     @property
     def outside(self) -> Path | None:
-        """The folder of released files if it lies outside the course: whatever it holds is served to students."""
+        """The folder of released files if it lies outside the course: all that it holds is served to students."""
         if self.release is None or self.release.is_relative_to(self.course):
             return None
         return self.release
@@ -54,7 +54,7 @@ class Folders:
         submitted: Path | None = None,
         grades: Path | None = None,
     ) -> Folders:
-        """The folders of the course served from `root`; those not given are where the layout says."""
+        """The folders of the course served from `root`; those not given are where the layout puts them."""
         course = config.course_folder(root)
         root = root.resolve()
         if release is None and (root / "release").is_dir():
@@ -72,7 +72,7 @@ def find_folders(root: Path, settings: config.ServeSettings) -> Folders:
     """The folders of the course served from `root`, by its settings. Raises Usage."""
     flat = settings.release_dir
     if "release_dir" not in settings.given and flat is not None and flat.resolve() == root.resolve():
-        flat = None  # [dirs] release names the served folder itself, in the usual layout
+        flat = None  # [dirs] release names the served folder itself: the usual layout
     if flat is not None and not flat.is_dir():
         raise Usage(f"{flat} is not a folder: give an existing one as release folder")
     found = Folders.of(root, release=flat, submitted=settings.submitted_dir, grades=settings.grades_dir)
@@ -83,13 +83,13 @@ def find_folders(root: Path, settings: config.ServeSettings) -> Folders:
 
 
 GRADING = ("source", "autograded", "feedback", "marks")
-"""Beside the course's submissions: notebooks with solutions, results, pages for students, and marks by hand."""
+"""Folders beside the submissions: notebooks with solutions, results, pages for students, and marks by hand."""
 
 
 def grading_folders(course: Path) -> dict[str, Path]:
-    """Where the folders of GRADING stand; `[dirs]` of the course's mograder.toml may rename each.
+    """The folders of GRADING by name; `[dirs]` of the course's mograder.toml may rename each.
 
-    Settings that cannot be understood rename nothing.
+    A mograder.toml that cannot be parsed renames none.
     """
     try:
         dirs = course_file.read_course_file(course / course_file.CONFIG_NAME).dirs
@@ -99,7 +99,10 @@ def grading_folders(course: Path) -> dict[str, Path]:
 
 
 def served_folders(folder: Path) -> Folders:
-    """Those of the course that `serve` is given as `folder`, by its mograder.toml. Raises Usage and Unreadable."""
+    """The folders of the course that `serve` would serve from `folder`, by its mograder.toml.
+
+    Raises Usage and Unreadable.
+    """
     root = folder.absolute()
     home = config.course_folder(root)
     settings = config.resolve({}, course_file.read_course_file(home / course_file.CONFIG_NAME), home)
@@ -107,7 +110,7 @@ def served_folders(folder: Path) -> Folders:
 
 
 def existing(folder: Path, name: str) -> Path | None:
-    """`folder/name` as the disk spells it: exactly, else in another Unicode form (macOS decomposes letters)."""
+    """The existing path of `name` in `folder`, perhaps in another Unicode form (macOS decomposes letters)."""
     path = folder / name
     if os.path.lexists(path):
         return path
@@ -122,7 +125,7 @@ def existing(folder: Path, name: str) -> Path | None:
 
 
 LONGEST_NAME = 300
-"""Bytes; a longer file is no name of a version."""
+"""Bytes of a file that may be the name of a version; a longer file is not."""
 
 
 def is_version_of(latest: str, name: str) -> bool:
@@ -131,7 +134,7 @@ def is_version_of(latest: str, name: str) -> bool:
 
 
 def named_version(path: str, size: int | None = None) -> str | None:
-    """The version that a latest file names as text where its link should be; None for work, which is what it is.
+    """The version that a latest file names, if it is a text in place of a link; None if it is a submission itself.
 
     Git without links, some synchronisers and some zips leave such a text in place of a link.
     """
@@ -150,10 +153,10 @@ def named_version(path: str, size: int | None = None) -> str | None:
 
 
 Place = tuple[str, str, os.stat_result]
-"""Where a file stands: a folder, the path below it, on which no link is, and what the disk says of the file."""
+"""Where a file is: a folder, the path below it, which has no links, and the file's status."""
 
 LOOKS = 3
-"""How often a file is looked for that cannot be opened where it was found."""
+"""How often to look for a file that cannot be opened where it was found."""
 
 
 def real_place(path: str) -> Place | None:
@@ -178,7 +181,7 @@ def _stored(name: str, found: os.stat_result, hold: Callable[[], OpenedFile]) ->
 
 
 def _hold(name: str, find: Callable[[], Place | None], place: Place) -> OpenedFile:
-    """Open a file where it was found or, if it cannot be opened there any more, where it is found then."""
+    """Open a file at `place`, or where `find` finds it if it has moved."""
     for looks_left in reversed(range(LOOKS)):
         try:
             held, found = files.open_below(place[0], place[1])

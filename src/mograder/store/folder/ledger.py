@@ -1,7 +1,7 @@
 """The course's SQLite file: accounts, receipts, audit log, and the write-ahead copy of small submissions.
 
 Invariant: when `write` returns, its transaction is committed and flushed. Writers of one process that wait at the same
-moment share one transaction and so one flush; processes exclude each other by a lock (process_lock.py).
+moment share one transaction and one flush (group commit); a lock excludes other processes (process_lock.py).
 """
 
 from __future__ import annotations
@@ -12,48 +12,30 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import ExitStack, contextmanager
-from importlib import resources
 from pathlib import Path
 from queue import SimpleQueue
 from typing import Any, Generic, TypeVar
 
 from mograder.domain.errors import StorageFull, Temporary, Unreadable
-from mograder.store.folder.process_lock import turn
+from mograder.store.folder.process_lock import locked
 from mograder.store.shared.files import storage_errors
 
 T = TypeVar("T")
 
 TOGETHER = 200
-"""Writers that share one transaction at most, so that the first of them does not wait for a crowd."""
+"""Writers in one transaction at most, so that the first of them does not wait too long."""
 
-MIGRATIONS = (
-    "ledger_001.sql",
-    "ledger_002.sql",
-    "ledger_003.sql",
-    "ledger_004.sql",
-    "ledger_005.sql",
-    "ledger_006.sql",
-    "ledger_007.sql",
-    "ledger_008.sql",
-    "ledger_009.sql",
-    "ledger_010.sql",
-    "ledger_011.sql",
-    "ledger_012.sql",
-    "ledger_013.sql",
-    "ledger_014.sql",
-    "ledger_015.sql",
-    "ledger_016.sql",
-    "ledger_017.sql",
-    "ledger_018.sql",
-)
+MIGRATIONS = tuple(f"ledger_{number:03}.sql" for number in range(1, 20))
+"""The steps of the schema, in their order; the version of a ledger is how many it has been through."""
 
 
 def migrate(connection: sqlite3.Connection) -> None:
-    """Bring a ledger's schema up to date, one transaction a step."""
+    """Bring a ledger's schema up to date, in one transaction."""
     version = connection.execute("PRAGMA user_version").fetchone()[0]
-    for number, name in enumerate(MIGRATIONS[version:], version + 1):
-        script = resources.files(__package__).joinpath(name).read_text()
-        connection.executescript(f"BEGIN IMMEDIATE;\n{script}\nPRAGMA user_version = {number};\nCOMMIT;")
+    if steps := [Path(__file__).with_name(name).read_text() for name in MIGRATIONS[version:]]:
+        connection.executescript(
+            "\n".join(("BEGIN IMMEDIATE;", *steps, f"PRAGMA user_version = {len(MIGRATIONS)};", "COMMIT;"))
+        )
 
 
 class _Entry(Generic[T]):
@@ -65,15 +47,15 @@ class _Entry(Generic[T]):
         self._value: T | None = None
         self.error: BaseException | None = None
         self.promise: Future[T] = Future()
-        self.promise.set_running_or_notify_cancel()  # nobody can take back what has begun
+        self.promise.set_running_or_notify_cancel()  # it cannot be cancelled
 
     def run(self, connection: sqlite3.Connection) -> None:
-        """Run one entry in a savepoint: if it fails, the other entries of the transaction stay."""
+        """Run the entry in a savepoint: if it fails, the other entries of the transaction stay."""
         connection.execute("SAVEPOINT entry")
         try:
             self._value = self._work(connection)
         except sqlite3.Error:
-            raise  # the database itself: the whole batch fails
+            raise  # the database has failed, and so the whole batch
         except Exception as error:  # noqa: BLE001 (raised again by the caller that waits for the future)
             self.error = error
             connection.execute("ROLLBACK TO entry")
@@ -103,7 +85,7 @@ class Ledger:
         self._closing = threading.Lock()
         self._closed = False
         with self.errors(), ExitStack() as on_failure:
-            # Made with this mode before SQLite opens it; its companion files (-wal, -shm) inherit the mode.
+            # Created with this mode before SQLite opens it, since the companion files (-wal, -shm) inherit the mode.
             os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
             self._writer = self._connect(on_failure)
             self._migrate()
@@ -118,14 +100,14 @@ class Ledger:
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute("PRAGMA foreign_keys = ON")
-        # Bytes that leave the ledger are not written once more, as zeros; what must be gone, VACUUM takes away.
+        # Deleted bytes are not overwritten with zeros; an erasure uses VACUUM for that.
         connection.execute("PRAGMA secure_delete = FAST")
-        # A checkpoint flushes the whole file: `checkpoint` does it now and then, not a writer after every 1000 pages.
+        # A checkpoint flushes the whole file, so `checkpoint` does that now and then, not a writer every 1000 pages.
         connection.execute("PRAGMA wal_autocheckpoint = 16000")
         return connection
 
     def _migrate(self) -> None:
-        with turn(self._lock_path):
+        with locked(self._lock_path):
             version = self._writer.execute("PRAGMA user_version").fetchone()[0]
             if version > len(MIGRATIONS):
                 raise Unreadable(
@@ -137,7 +119,7 @@ class Ledger:
 
     @contextmanager
     def errors(self) -> Iterator[None]:
-        """Turns what SQLite raises into our errors."""
+        """Translates the exceptions of SQLite and of the process lock to domain errors."""
         try:
             yield
         except sqlite3.Error as error:
@@ -156,7 +138,7 @@ class Ledger:
                 raise error
 
     def read(self, sql: str, values: tuple[object, ...] = ()) -> list[tuple[Any, ...]]:
-        """All rows of a query, on what is committed."""
+        """All rows of a query on committed data."""
         try:
             with self._reading:
                 return self._reader.execute(sql, values).fetchall()
@@ -165,15 +147,15 @@ class Ledger:
                 raise error
 
     def write(self, work: Callable[[sqlite3.Connection], T]) -> T:
-        """As `begin`, and wait for it."""
+        """Run `work` as `begin` does, wait for the commit, and return the value."""
         return self.begin(work).result()
 
     def begin(self, work: Callable[[sqlite3.Connection], T], after: Callable[[T], None] | None = None) -> Future[T]:
-        """Run `work` in a transaction, alone in all processes; its value is promised for when that is flushed.
+        """Run `work` in a transaction under the process lock. The future has its value once that is flushed.
 
-        `after` gets the value after the commit and before the turn passes on, in commit order. What `work` raises
-        undoes its part alone. What `after` raises is the caller's business to prevent. Both run in the one thread
-        that writes, so they must not write again.
+        `after` gets the value after the commit, in commit order and still under the lock; it must not raise. If `work`
+        raises, only its own changes are undone. Both run in the ledger's one writing thread, so they must not write to
+        the ledger again.
         """
         entry: _Entry[T] = _Entry(work, after)
         with self._closing:
@@ -194,11 +176,11 @@ class Ledger:
 
     def _commit(self, batch: list[_Entry[Any]]) -> None:
         try:
-            with self.errors(), self._writing, turn(self._lock_path, longest=30):
+            with self.errors(), self._writing, locked(self._lock_path, longest=30):
                 self._transact(batch)
                 for entry in batch:
                     entry.follow()
-        except BaseException as error:  # noqa: BLE001 (this thread must outlive it; the waiting callers get it)
+        except BaseException as error:  # noqa: BLE001 (raised again by the callers; this thread must live on)
             for entry in batch:
                 entry.error = entry.error or error
         for entry in batch:
@@ -216,19 +198,19 @@ class Ledger:
             raise
 
     def checkpoint(self) -> None:
-        """Move what is committed from the write-ahead log into the file, as far as no reader is in the way."""
+        """Move committed pages from the write-ahead log into the file, as far as no reader prevents it."""
         with self.errors(), ExitStack() as closes:
             connection = self._connect(closes)
             connection.execute("PRAGMA wal_checkpoint(PASSIVE)")
 
     def compact(self) -> None:
-        """Write the file anew, so that nothing is left in it of what was deleted."""
-        with self.errors(), self._writing, turn(self._lock_path, longest=30):
+        """Rewrite the file, so that no deleted bytes are left in it."""
+        with self.errors(), self._writing, locked(self._lock_path, longest=30):
             self._writer.execute("VACUUM")
             self._writer.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
 
     def close(self) -> None:
-        """Finish what has begun."""
+        """Finish all writes that have begun, and close the file."""
         with self._closing:
             if self._closed:
                 return

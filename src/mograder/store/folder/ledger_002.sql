@@ -1,2 +1,2 @@
--- People who were removed from the course; their names stay reserved.
+-- People who were removed from the course; their names stay taken.
 ALTER TABLE accounts ADD COLUMN removed INTEGER NOT NULL DEFAULT 0;

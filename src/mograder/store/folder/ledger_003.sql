@@ -1,4 +1,4 @@
--- What a receipt says of the deadline; NULL `late` in receipts of before.
+-- What a receipt says of the deadline; `late` is NULL in older receipts.
 ALTER TABLE receipts ADD COLUMN late INTEGER;
 ALTER TABLE receipts ADD COLUMN due INTEGER;
 ALTER TABLE receipts ADD COLUMN arrived INTEGER;

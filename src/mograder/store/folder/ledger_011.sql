@@ -41,5 +41,5 @@ CREATE TRIGGER results_change AFTER UPDATE ON grading_results
 BEGIN UPDATE versions SET number = number + 1 WHERE noun = 'results'; END;
 CREATE TRIGGER results_go AFTER DELETE ON grading_results
 BEGIN UPDATE versions SET number = number + 1 WHERE noun = 'results'; END;
--- How many submissions came lately.
+-- Finds the submissions of the last hours, to count them.
 CREATE INDEX receipts_by_moment ON receipts (received);

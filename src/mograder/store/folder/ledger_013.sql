@@ -1,4 +1,4 @@
--- What people give for submissions: every change is a row, and the last one of a key holds.
+-- Marks and comments by people: every change is a row, and the latest one of a key is in force.
 CREATE TABLE marking (
     number     INTEGER PRIMARY KEY,
     assignment TEXT NOT NULL,

@@ -1,4 +1,4 @@
--- Submissions that are graded again with new tests, and what came of it until an instructor applies or drops it.
+-- Submissions that are graded again with new tests, and the results until an instructor applies or drops them.
 CREATE TABLE regrade_jobs (
     receipt    INTEGER PRIMARY KEY,           -- its number
     assignment TEXT NOT NULL,
@@ -24,7 +24,7 @@ CREATE TRIGGER regrade_jobs_change AFTER UPDATE ON regrade_jobs
 BEGIN UPDATE versions SET number = number + 1 WHERE noun = 'regrades'; END;
 CREATE TRIGGER regrade_jobs_go AFTER DELETE ON regrade_jobs
 BEGIN UPDATE versions SET number = number + 1 WHERE noun = 'regrades'; END;
--- Whether what grades an assignment is ready: its source read, its environment built, its sandbox tried.
+-- Whether an assignment can be graded: its source read, its environment built, its sandbox tried.
 CREATE TABLE grading_readiness (
     assignment TEXT PRIMARY KEY,
     state      TEXT NOT NULL,                 -- building, ready or failed

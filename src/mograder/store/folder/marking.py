@@ -1,4 +1,4 @@
-"""Marking, in the ledger of a course folder. Grades that a release changes are written in the ledger's turn."""
+"""Marking, in the ledger of a course folder. Grades that a release changes are written under the process lock."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where a submission's file and link stand in a course folder, and putting them there."""
+"""Puts the file and the link of a submission in place in a course folder."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ class Placement:
         self._ledger = ledger
 
     def version(self, submission: Submission) -> str:
-        """The path of the version, dated."""
+        """The path of the dated version."""
         return f"{self._submitted}{os.sep}{submission.assignment}{os.sep}{submission.filename}"
 
     def latest(self, submission: Submission) -> str:
-        """The path at which the person's latest version stands."""
+        """The path of the person's link to the latest version."""
         return f"{self._submitted}{os.sep}{submission.assignment}{os.sep}{latest_filename(submission.username)}"
 
     def show(self, submission: Submission, source: str) -> None:
-        """Move the file `source` to its version's name, and make it the latest. Raises OSError."""
+        """Move the file `source` to the version's path, and make it the latest. Raises OSError."""
         files.put(source, self.version(submission))
         self.point_latest(submission)
 
@@ -39,13 +39,13 @@ class Placement:
         files.point_latest(latest, self.version(submission))
 
     def _keep_by_hand(self, latest: str, submission: Submission) -> None:
-        """A latest file that somebody put there by hand becomes a version of its own instead of being replaced."""
+        """Rename a latest file that somebody put there by hand to a dated version, so that it is not replaced."""
         try:
             found = os.lstat(latest)
         except FileNotFoundError:
             return
         if files.is_link(found) or named_version(latest, found.st_size):
-            return  # a link, or the text that some copies leave in place of one
+            return  # a link, or a text in place of one
         digest = files.sha256_of(Path(latest))
         known = self._ledger.read(
             "SELECT 1 FROM receipts WHERE assignment = ? AND username = ? AND sha256 = ?",
@@ -54,7 +54,7 @@ class Placement:
         if not known:
             folder = os.path.dirname(latest)
 
-            def taken(filename: str) -> bool:  # in the ledger too: a version's name is taken before its file is there
+            def taken(filename: str) -> bool:  # the ledger knows versions whose file is not there yet
                 return os.path.lexists(f"{folder}{os.sep}{filename}") or bool(
                     self._ledger.read(VERSION, version_values(submission.assignment, filename))
                 )

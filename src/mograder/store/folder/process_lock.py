@@ -1,7 +1,7 @@
-"""A lock that the processes at one course hold in turn, by two lock files.
+"""A fair lock between the processes that serve one course, made of two lock files.
 
 Invariant: a process that waits for the lock gets it before any process that has held it meanwhile. Both files have mode
-0600: anybody who can open a file for reading can lock it, and so stop every write.
+0600: whoever can open a file for reading can lock it, and so stop every write.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 LOOK_AGAIN = 0.001
-"""Seconds after which a waiting process tries again: a turn takes some ten times as long."""
+"""Seconds after which a waiting process tries again: the lock is usually held some ten times as long."""
 
 
 def queue_of(lock: Path) -> Path:
@@ -24,7 +24,7 @@ def queue_of(lock: Path) -> Path:
 
 
 @contextlib.contextmanager
-def turn(lock: Path, longest: float = math.inf) -> Iterator[None]:
+def locked(lock: Path, longest: float = math.inf) -> Iterator[None]:
     """Hold the lock for the block. Raises TimeoutError when it is not free within `longest` seconds, and OSError."""
     if sys.platform == "win32":
         from filelock import FileLock
@@ -63,5 +63,5 @@ def _lock(descriptor: int, ends: float) -> None:
             return
         except BlockingIOError:
             if time.monotonic() > ends:
-                raise TimeoutError("no turn") from None
+                raise TimeoutError("the lock is not free") from None
         time.sleep(LOOK_AGAIN)

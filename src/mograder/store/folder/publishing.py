@@ -1,6 +1,6 @@
 """Writes and removes released files in the course folder.
 
-Invariant: nothing is written through a link, and nothing outside the folder of the assignment's own files.
+Invariant: nothing is written through a link, or outside the folder of the assignment's files.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class FolderPublisher:
         self._ledger = ledger
 
     def put(self, assignment: AssignmentName, new: Sequence[NewFile], event: Event) -> None:
-        """See `ReleaseStore.put_files`. The bytes are on the disk before the ledger is held up."""
+        """See `ReleaseStore.put_files`. The bytes are synced before the transaction, so that no submission waits."""
         folder = self._folder_of(assignment)
         targets = [(_target(folder, each.name), each.content) for each in new]
         parents = list(dict.fromkeys([folder.parent, folder, *(path.parent for path, _ in targets)]))
@@ -71,7 +71,7 @@ class FolderPublisher:
         return self._ledger.write(work)
 
     def _folder_of(self, assignment: AssignmentName) -> Path:
-        """The folder of an assignment's files, as the disk spells it where it is there. Raises BadRequest."""
+        """The folder of an assignment's files, existing or to be made. Raises BadRequest."""
         if (self._folders.root / MANIFEST).exists():
             raise by_manifest()
         flat = self._folders.release
@@ -87,7 +87,7 @@ class FolderPublisher:
 
 
 def _target(folder: Path, name: FileName) -> Path:
-    """Where a file is written. Raises BadRequest where a link or another thing is in the way."""
+    """The path to which a file is written. Raises BadRequest where a link or something else is in the way."""
     path = folder
     for part in name.split("/"):
         if path.is_symlink() or (path.exists() and not path.is_dir()):

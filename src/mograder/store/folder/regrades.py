@@ -1,6 +1,6 @@
 """Regrades, in the ledger of a course folder.
 
-Invariant: who claims, finishes, applies or drops does so as the one writer of the ledger.
+Invariant: every change is a transaction of the ledger, which has one writer.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from mograder.domain.audit import Event
 from mograder.domain.errors import ChangedMeanwhile
 from mograder.domain.grading_jobs import TRIES
 from mograder.domain.names import AssignmentName
-from mograder.domain.regrade_jobs import Brought, Choose, HeldRegrade, RegradeJob
+from mograder.domain.regrade_jobs import Choose, HeldRegrade, ImportedGrading, RegradeJob
 from mograder.store.folder.jobs import IN_FORCE, announce, keep_result
 from mograder.store.folder.ledger import Ledger
 from mograder.store.folder.rows import places, record, settings
@@ -49,7 +49,7 @@ class FolderRegrades(RegradeClaims):
             name = jobs[0].assignment
             held = connection.execute("SELECT regrade FROM regrade_jobs WHERE assignment = ? LIMIT 1", (name,))
             if (held.fetchone() or ("",))[0] != instead_of:
-                raise ChangedMeanwhile("somebody else has begun to grade again: look at that first")
+                raise ChangedMeanwhile("somebody else has started another regrade: look at it first")
             connection.execute("DELETE FROM regrade_jobs WHERE assignment = ?", (name,))
             connection.executemany(
                 f"INSERT INTO regrade_jobs ({REGRADE_COLUMNS}) VALUES ({places(REGRADE_COLUMNS)})",
@@ -67,7 +67,7 @@ class FolderRegrades(RegradeClaims):
 
     def claim(self, claim: str, now: int, lease: int, assignments: Sequence[AssignmentName]) -> RegradeJob | None:
         asked = (now, now, json.dumps(list(assignments)))
-        if not self._ledger.read(_NEXT, asked):  # nobody waits for the ledger when there is nothing to do
+        if not self._ledger.read(_NEXT, asked):  # so that idle workers never wait for the process lock
             return None
 
         def work(connection: sqlite3.Connection) -> RegradeJob | None:
@@ -89,16 +89,16 @@ class FolderRegrades(RegradeClaims):
         return self._ledger.write(lambda held: held.execute(sql, asked).rowcount == 1)
 
     def apply(
-        self, assignment: AssignmentName, choose: Choose, event: Event, brought: Brought | None = None
+        self, assignment: AssignmentName, choose: Choose, event: Event, imported: ImportedGrading | None = None
     ) -> int:  # fmt: skip
-        notebooks = brought.notebooks if brought else {}
+        notebooks = imported.notebooks if imported else {}
 
         def work(connection: sqlite3.Connection) -> int:
             found = _held(lambda sql: connection.execute(sql, (assignment,)).fetchall())
-            if brought:
-                announce(connection, assignment, brought.announced)
+            if imported:
+                announce(connection, assignment, imported.announced)
             kept = sum(keep_result(connection, each, notebooks.get(each.receipt, b"")) for each in choose(found))
-            if not brought:
+            if not imported:
                 connection.execute("DELETE FROM regrade_jobs WHERE assignment = ?", (assignment,))
             record(connection, event)
             return kept

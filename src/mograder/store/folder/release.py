@@ -1,4 +1,4 @@
-"""What students download: assignments found in the course folder, or listed by its manifest."""
+"""Assignments and released files, found in the course folder or listed by its manifest."""
 
 from __future__ import annotations
 
@@ -37,11 +37,11 @@ from mograder.store.shared.stat_cache import Cached, LastGood, StatCache, StatSn
 T = TypeVar("T")
 
 HASHED_UP_TO = 64 * 1024 * 1024
-"""Bytes; a larger released file is listed without a checksum rather than make the first listing wait."""
+"""Bytes; a larger released file is listed without a checksum, so that the first listing is quick."""
 
 
 class ReleaseFolder:
-    """The released files of one course folder, read afresh: an edit by hand shows at once."""
+    """The released files of one course folder. Edits by hand show at once."""
 
     def __init__(self, folders: Folders) -> None:
         self.folders = self._folders = folders
@@ -55,15 +55,15 @@ class ReleaseFolder:
         self._same: StatCache[tuple[Assignment, ...]] = StatCache()
 
     def assignments(self, plan: Plan) -> tuple[Assignment, ...]:
-        """Every assignment with the plan's rules, sorted by name; a manifest replaces discovery.
+        """Every assignment with the plan's rules: those of the manifest, else those found, sorted by name.
 
-        The same object as before as long as nothing has changed.
+        The result is the same object as before as long as nothing has changed.
         """
         listed = self._listed(plan)
         return listed if listed is not None else self._same.get("folders", partial(self._discover, plan), plan)
 
     def cached(self, plan: Plan) -> tuple[Assignment, ...] | None:
-        """What `assignments` gives, if that can be said without reading a folder or hashing a file."""
+        """As `assignments`, but None if a folder would have to be read or a file hashed."""
         listed = self._listed(plan)
         return listed if listed is not None else self._same.cached("folders", plan)
 
@@ -78,7 +78,7 @@ class ReleaseFolder:
         )
 
     def _listed(self, plan: Plan) -> tuple[Assignment, ...] | None:
-        """The manifest's assignments, None without one; what the plan says of one goes before."""
+        """The manifest's assignments with the plan's rules, None without a manifest."""
         zone, manifest = self._manifests
         if zone is not plan.zone:
             manifest = _manifest(plan.zone, manifest.last)
@@ -89,13 +89,13 @@ class ReleaseFolder:
         return self._same.get("manifest", lambda _: with_rules(listed, plan), (listed, plan))
 
     def error(self, plan: Plan) -> Unreadable | None:
-        """What is wrong with the manifest as it is now."""
+        """What is wrong with the current manifest, None if nothing is."""
         with contextlib.suppress(Unreadable):
             self._listed(plan)
         return self._manifests[1].error
 
     def _assignment_folders(self, marks: StatSnapshot) -> Iterator[tuple[AssignmentName, str, bool]]:
-        """Each assignment, the folder that holds its released files, and whether no link leads there."""
+        """Each assignment, the folder of its released files, and whether that path has no links."""
         for entry, is_link, _ in self._entries_of(self._top, marks):
             above = f"{self._top}{os.sep}{entry}"
             folder = f"{above}{self._below}"
@@ -103,11 +103,11 @@ class ReleaseFolder:
             if self._is_assignment(folder, plain, marks):
                 yield AssignmentName(entry), folder, plain
             else:
-                marks.look(above)  # changes when the folder of files comes into it
+                marks.look(above)  # changes when its folder of files is made
                 marks.in_doubt |= not plain
 
     def everything(self) -> dict[AssignmentName, list[tuple[FileName, Path]]]:
-        """Every file that may be served, of every assignment, whether it is listed or not."""
+        """Every file of every assignment that may be served, listed or not."""
         return {
             name: [
                 (FileName(each), Path(folder, each))
@@ -123,7 +123,7 @@ class ReleaseFolder:
         return self._folders.release is None or any(True for _ in self._files_below(folder, plain, marks))
 
     def find(self, text: str, plan: Plan) -> Assignment | None:
-        """The assignment of this name or id, its files left out: quick, as every request asks."""
+        """The assignment of this name or id, without its files: every request asks, so it must be quick."""
         listed = self._listed(plan)
         if listed is not None:
             return find_assignment(listed, text)
@@ -143,7 +143,7 @@ class ReleaseFolder:
         return Assignment(name, str(name), rules=plan.rules_of(name))
 
     def _folder(self, name: AssignmentName) -> Path | None:
-        """The folder that holds an assignment's released files, as the disk spells it."""
+        """The folder of an assignment's released files, as the disk spells it; None without one."""
         flat = self._folders.release
         folder = existing(flat or self._folders.root, name)
         return folder / "files" if folder is not None and flat is None else folder
@@ -151,14 +151,14 @@ class ReleaseFolder:
     def _files_below(
         self, folder: str, plain: bool, marks: StatSnapshot, prefix: str = ""
     ) -> Iterator[tuple[str, os.stat_result]]:
-        """Every file that may be served, by its name relative to `folder`; links that lead out are left out.
+        """The name relative to `folder`, and the status, of every file that may be served; not links that lead out.
 
-        `plain` says that no link leads to `folder`: then what stands in it is where its path says.
+        `plain` says that the path of `folder` has no links, so that files in it need no check.
         """
         here = f"{folder}{os.sep}{prefix}"
         try:
             entries = self._entries_of(here[:-1], marks)
-        except OSError as error:  # gone meanwhile, or not ours to read
+        except OSError as error:  # removed meanwhile, or not readable
             marks.failed(error)
             return
         for name, is_link, is_folder in entries:
@@ -180,12 +180,12 @@ class ReleaseFolder:
                     yield relative, found
 
     def _entries_of(self, folder: str, marks: StatSnapshot) -> Entries:
-        """What may be served in a folder, looked at anew when the folder has changed."""
+        """The entries of a folder that may be served, cached until the folder changes."""
         found = marks.look(folder)
         return self._entries.get(folder, None if found is None or files.is_link(found) else found)
 
     def _holds_back(self, path: str) -> bool:
-        """Whether a submission, a grade or a feedback page stands at `path`, on the way to which no link is."""
+        """Whether `path`, which has no links, is a submission, grades or feedback."""
         if f"{path}{os.sep}".startswith(self._submitted):
             return True
         below = path[len(self._grades) :].split(os.sep) if path.startswith(self._grades) else ()
@@ -209,7 +209,7 @@ class ReleaseFolder:
             return None
 
     def release_file(self, assignment: AssignmentName, name: FileName) -> StoredFile | None:
-        """A file that may be served, None otherwise."""
+        """The released file of this name; None without one, or if it may not be served."""
         return stored(name, partial(self._place, assignment, name))
 
     def _place(self, assignment: AssignmentName, name: FileName) -> Place | None:
@@ -234,7 +234,7 @@ Entries = tuple[tuple[str, bool, bool], ...]
 
 
 def _entries(folder: Path) -> Entries:
-    """What may be served in a folder, sorted: its name, whether it is a link, whether it is a folder itself."""
+    """What may be served in a folder, sorted: the name, whether it is a link, and whether it is a folder."""
     found = []
     with os.scandir(folder) as entries:
         for entry in entries:
@@ -262,7 +262,7 @@ def _load_manifest(zone: tzinfo, path: Path) -> tuple[Assignment, ...]:
 
 
 class FolderRelease:
-    """A `ReleaseStore`, which can also answer from memory."""
+    """A `ReleaseStore` that can also answer from memory."""
 
     def __init__(self, ledger: Ledger, release: ReleaseFolder, plan: Callable[[], Plan]) -> None:
         self._ledger = ledger
@@ -291,11 +291,11 @@ class FolderRelease:
             return self._folder.release_file(assignment, name)
 
     def put_files(self, assignment: AssignmentName, files: Sequence[NewFile], event: Event) -> None:
-        with storage_errors("put up the files"):
+        with storage_errors("store the files"):
             self._publisher.put(assignment, files, event)
 
     def remove_file(self, assignment: AssignmentName, name: FileName, event: Event) -> bool:
-        with storage_errors("take back the file"):
+        with storage_errors("remove the file"):
             return self.file(assignment, name) is not None and self._publisher.remove(assignment, name, event)
 
     def note_fetched(self, notes: Sequence[Fetched]) -> None:

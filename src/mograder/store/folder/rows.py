@@ -34,7 +34,7 @@ COMMITS = (
 
 LATEST_SINCE = f"""SELECT {RECEIPT_COLUMNS.replace("text", repr(""))} FROM receipts WHERE number IN
 (SELECT max(number) FROM receipts WHERE number > ? GROUP BY +assignment, +username) ORDER BY number"""
-"""The pluses: what is new is found by its number, instead of all receipts being read in the order of an index."""
+"""The pluses keep SQLite from reading all receipts in the order of an index: it finds new ones by their number."""
 
 VERSIONS = """SELECT noun, number FROM versions
 UNION ALL SELECT 'receipts', coalesce((SELECT max(number) FROM receipts), 0)"""
@@ -49,7 +49,7 @@ LAST_VERSION = "SELECT max(filename) FROM receipts WHERE assignment = ? AND user
 
 
 def version_values(assignment: str, filename: str) -> tuple[str, str, str]:
-    """The values of VERSION: it finds a version of this name, whatever its ending."""
+    """The values of VERSION, which finds a version of this name, whatever its ending."""
     stem = stem_of(filename)
     return assignment, f"{stem}.", f"{stem}/"  # "/" comes after "."
 
@@ -60,7 +60,7 @@ def places(columns: str) -> str:
 
 
 def settings(columns: Iterable[str]) -> str:
-    """What SET gives these columns, a question mark for each value."""
+    """The SET clause of these columns, with a question mark for each value."""
     return ", ".join(f"{each} = ?" for each in columns)
 
 
@@ -99,7 +99,7 @@ def commitment_of(row: Row) -> Commitment:
 
 
 def where_asked(**asked: str | None) -> tuple[str, tuple[str, ...]]:
-    """A condition on the given columns alone, so that an index is used; and its values."""
+    """A condition on those columns that are not None, so that an index can be used, and its values."""
     wanted = {column: value for column, value in asked.items() if value is not None}
     return " AND ".join(f"{column} = ?" for column in wanted) or "TRUE", tuple(wanted.values())
 

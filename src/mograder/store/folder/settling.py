@@ -1,6 +1,6 @@
-"""Makes submissions durable behind their acceptance, and finishes what a crash left.
+"""Syncs the files of accepted submissions in the background, and finishes submissions after a crash.
 
-Invariant: the bytes of a submission leave the ledger only after its file and link are synced.
+Invariant: the bytes of a submission are deleted from the ledger only after its file and link are synced.
 """
 
 from __future__ import annotations
@@ -33,17 +33,17 @@ log = logging.getLogger(__name__)
 SETTLE_AFTER = 1.0
 """Seconds without a submission after which one sync covers all that were placed."""
 SETTLE_WITHIN = 10.0
-"""Seconds after which they are synced although others go on coming: the ledger holds their bytes until then."""
+"""Seconds after which placed submissions are synced even if more keep coming."""
 
 RETRY_AFTER = 60.0
-"""The longest time, in seconds, until what could not be put in its place is tried again."""
+"""Seconds, at most, before a failed attempt is repeated."""
 
 
 class Settler:
     """Settles the submissions of one course in a thread of its own. `stop` it before the ledger is closed."""
 
     def __init__(self, folders: Folders, ledger: Ledger, in_use: FoldersInUse, placement: Placement) -> None:
-        """Finishes what a crash left, and settles from now on what is submitted."""
+        """Finishes submissions after a crash, then settles new ones in the background."""
         self._folders = folders
         self._ledger = ledger
         self._in_use = in_use
@@ -56,11 +56,11 @@ class Settler:
         self._thread.start()
 
     def notify(self) -> None:
-        """Submissions were placed: they are settled soon."""
+        """Tell the settler that submissions were placed, so that it settles them soon."""
         self._unsettled.set()
 
     def stop(self) -> None:
-        """Settle what is left, as far as that is possible now."""
+        """Settle the submissions that are left, as far as possible, and end the thread."""
         self._stopping.set()
         self._unsettled.set()
         self._thread.join()
@@ -68,14 +68,16 @@ class Settler:
             self.settle()
 
     def recover(self) -> None:
-        """Finish every submission that is committed but not known to be on the disk, by checksum."""
+        """Finish every submission that is committed but not known to be on the disk; checksums tell which files are
+        whole.
+        """
         pending = self._ledger.read("SELECT number FROM pending ORDER BY number")
         for (number,) in pending:
             self._ledger.write(partial(self._finish, number=number, check=True))
         if pending:
             try:
                 self.settle()
-            except MograderError:  # no room, say: the course is served all the same, and it is tried again
+            except MograderError:  # a full disk, for example: the course is served nevertheless, and this is repeated
                 log.exception("submissions stay in the ledger for now")
                 self._unsettled.set()
         self._drop_leftovers()
@@ -107,7 +109,7 @@ class Settler:
             try:
                 files.put(source, version)
             except FileNotFoundError:
-                # The spool was synced before it became the version, so no crash did this: a person did.
+                # The hidden file was synced before it was renamed, so a person has removed it, not a crash.
                 log.error("the file of submission %s is missing or differs: %s", number, version)
         last = latest_receipt(connection, submission.assignment, submission.username)
         if last is not None and last.number == number and os.path.exists(version):
@@ -131,28 +133,28 @@ class Settler:
         return released
 
     def _drop_leftovers(self) -> None:
-        """Remove scratch files of long ago; a younger one may belong to another server on this folder."""
+        """Remove abandoned scratch files; a younger one may belong to another server on this folder."""
         needed = {name for (name,) in self._ledger.read("SELECT spool FROM pending")}
         for path in self._folders.submitted.glob("**/.*"):
-            if files.is_on_its_way(path.name) and path.name not in needed:
+            if files.is_scratch(path.name) and path.name not in needed:
                 with contextlib.suppress(OSError):
                     if time.time() - path.lstat().st_mtime > files.CUT_OFF_AFTER:
                         path.unlink()
 
     def _settle_in_background(self) -> None:
-        again = 0.0  # seconds until the next try; 0 when nothing is left over
+        again = 0.0  # seconds until the next attempt; 0 when nothing is left
         while not self._stopping.is_set():
             self._unsettled.wait(again or None)
             self._await_quiet()
             try:
                 done = self.settle()
-            except Exception:  # this thread must outlive every fault: submissions stay in the ledger meanwhile
+            except Exception:  # this thread must survive every fault; the submissions stay in the ledger
                 log.exception("submissions stay in the ledger for now")
                 done = False
             again = 0.0 if done else min(2 * again + SETTLE_AFTER, RETRY_AFTER)
 
     def _await_quiet(self) -> None:
-        """Wait until nothing was placed for `SETTLE_AFTER`, `SETTLE_WITHIN` at most: a rush has the disk to itself."""
+        """Wait until nothing was placed for `SETTLE_AFTER`, `SETTLE_WITHIN` at most: a rush needs the disk itself."""
         ends = time.monotonic() + SETTLE_WITHIN
         quiet = False
         while not quiet and time.monotonic() < ends:
@@ -161,11 +163,12 @@ class Settler:
         self._unsettled.clear()
 
     def settle(self) -> bool:
-        """Sync files and links of pending submissions, then let their bytes leave the ledger; whether all of them
-        did.
+        """Sync files and links of pending submissions, then delete their bytes from the ledger.
+
+        Returns whether all bytes were deleted.
         """
         sql = f"SELECT {RECEIPT_COLUMNS} FROM pending JOIN receipts USING (number) ORDER BY number"
-        # As a writer: a process places files and links of what it committed before it releases the process lock.
+        # In a write: each process places its committed files and links before it releases the process lock.
         rows = self._ledger.write(lambda connection: connection.execute(sql).fetchall())
         if not rows:
             return True
@@ -182,7 +185,7 @@ class Settler:
 
 
 def _sync_all(folder: Path, paths: list[str]) -> None:
-    """Make files, links and names durable: one call for the whole file system where there is one."""
+    """Make files, links and names durable, where possible by one call for the whole file system."""
     if _LIBC is not None:
         descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
         try:

@@ -1,4 +1,4 @@
-"""A course's ledger, read from the side: without changing the folder, and while a server runs on it."""
+"""Reads a course's ledger without changing the folder, also while a server runs on it."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from mograder.store.folder.ledger import MIGRATIONS, migrate
 
 @contextmanager
 def reading(path: Path) -> Iterator[sqlite3.Connection]:
-    """A connection that sees one moment of the ledger, whatever is written meanwhile.
+    """A connection that sees the ledger as it is at one moment, whatever is written meanwhile.
 
-    Raises Unreadable when the file, or what is read inside the block, cannot be understood, and FileNotFoundError.
+    Raises FileNotFoundError, and Unreadable when SQLite fails, also inside the block.
     """
     path.stat()
     with contextlib.ExitStack() as after:
@@ -33,7 +33,7 @@ def reading(path: Path) -> Iterator[sqlite3.Connection]:
             if version < len(MIGRATIONS):
                 connection = _up_to_date(connection, after)
             connection.execute("BEGIN")
-            connection.execute("SELECT 1 FROM receipts LIMIT 1").fetchone()  # the moment that is seen
+            connection.execute("SELECT 1 FROM receipts LIMIT 1").fetchone()  # the first read fixes the moment
             yield connection
         except sqlite3.Error as error:
             raise Unreadable(
@@ -43,14 +43,14 @@ def reading(path: Path) -> Iterator[sqlite3.Connection]:
 
 def _connect(path: Path, after: contextlib.ExitStack) -> sqlite3.Connection:
     if not _has_log(path):
-        # Nobody writes: opened as immutable, so that SQLite makes no companion files of its own.
+        # No process writes: opened as immutable, so that SQLite makes no companion files.
         connection = sqlite3.connect(f"{path.as_uri()}?mode=ro&immutable=1", uri=True, isolation_level=None)
         after.callback(connection.close)
         connection.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone()
         if not _has_log(path):
             return connection
     if not os.path.lexists(f"{path}-shm"):
-        # No server has it open (a copied course): a copy can be read without making anything beside the original.
+        # A copied course that no server has open: a copy is read, so that nothing is made beside the original.
         folder = Path(after.enter_context(tempfile.TemporaryDirectory()))
         for name in (path.name, f"{path.name}-wal"):
             shutil.copyfile(path.with_name(name), folder / name)
@@ -61,7 +61,7 @@ def _connect(path: Path, after: contextlib.ExitStack) -> sqlite3.Connection:
 
 
 def _up_to_date(connection: sqlite3.Connection, after: contextlib.ExitStack) -> sqlite3.Connection:
-    """A copy with today's schema, of a course that no server of this version has opened yet."""
+    """A copy in memory with the current schema, for a ledger that no server of this version has opened yet."""
     copy = sqlite3.connect(":memory:", isolation_level=None)
     after.callback(copy.close)
     connection.backup(copy)
@@ -74,7 +74,7 @@ def _has_log(path: Path) -> bool:
 
 
 def stays_inside(submission: Submission) -> bool:
-    """Whether the names that the ledger gives a submission are names; altered ones could lead anywhere."""
+    """Whether the names that the ledger gives a submission are valid: altered ones could lead out of the folder."""
     try:
         AssignmentName.parse(submission.assignment)
         Username.parse(submission.username)

@@ -49,7 +49,7 @@ class FolderStore:
     is_remote = False
 
     def __init__(self, folders: Folders) -> None:
-        """Opens the course, makes its secret and ledger on first use, and finishes what a crash left."""
+        """Opens the course, makes its secret and ledger on first use, and finishes submissions after a crash."""
         if not folders.root.is_dir():
             raise Temporary(f"{folders.root} is not a folder")
         self.folders = folders
@@ -95,7 +95,7 @@ class FolderStore:
         return FolderMarking(self.ledger, self.grades)
 
     def versions(self) -> Versions:
-        # In this order: what is committed in between shows as a change the next time.
+        # In this order: a commit between the two reads shows as a change the next time.
         seen = self.ledger.read("PRAGMA data_version")
         if self._versions[0] != seen:
             found = dict(self.ledger.read(VERSIONS))

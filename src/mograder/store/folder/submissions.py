@@ -1,8 +1,8 @@
-"""Submissions in a course folder: accepting them, and reading what stands there.
+"""Accepts submissions into a course folder, and reads those that are there.
 
-Invariant: a submission's receipt and bytes are committed in the ledger before anything else is visible; file and link
-are in place before the future of `accept` is done; they are synced behind it (settling.py), and only then do the bytes
-leave the ledger.
+Invariant: a submission's receipt and bytes are committed in the ledger before anything else is visible. File and link
+are in place before the future of `accept` is done. They are synced afterwards (settling.py), and only then are the
+bytes deleted from the ledger.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ log = logging.getLogger(__name__)
 
 STAMP = len("_20260310T200800.py")
 _STAMPED = re.compile(r"_\d{8}T\d{6}\.py", re.ASCII)
-"""What the name of a dated version ends with (`names.HISTORY_STEM`)."""
+"""The end of the name of a dated version (`names.HISTORY_STEM`)."""
 
 
 class FolderSubmissions:
@@ -89,14 +89,14 @@ class FolderSubmissions:
         return waiting.promise
 
     def _close(self, batch: list[PendingSubmission]) -> None:
-        """Nobody joins this batch any more."""
+        """Let no more submissions join this batch."""
         with self._gathering:
             if self._batch is batch:
                 self._batch = None
 
     def _take(self, batch: list[PendingSubmission], connection: sqlite3.Connection) -> list[PendingSubmission]:
         """Write the receipts and bytes of a batch into the open transaction."""
-        from mograder.store.folder.jobs import enqueue  # a server starts without it
+        from mograder.store.folder.jobs import enqueue  # here, so that a server starts without it
 
         self._close(batch)
         chain = ChainAppender(LedgerEnd(connection, self._submitted, [each.submission for each in batch]))
@@ -110,7 +110,7 @@ class FolderSubmissions:
                     keep = partial(self._keep_bytes, each, modes[assignment])
                     each.accepted = chain.append(each.submission, each.issue, keep)
             except sqlite3.Error:
-                raise  # the database itself: nothing of this batch is kept
+                raise  # the database has failed: nothing of this batch is kept
             except Exception as error:  # noqa: BLE001 (raised again by the caller that waits for the future)
                 each.error = error
         connection.executemany(
@@ -121,17 +121,17 @@ class FolderSubmissions:
             enqueue(connection, chain.new[0].number)
         connection.executemany(
             "INSERT OR IGNORE INTO pending (number, body, spool) VALUES (?, ?, ?)",
-            (each.pending() for each in batch if each.source),  # one after the other: they may be large together
+            (each.pending() for each in batch if each.source),  # a generator: together they may be large
         )
         return batch
 
     def _keep_bytes(self, pending: PendingSubmission, mode: int, accepted: Accepted) -> None:
-        """Make sure that the bytes are in a file beside where they belong, the submission's `source`.
+        """Write the bytes to a file from which a rename puts them in place: the submission's `source`.
 
-        `mode` is that of new files there.
+        `mode` is that of a new file.
         """
         submission, body = pending.submission, pending.body
-        # A version that was removed by hand comes back: these are its bytes.
+        # Repeated bytes are needed only if the version was removed by hand: they restore it.
         if accepted.repeated and os.path.exists(self._placement.version(accepted.receipt.submission)):
             return
         folder = f"{self._submitted}{os.sep}{submission.assignment}"
@@ -139,7 +139,7 @@ class FolderSubmissions:
             scratch = f"{folder}{os.sep}{spool_name()}"
             write_spool(scratch, body.data, mode)
             pending.source = scratch
-        elif os.access(folder, os.W_OK):  # the file moves there only once it is accepted
+        elif os.access(folder, os.W_OK):  # the file moves there after the commit, too late to refuse it
             make_private(body.path, Path(folder))
             pending.source = str(body.path)
         else:
@@ -151,19 +151,17 @@ class FolderSubmissions:
             if each.accepted is None or each.source is None:
                 continue
             if each.accepted.repeated and os.path.exists(self._placement.version(each.accepted.receipt.submission)):
-                continue  # the first of two that came together has it there by now
-            each.body.path = None  # ours now: the uploader must not discard it
+                continue  # another submission of this batch with the same bytes has put it there
+            each.body.path = None  # so that the uploader does not discard the file
             try:
                 self._placement.show(each.accepted.receipt.submission, each.source)
                 each.source = None
-            except (
-                Exception
-            ):  # whatever it is, the submission is committed, and the others of the batch wait their turn
+            except Exception:  # the submission is committed, and the rest of the batch must be placed
                 log.exception("submission %s is kept in the ledger; its file follows", each.accepted.receipt.number)
         self._settler.notify()
 
     def _answer(self, batch: list[PendingSubmission], taken: Future[list[PendingSubmission]]) -> None:
-        """Keep the promises of a batch, whose transaction is over."""
+        """Resolve the promises of a batch when its transaction has ended."""
         self._close(batch)
         failed = taken.exception()
         for each in batch:
@@ -203,7 +201,7 @@ class FolderSubmissions:
     def _digest(self, path: str, status: os.stat_result, snapshot: StatSnapshot) -> str:
         try:
             return self._sha256.get(path, status)
-        except OSError as error:  # one that cannot be read must not hide the others
+        except OSError as error:  # one unreadable file must not hide the others
             snapshot.failed(error)
             return ""
 
@@ -247,7 +245,7 @@ class FolderSubmissions:
                 return []
 
     def chain(self) -> Iterator[Link]:
-        # As a writer: a receipt that is being erased is in one of the two, not in both or none.
+        # In a write: a receipt that is being erased is in exactly one of the tables.
         receipts, erased = self._ledger.write(lambda connection: (
             connection.execute(f"SELECT {RECEIPT_COLUMNS} FROM receipts").fetchall(),
             connection.execute(f"SELECT {ERASED_COLUMNS} FROM erased").fetchall(),
@@ -257,7 +255,7 @@ class FolderSubmissions:
 
 
 def _neighbour(folder: str, name: str) -> str | None:
-    """The file of `folder` that `name` stands for: itself, or where its link leads; None unless that is beside it."""
+    """The name of the file in `folder` that `name` is or links to; None without one, or if it is elsewhere."""
     path = f"{folder}{os.sep}{name}"
     try:
         target = os.readlink(path)
@@ -270,14 +268,14 @@ def _neighbour(folder: str, name: str) -> str | None:
     except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as error:
-        if error.errno == errno.EINVAL:  # no link
+        if error.errno == errno.EINVAL:  # not a link
             return name
         raise
     return None if outside else target
 
 
 def _version_of(folder: str, name: str) -> Place | None:
-    """Where the bytes are of a submission by its name, dated or the latest."""
+    """The place of a submission's bytes; `name` is that of a dated version or of the latest."""
     target = _neighbour(folder, name)
     if target is None and owner(name):
         target = _last_version(folder, name)
@@ -288,12 +286,12 @@ def _version_of(folder: str, name: str) -> Place | None:
 
 
 def _latest_names(folder: Path) -> tuple[tuple[Username, str, str], ...]:
-    """Whose latest submissions stand in a folder, sorted: the person, the name, and the file that it stands for.
+    """The latest submissions in a folder, sorted: the person, the link's name, and the name of the file that it means.
 
     Where the link is missing (some copies leave links out), the last version by its name is the latest.
     """
     names = os.listdir(folder)
-    # Nearly all are dated versions, which are told by their end alone: there are more of them with every submission.
+    # Most names, more with each submission, are dated versions: a cheap look at the end of the name tells.
     dated = {
         name for name in names
         if (_STAMPED.fullmatch(name, max(0, len(name) - STAMP)) if name.endswith(".py") else version_owner(name))
@@ -311,7 +309,7 @@ def _latest_names(folder: Path) -> tuple[tuple[Username, str, str], ...]:
 
 
 def _last_version(folder: str, name: str) -> str | None:
-    """The last dated version of a latest file that is missing itself."""
+    """The last dated version for a latest file that is missing; None if it is not missing, or has no version."""
     if os.path.lexists(f"{folder}{os.sep}{name}"):
         return None
     try:

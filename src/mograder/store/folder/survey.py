@@ -1,4 +1,4 @@
-"""Looks over a course folder for what stands in it and is not in force. Nothing is changed."""
+"""Finds what is in a course folder and not in force. Nothing is changed."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from mograder.store.shared.manifest import MANIFEST
 from mograder.store.shared.stat_cache import StatCache, StatSnapshot
 
 HANDED_OUT = (".py", ".ipynb", ".zip")
-"""Endings of files that were meant for students where they stand in the folder of an assignment."""
+"""Endings of files that are probably meant for students if they are in the folder of an assignment."""
 
 
 class FolderSurvey:
@@ -37,7 +37,7 @@ class FolderSurvey:
         return self._kept.get("course", self._look, self._has_receipts())
 
     def handouts(self) -> tuple[LeftOut, ...]:
-        """What of the assignments' files is not handed out."""
+        """The files of assignments that students do not get."""
         return tuple(self._handouts(StatSnapshot()))
 
     def _look(self, snapshot: StatSnapshot) -> Survey:
@@ -83,18 +83,20 @@ class FolderSurvey:
             )  # fmt: skip
         if without:
             yield LeftOut(
-                f"the links to the latest submissions of {_persons(without)}", "they were not copied: the last version "
-                "by its name counts", "mograder doctor --repair makes them", str(self._folders.submitted),
+                f"the links to the latest submissions of {counted(without, 'person', 'people')}",
+                "they were not copied: the last version by its name counts", "mograder doctor --repair makes them",
+                str(self._folders.submitted),
                 itemised=True,
             )  # fmt: skip
         if texts:
             yield LeftOut(
-                f"the links to the latest submissions of {_persons(texts)}", "texts stand in their place: the version "
-                "that each names counts", "mograder doctor --repair makes them links", str(self._folders.submitted),
+                f"the links to the latest submissions of {counted(texts, 'person', 'people')}",
+                "texts stand in their place: the version that each names counts",
+                "mograder doctor --repair makes them links", str(self._folders.submitted),
                 itemised=True,
             )  # fmt: skip
 
-    # what students download, what returns to them, and what stands beside it
+    # released files, grades and feedback, and other files
 
     def _handouts(self, snapshot: StatSnapshot) -> Iterator[LeftOut]:
         top = self._folders.release or self._folders.root
@@ -118,13 +120,13 @@ class FolderSurvey:
             for folder in _folders_in(self._folders.root, snapshot):
                 if folder != self._folders.submitted and (people := _people(folder, snapshot)):
                     yield LeftOut(
-                        f"the work of {_persons(len(people))} in {printable(folder.name)}/",
+                        f"the work of {counted(len(people), 'person', 'people')} in {printable(folder.name)}/",
                         "it stands beside what students download, as the published server kept it",
                         f"mograder course adopt {self._folders.root} brings it over, with receipts", str(folder),
                     )  # fmt: skip
 
     def _misplaced(self, folder: Path, snapshot: StatSnapshot) -> Iterator[LeftOut]:
-        """Files of an assignment that stand beside the place from which they would be handed out."""
+        """Files that are in an assignment's folder, but not in the subfolder from which students get files."""
         root = self._folders.root
         if (root / MANIFEST).exists():
             return
@@ -137,7 +139,7 @@ class FolderSurvey:
         if found and not _people(folder, snapshot):
             place = "hw1/files/" if folder == root else f"{folder.name}/files/"
             yield LeftOut(
-                f"{few(found)} in {printable(folder.name)}/", f"students get what is in {place}, and it is not there",
+                f"{few(found)} in {printable(folder.name)}/", f"students get only what is in {place}",
                 f"move it into {place}", str(folder), expected=root.name != "release",
             )  # fmt: skip
 
@@ -160,7 +162,7 @@ class FolderSurvey:
 
 
 def _left_in(assignment: str, folder: Path, snapshot: StatSnapshot) -> Iterator[LeftOut]:
-    """What stands in the folder of an assignment's files and is not handed out."""
+    """What is in the folder of an assignment's files and not given to students."""
     try:
         AssignmentName.parse(assignment)
     except BadName as error:
@@ -196,7 +198,7 @@ def _left_in(assignment: str, folder: Path, snapshot: StatSnapshot) -> Iterator[
 
 
 def _below(folder: Path, snapshot: StatSnapshot) -> Iterator[Path]:
-    """Everything below a folder, without what is in folders that are not handed out."""
+    """Everything below a folder, except the contents of hidden folders and of those that tools leave."""
     for name in _names(folder, snapshot):
         path = folder / name
         yield path
@@ -217,7 +219,7 @@ def _is_page(name: str) -> bool:
 
 
 def _people(folder: Path, snapshot: StatSnapshot) -> dict[str, tuple[int, bool]]:
-    """Whose dated versions stand in a folder: how many, and whether a latest file stands beside them."""
+    """The people with dated versions in a folder: how many versions, and whether there is a latest file."""
     names = _names(folder, snapshot)
     there, found = set(names), dict[str, int]()
     for name in names:
@@ -240,7 +242,3 @@ def _names(folder: Path, snapshot: StatSnapshot) -> list[str]:
     except OSError as error:
         snapshot.failed(error)
         return []
-
-
-def _persons(number: int) -> str:
-    return f"{number} {'person' if number == 1 else 'people'}"

@@ -50,7 +50,7 @@ class PostgresAccounts:
 
     def change_many(self, changes: Sequence[tuple[Username, ChangeAccount, Event]]) -> list[Account]:
         def work(connection: Connection) -> list[Account]:
-            # One at a time in a course: an account that is not there yet has no row of its own to lock.
+            # One writer at a time in a course: an account that does not exist yet has no row to lock.
             connection.execute("SELECT 1 FROM courses WHERE course = %s FOR UPDATE", (self._course,))
             keys = [username.key for username, _, _ in changes]
             rows = connection.execute(

@@ -1,6 +1,6 @@
-"""The bytes of files that a database keeps: on their way in, in pieces inside it, and on their way out.
+"""The bytes of files in a database: received, stored in pieces, and fetched.
 
-Invariant: no file is in memory whole that is larger than IN_MEMORY.
+Invariant: a file larger than IN_MEMORY is never in memory as a whole.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ from mograder.store.postgres.database import Connection, Database
 from mograder.store.shared.files import IN_MEMORY, storage_errors
 
 PIECE = 512 * 1024
-"""Bytes of a row."""
+"""Bytes in one row at most."""
 
 CACHE_SIZE = 1024 * 1024 * 1024
-"""Bytes of large files that a server keeps on its own disk, so that a class that fetches one asks for it once."""
+"""Bytes of large files that a server caches on its own disk, so that a whole class needs one read of the database."""
 
 
 def new_body() -> str:
-    """A name for bytes that nobody else gives."""
+    """A new unique name for the bytes of a file."""
     return secrets.token_hex(12)
 
 
@@ -54,10 +54,10 @@ class Incoming:
             self._file.write(chunk)
 
     def finish(self) -> None:
-        """The bytes become durable in `accept`, with their receipt."""
+        """Nothing to do: the bytes become durable in `accept`, with their receipt."""
 
     def pieces(self) -> Iterator[bytes]:
-        """From the start, as often as asked."""
+        """The bytes from the start; may be called repeatedly."""
         self._file.seek(0)
         return pieces_of(self._file)
 
@@ -87,12 +87,12 @@ class Blobs:
         self._cached.cleanup()
 
     def fetch(self, course: str, body: str, size: int) -> bytes | Path:
-        """The bytes of a small file; a file with those of a large one. Raises Unreadable when they are not there."""
+        """The bytes of a small file, or the path of a local copy of a large one. Raises Unreadable without them."""
         if size <= IN_MEMORY:
             return b"".join(self.pieces(course, body, size))
         path = Path(self._cached.name, body)
         with storage_errors("fetch the file"):
-            if _is_cached(path):  # nobody waits for another's file
+            if _is_cached(path):  # without the lock, so that no request waits for another's download
                 return path
             with self._fetching:
                 return path if _is_cached(path) else self._download(path, course, body, size)
@@ -128,7 +128,7 @@ class Blobs:
 
 
 def _is_cached(path: Path) -> bool:
-    """Whether it is; then it stays so for a while longer."""
+    """Whether the file is cached. If so, it counts as just used, so it is not the next to be removed."""
     try:
         os.utime(path)
     except FileNotFoundError:
@@ -137,7 +137,7 @@ def _is_cached(path: Path) -> bool:
 
 
 def keep(connection: Connection, course: str, bodies: Iterable[tuple[str, Iterable[bytes]]]) -> None:
-    """Put the pieces of each named body into the open transaction."""
+    """Store the pieces of each named body, in the open transaction."""
     rows = ((course, body, number, piece) for body, pieces in bodies for number, piece in enumerate(pieces))
     with connection.cursor() as cursor:
         cursor.executemany("INSERT INTO pieces (course, body, piece, bytes) VALUES (%s, %s, %s, %s)", rows)

@@ -38,11 +38,11 @@ APPEND = (
     f"INSERT INTO receipts (course, body, {RECEIPT_COLUMNS}) "
     f"VALUES (%s, %s, {', '.join(['%s'] * len(RECEIPT_COLUMNS.split(', ')))})"
 )
-"""A receipt of a course whose bytes are those of a body."""
+"""Adds a receipt; `body` names its bytes."""
 
 
 class LockedEnd:
-    """The `ChainEnd` of a course, locked by the open transaction, as far as `submissions` need it."""
+    """The `ChainEnd` of a course, locked by the open transaction and read as far as `submissions` need it."""
 
     def __init__(self, connection: Connection, course: str, submissions: Sequence[NewSubmission]) -> None:
         keys = list({(each.assignment, each.username) for each in submissions})
@@ -54,7 +54,7 @@ class LockedEnd:
         came: dict[Username, int] = {}
         for each in submissions:
             came[each.username] = max(each.came, came.get(each.username, each.came))
-        # Sent together, run one after the other: each sees what was committed before the lock was had.
+        # Sent together and run in this order: all that follow the lock see what was committed before it was taken.
         with connection.pipeline():
             end = connection.execute("SELECT number, head FROM chains WHERE course = %s FOR UPDATE", (course,))
             latest = connection.execute(_LATEST, (assignments, users, course))
@@ -75,7 +75,7 @@ class LockedEnd:
         return self._latest.get((assignment, username))
 
     def is_taken(self, assignment: AssignmentName, filename: str) -> bool:
-        # Names behind `last_filename` are free, and no others but the submissions' own are asked about.
+        # Callers ask only for the submissions' own names and for names after `last_filename`, which are free.
         return (assignment, stem_of(filename)) in self._taken
 
     def last_filename(self, assignment: AssignmentName, username: Username) -> str:
@@ -85,14 +85,14 @@ class LockedEnd:
         return self._usage.get(submission.username, Usage())
 
     def moments(self, submission: NewSubmission) -> list[int]:
-        # Asked for only where the assignment bounds attempts: no other submission waits for one more answer.
+        # Read on demand: only an assignment that limits attempts needs this further round trip.
         now, asked = submission.came, (self._course, submission.username, submission.assignment)
         rows = self._connection.execute(_MOMENTS, (*asked, now - HOUR, now + HOUR)).fetchall()
         return [moment for (moment,) in rows]
 
 
 def write_receipts(connection: Connection, course: str, head: Head, new: Sequence[tuple[str, Receipt]]) -> None:
-    """Put new receipts, each with the name of its bytes, behind the end of the chain, which is `head` then."""
+    """Append new receipts, each with the name of its bytes. `head` is the new end of the chain."""
     if not new:
         return
     with connection.pipeline(), connection.cursor() as cursor:

@@ -37,9 +37,10 @@ FilesByAssignment = Mapping[AssignmentName, Sequence[tuple[FileName, Path]]]
 
 @dataclass(frozen=True)
 class Publication:
-    """What an instructor publishes: `documents` by their place in the database (None: there is none), and `files`.
+    """What an instructor publishes. `documents` maps places in the database to texts; None removes the document.
 
-    `sources` are the notebooks with solutions and tests, and what stands beside them; None leaves those that are there.
+    `files` are the released ones. `sources` are the notebooks with solutions and tests and the files beside them; None
+    leaves the published ones as they are.
     """
 
     documents: Mapping[str, str | None]
@@ -51,7 +52,7 @@ class PostgresCourses:
     """The `Courses` (domain/store.py) of the database at a URL."""
 
     def __init__(self, url: str) -> None:
-        """Raises Temporary, and Unreadable for a schema that is newer or older than this program."""
+        """Raises Temporary, and Unreadable for a schema that is newer or older than this program's."""
         self.url = url
         self._database = Database(url)
         self._bodies = Blobs(self._database)
@@ -82,7 +83,7 @@ class PostgresCourses:
         return self.open_anyway(name)
 
     def open_anyway(self, name: CourseName) -> PostgresStore:
-        """As `open`, of a course that is known to be there, archived or not."""
+        """As `open`, for a course that exists, archived or not."""
         with self._opening:
             if name not in self._opened:
                 forget = partial(self._opened.pop, name, None)
@@ -117,7 +118,7 @@ class PostgresCourses:
         self._database.write(name, work)
 
     def publish(self, name: CourseName, publication: Publication, event: Event) -> int:
-        """Replace plan, manifest, released files and sources, in one transaction; how many files are released."""
+        """Replace plan, manifest, released files and sources in one transaction; returns how many are released."""
 
         def work(connection: Connection) -> int:
             count = _replace_listing(connection, name, RELEASED, publication.files)
@@ -132,7 +133,7 @@ class PostgresCourses:
 
 
 def _replace_listing(connection: Connection, course: str, place: str, wanted: FilesByAssignment) -> int:
-    """Keep the files of a listing in the place of those that were there; how many."""
+    """Replace the files of a listing by `wanted`; returns how many there are now."""
     held = read_listing(lock_document(connection, course, place, "{}"))
     before = [each for listed in held.values() for each in listed]
     known = {each.sha256: each.body for each in before}
@@ -147,7 +148,10 @@ def _replace_listing(connection: Connection, course: str, place: str, wanted: Fi
 
 
 def _keep(connection: Connection, course: str, name: FileName, path: Path, known: dict[str, str]) -> StoredReleaseFile:
-    """A file as a released file; bytes that the course has under another name or from before are not sent again."""
+    """Store a file. Bytes that the course has already, under any name, are not sent again.
+
+    `known` maps the SHA-256 of the course's bytes to their body.
+    """
     digest, found = files.sha256_of(path), path.stat()
     if digest not in known:
         known[digest] = new_body()

@@ -1,6 +1,6 @@
 """A PostgreSQL database for courses: connections, transactions that happen exactly once, the schema.
 
-Invariant: when `write` returns, its transaction is committed. After a connection is cut during a commit, the client
+Invariant: when `write` returns, its transaction is committed. If the connection breaks during a commit, the client
 cannot know whether it happened; so each transaction writes a mark, and a retry that finds the mark does nothing.
 """
 
@@ -29,21 +29,17 @@ T = TypeVar("T")
 Connection = psycopg.Connection[tuple[Any, ...]]
 Row = tuple[Any, ...]
 
-MIGRATIONS = (
-    "postgres_001.sql", "postgres_002.sql", "postgres_003.sql", "postgres_004.sql", "postgres_005.sql",
-    "postgres_006.sql", "postgres_007.sql", "postgres_008.sql", "postgres_009.sql", "postgres_010.sql",
-    "postgres_011.sql",
-    "postgres_012.sql",
-)  # fmt: skip
+MIGRATIONS = tuple(f"postgres_{number:03}.sql" for number in range(1, 14))
+"""The steps of the schema, in their order; the version of a database is how many it has been through."""
 
 READ_PATIENCE, WRITE_PATIENCE = 3.0, 10.0
 """Seconds for which a request waits for a database that is away, before it is answered 503."""
 
 CONNECTIONS = 16
-"""At most so many from one server."""
+"""Connections of one server at most."""
 
 _SESSION = {
-    "lock_timeout": "10s",  # nobody waits for ever behind a server whose machine has died
+    "lock_timeout": "10s",  # a server whose machine has died may still hold a lock
     "statement_timeout": "60s",
     "idle_in_transaction_session_timeout": "20s",
 }
@@ -56,11 +52,11 @@ class Database:
     """The open database at `url`. Methods may be called from many threads."""
 
     def __init__(self, url: str) -> None:
-        """Raises Temporary when it is not there, Unreadable when its schema is not the one that this program knows."""
+        """Raises Temporary when the database is away, Unreadable when its schema is newer or older than needed."""
         _check_schema(url)
         logging.getLogger("psycopg.pool").addFilter(_is_news)
-        logging.getLogger("stamina").addFilter(_is_news)  # a lost connection is logged here
-        # `reconnect_timeout`: give up early and begin anew at the next request, instead of pausing longer and longer.
+        logging.getLogger("stamina").addFilter(_is_news)
+        # `reconnect_timeout`: give up early and start again at the next request, instead of ever longer pauses.
         self._pool: ConnectionPool[Connection] = ConnectionPool(
             url, min_size=1, max_size=CONNECTIONS, reconnect_timeout=2, open=True, configure=_configure,
             kwargs={"autocommit": True, "connect_timeout": 3, "fallback_application_name": "mograder"},
@@ -77,7 +73,7 @@ class Database:
     # reading
 
     def read(self, sql: str, values: Sequence[object] = ()) -> list[Row]:
-        """All rows of a query, on what is committed."""
+        """All rows of a query on committed data."""
 
         def work(connection: Connection) -> list[Row]:
             with connection.cursor(binary=True) as cursor:
@@ -86,7 +82,7 @@ class Database:
         return self._attempt(work, READ_PATIENCE)
 
     def read_together(self, queries: Sequence[tuple[str, Sequence[object]]]) -> list[list[Row]]:
-        """All rows of each query, in one round trip; a query may see more than the one before it."""
+        """All rows of each query, in one round trip; a query may see later commits than the one before it."""
 
         def work(connection: Connection) -> list[list[Row]]:
             with connection.pipeline():
@@ -98,22 +94,22 @@ class Database:
     # writing
 
     def write(self, course: str, work: Callable[[Connection], T], *, together: bool = False) -> T:
-        """Run `work` in a transaction; return its value once that is committed, exactly once.
+        """Run `work` in a transaction that is committed exactly once, and return its value after the commit.
 
-        `work` may run several times; what it raises undoes all of it. With `together` its statements are sent without
-        waiting for each one's result, the commit included; then it looks at no `rowcount`.
+        `work` may run several times; if it raises, nothing of it stays. With `together` all statements and the commit
+        are sent without waiting for results; then `work` must not look at `rowcount`.
         """
         mark = secrets.token_hex(12)
         values: list[T] = []
 
         def transact(connection: Connection) -> T:
-            again = bool(values)  # an earlier try of ours may have been committed
+            again = bool(values)  # the previous attempt may have been committed
             with (
                 connection.pipeline() if together and not again else contextlib.nullcontext(),
                 connection.transaction(),
             ):
                 moment = int(time.time() * 1_000_000)
-                # Waits for an earlier try of ours that may still be committing, and then finds its mark.
+                # Waits for a previous attempt that may still be committing, and then finds its mark.
                 made = connection.execute(
                     "INSERT INTO marks (course, mark, moment) VALUES (%s, %s, %s) ON CONFLICT DO NOTHING",
                     (course, mark, moment),
@@ -138,9 +134,9 @@ class Database:
                 cursor.executemany("DELETE FROM marks WHERE course = %s AND mark = %s", finished)
 
     def _attempt(self, work: Callable[[Connection], T], patience: float) -> T:
-        """`work` on a connection, and again on another while connections are lost, for `patience` seconds."""
+        """Run `work` on a connection, and again on another while connections are lost, for `patience` seconds."""
         ends = time.monotonic() + patience
-        once = patience <= 0  # stamina takes a timeout of 0 for a mistake
+        once = patience <= 0  # stamina refuses a timeout of 0
         attempts = stamina.retry_context(
             on=(_Lost, _Retry), attempts=1 if once else None, timeout=None if once else patience, wait_initial=0.01,
             wait_max=0.1, wait_jitter=0.01,
@@ -156,7 +152,7 @@ class Database:
         raise AssertionError("the last attempt returns or raises")
 
     def _once(self, work: Callable[[Connection], T], ends: float) -> T:
-        # Once one request has waited in vain, the others do not: answers of 503 must not queue up.
+        # Once one request has waited in vain, the others wait no longer: answers of 503 must not queue up.
         timeout = 0.1 if self._away else max(ends - time.monotonic(), 0.1)
         try:
             with translated(), self._connection(timeout) as connection:
@@ -176,7 +172,7 @@ class Database:
                 try:
                     yield connection
                 except errors.ReadOnlySqlTransaction:
-                    connection.close()  # it leads to what is now a replica
+                    connection.close()  # its server has become a replica
                     raise
         except PoolTimeout:
             if not self._away:
@@ -186,7 +182,7 @@ class Database:
 
 
 def _is_news(record: logging.LogRecord) -> bool:
-    """Whether a message is to be logged: repeated attempts are not, as it is logged once that the database is away."""
+    """Whether to log a message: repeated attempts are not logged, as this module logs a lost connection once."""
     return not str(record.msg).startswith(("error connecting", "reconnection attempt", "stamina.retry_scheduled"))
 
 
@@ -200,7 +196,7 @@ class _Retry(Exception):
 
 @contextlib.contextmanager
 def translated() -> Iterator[None]:
-    """Turns what psycopg raises into our errors, and into _Lost and _Retry."""
+    """Translates psycopg's exceptions to domain errors, _Lost and _Retry."""
     try:
         yield
     except _TO_RETRY as error:
@@ -218,7 +214,7 @@ def translated() -> Iterator[None]:
 
 
 def _configure(connection: Connection) -> None:
-    """Bound how long a session waits; commit to the disk even where the database's default says otherwise."""
+    """Limit how long a session waits, and make commits durable even where the database's default is laxer."""
     for name, value in _SESSION.items():
         connection.execute("SELECT set_config(%s, %s, false)", (name, value))
     row = connection.execute("SELECT current_setting('synchronous_commit')").fetchone()
@@ -260,7 +256,7 @@ def _refuse_newer(version: int) -> None:
 
 
 def upgrade(url: str) -> tuple[int, int]:
-    """Bring the schema up to date; the version before and after. May run in several places at once.
+    """Bring the schema up to date; returns its version before and after. Several processes may do so at once.
 
     Each migration is a transaction that waits for a lock for 5 seconds at most, so that submissions do not queue up
     behind it. Raises Temporary, Unreadable.
@@ -273,7 +269,7 @@ def upgrade(url: str) -> tuple[int, int]:
             while version < len(MIGRATIONS):
                 try:
                     version = _migrate(connection, version)
-                except (errors.UniqueViolation, errors.DuplicateTable):  # somebody else has made the first table
+                except (errors.UniqueViolation, errors.DuplicateTable):  # another process has made the first table
                     version = _version(connection)
             return before, version
     except (_Lost, _Retry) as error:
@@ -287,7 +283,7 @@ def _migrate(connection: Connection, version: int) -> int:
             connection.execute("CREATE TABLE IF NOT EXISTS schema_version (one bigint PRIMARY KEY, version bigint)")
             connection.execute("INSERT INTO schema_version VALUES (1, 0) ON CONFLICT DO NOTHING")
         # The process that updates this row first does the migration; others wait here, and then have nothing to do.
-        turn = connection.execute("UPDATE schema_version SET version = version + 1 WHERE version = %s", (version,))
-        if turn.rowcount:
+        is_first = connection.execute("UPDATE schema_version SET version = version + 1 WHERE version = %s", (version,))
+        if is_first.rowcount:
             connection.execute(script)
     return version + 1

@@ -12,7 +12,7 @@ from mograder.store.shared.grading_state import grading_state
 
 
 def check(store: PostgresStore, now: int) -> list[Finding]:
-    """The chain of receipts with every submission, what is not in force, and whether grading goes on.
+    """Findings about the chain of receipts, the bytes of every submission, files that are not in force, and grading.
 
     `now` is in Unix microseconds. Raises Temporary.
     """

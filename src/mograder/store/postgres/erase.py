@@ -1,4 +1,4 @@
-"""Takes a person out of a course in a database, in an open transaction."""
+"""Erases a person from a course in a database, in an open transaction."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from mograder.store.shared.rows import RECEIPT_COLUMNS, receipt_of
 
 
 def erase(connection: Connection, course: str, username: Username, make_tombstone: MakeTombstone) -> None:
-    """Of the person's receipts stays what `make_tombstone` makes of them; of everything else, nothing."""
-    # As who changes an account: in this order nobody waits for somebody who waits for us.
+    """Replace the person's receipts by what `make_tombstone` makes of them, and delete everything else."""
+    # The order of these locks is that of a change of an account, so that the two cannot deadlock.
     connection.execute("SELECT 1 FROM courses WHERE course = %s FOR UPDATE", (course,))
     for noun in ("downloads", "results", "regrades"):
         count_change(connection, course, noun)
-    # Nothing is appended meanwhile: what is submitted afterwards is a new beginning.
+    # No submission is appended to the chain until the transaction ends.
     connection.execute("SELECT 1 FROM chains WHERE course = %s FOR UPDATE", (course,))
     own = (course, username)
     for row in connection.execute(
@@ -69,7 +69,7 @@ def _keep_name_taken(connection: Connection, course: str, username: Username) ->
 
 
 def _erase_from_documents(connection: Connection, course: str, username: Username) -> None:
-    """Grades and commits."""
+    """Erase from documents of grades and commitments."""
     places = connection.execute("SELECT place FROM documents WHERE course = %s", (course,)).fetchall()
     for (place,) in places:
         if place.startswith("commits/") and place.endswith(f"/{username}"):
@@ -82,7 +82,7 @@ def _erase_from_documents(connection: Connection, course: str, username: Usernam
 
 
 def _erase_from_marking(connection: Connection, course: str, username: Username) -> None:
-    """Where the person has marked others the name goes, and what is marked stays."""
+    """Remove the name where the person has marked others; those marks stay."""
     own = (course, username)
     connection.execute("UPDATE marking SET actor = %s WHERE course = %s AND actor = %s", (ERASED_NAME, *own))
     rows = connection.execute(

@@ -1,6 +1,6 @@
-"""Compares a course in a database with its chain of receipts: every alteration, removal and insertion.
+"""Compares a course in a database with its chain of receipts: finds every alteration, removal and insertion.
 
-Invariant: nothing is changed, servers may run meanwhile, and nothing is believed but signatures and checksums.
+Invariant: nothing is changed, servers may run meanwhile, and only signatures and checksums are trusted.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ RESULTS = f"SELECT {RESULT_COLUMNS} FROM grading_results WHERE course = %s ORDER
 
 
 class PostgresEvidence:
-    """One course of a database, looked at as often as one likes."""
+    """One course of a database. It may be verified repeatedly."""
 
     def __init__(self, store: PostgresStore) -> None:
         self.store = store
 
     def own_signer(self) -> Ed25519Signer:
-        """Raises Unreadable when the course's key is missing or none."""
+        """A signer with the course's key. Raises Unreadable when the key is missing or invalid."""
         try:
             return Ed25519Signer(self.store.keys.signing_key(self._no_key))
         except ValueError as problem:
@@ -56,10 +56,8 @@ class PostgresEvidence:
 
     def _everything(self, signer: Signer, kept: Sequence[Head]) -> Findings:
         where = f"course {self.store.course}"
-        end, record = (
-            self.store.submissions.head(),
-            self._record(),
-        )  # in this order: what is said to be the end is in the record
+        end = self.store.submissions.head()  # before the record, which then contains this end
+        record = self._record()
         yield from broken_chain(record.links, signer, [*kept, end], where, MEND)
         for (number,) in self.store.tables.read(BEHIND_THE_END):
             yield error(f"receipt {number} stands behind the end of the chain", where, MEND)

@@ -21,7 +21,7 @@ def merge_within(
     connection: Connection, course: str, assignment: AssignmentName, entries: tuple[GradeEntry, ...],
     version: str | None,
 ) -> int:  # fmt: skip
-    """As `GradesStore.merge`, in the caller's transaction, without an event."""
+    """As `GradesStore.merge`, in the caller's open transaction and without an event."""
     place = grades_place(assignment)
     held = read_grades(lock_document(connection, course, place, "[]"))
     check_version(assignment, held, version)
@@ -65,7 +65,7 @@ class PostgresGrades:
 
         def work(connection: Connection) -> None:
             blobs.keep(connection, self._course, ((kept[user], split(page)) for user, page in pages.items()))
-            # Two uploads of the same pages wait for each other, not for ever: each takes them in one order.
+            # In one order, so that two uploads of the same pages cannot deadlock.
             for user in sorted(pages):
                 row = connection.execute(
                     "SELECT body FROM feedback WHERE course = %s AND assignment = %s AND username = %s FOR UPDATE",

@@ -1,4 +1,4 @@
-"""Spent tickets and failures of a course in a database."""
+"""Spent tickets and failed attempts of a course in a database."""
 
 from __future__ import annotations
 

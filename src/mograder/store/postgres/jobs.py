@@ -1,6 +1,6 @@
-"""Jobs and results of grading of a course in a database.
+"""Grading jobs and results of a course in a database.
 
-Invariant: a claimed row is locked by the one transaction that claims it; others pass it over (SKIP LOCKED).
+Invariant: the transaction that claims a job locks its row; others skip that row (SKIP LOCKED).
 """
 
 from __future__ import annotations
@@ -38,8 +38,8 @@ _TURNS = """waiting AS MATERIALIZED (
 ), turns AS (
     SELECT course, receipt, results + newer AS turn FROM waiting JOIN people USING (assignment, username)
 )"""
-"""Whose turn it is: who has had fewer results lately, and of a person's jobs the newest. Sorted, not counted anew
-for each, so that nobody slows the queue by filling it."""
+"""The order of the queue: people with fewer recent results first, and a person's newest job first. Window functions
+sort once instead of counting for each job, so that a person who fills the queue does not slow it."""
 
 _JOB_COLUMNS = ", ".join(f"job.{name}" for name in JOB_COLUMNS.split(", "))
 
@@ -61,11 +61,11 @@ JOIN turns USING (course, receipt) ORDER BY turn, receipt"""
 
 IN_FORCE = """(tests = (SELECT announced.tests FROM grading_tests AS announced
 WHERE announced.course = result.course AND announced.assignment = result.assignment))"""
-"""Whether a result is one of the announced tests."""
+"""Whether a result was made with the announced tests."""
 
 
 def enqueue(connection: Connection, course: str, first: int) -> None:
-    """Make the jobs of new receipts, those from the number `first` on, in their transaction."""
+    """Make jobs for the receipts from number `first` on, in the transaction that adds those."""
     connection.execute(
         "INSERT INTO grading_jobs (course, receipt, assignment, username, attempt, received) "
         "SELECT course, number, assignment, username, attempt, received FROM receipts "
@@ -83,9 +83,10 @@ def announce(connection: Connection, course: str, assignment: AssignmentName, an
 
 
 def keep_result(connection: Connection, course: str, result: Result, notebook: bytes = b"") -> bool:
-    """Keep a result, which ends its job. False when there is one with these tests, or the submission was erased.
+    """Store a result and end its job. Returns False when there is a result with these tests, or the submission was
+    erased.
 
-    Without a `notebook` that of a regrade with these tests is kept, if there is one.
+    Without a `notebook`, the one that a regrade with these tests has made is stored, if there is one.
     """
     ended = connection.execute(
         "UPDATE grading_jobs SET finished = CASE finished WHEN 0 THEN %s ELSE finished END, claim = '', lease = 0, "

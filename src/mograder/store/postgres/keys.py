@@ -24,7 +24,7 @@ class PostgresKeys:
         sql = "SELECT signing_key FROM courses WHERE course = %s"
         (held,) = self._tables.read(sql)[0]
         if held is None:
-            new = make()  # of two servers that make one at once, one is kept
+            new = make()  # if two servers make a key at once, the first one stored stays
             put = "UPDATE courses SET signing_key = %s WHERE course = %s AND signing_key IS NULL"
             self._tables.write(lambda connection: connection.execute(put, (new, self._course)))
             (held,) = self._tables.read(sql)[0]

@@ -43,7 +43,7 @@ class PostgresMarking:
         return [(row[0], entry_of(row[1:])) for row in self._tables.read(_SINCE, assignment, number)]
 
     def count(self) -> int:
-        # Counted, because the transaction with the lower number may commit later.
+        # Not the highest number: a transaction with a lower one may commit later.
         return int(self._tables.read("SELECT count(*) FROM marking WHERE course = %s")[0][0])
 
     def write(
@@ -53,7 +53,7 @@ class PostgresMarking:
         course = self._course
 
         def work(connection: Connection) -> None:
-            # One writer an assignment at a time: an entry that is not there yet cannot be locked.
+            # One writer at a time for an assignment: an entry that does not exist yet has no row to lock.
             place = f"{course}/{assignment}"
             connection.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", (place,))
             places_held = [_held(connection, course, each) for each in entries]

@@ -46,7 +46,7 @@ CREATE TABLE erased (
     PRIMARY KEY (course, number)
 );
 
--- Names of erased people, which nobody can take and whose tokens do not work again; see erasing.py.
+-- Names of erased people, which nobody can take and whose tokens do not work again; see erase.py.
 CREATE TABLE erased_names (
     course     text NOT NULL,
     salt       text NOT NULL,
@@ -102,7 +102,7 @@ CREATE TABLE extensions (
     PRIMARY KEY (course, assignment, username)
 );
 
--- Who has downloaded a file of an assignment, and when first.
+-- When a person first downloaded a file of an assignment.
 CREATE TABLE fetched (
     course     text NOT NULL,
     assignment text NOT NULL,

@@ -2,5 +2,5 @@
 ALTER TABLE courses ADD COLUMN changes bigint NOT NULL DEFAULT 0;
 ALTER TABLE courses ADD COLUMN downloads bigint NOT NULL DEFAULT 0;
 ALTER TABLE courses ADD COLUMN results bigint NOT NULL DEFAULT 0;
--- How many submissions came lately.
+-- Finds the submissions of the last hours, to count them.
 CREATE INDEX receipts_by_moment ON receipts (course, received);

@@ -1,2 +1,2 @@
--- What the sender of a submission called the file; '' where nobody said.
+-- The name that the sender gave the file; '' without one.
 ALTER TABLE receipts ADD COLUMN name text NOT NULL DEFAULT '';

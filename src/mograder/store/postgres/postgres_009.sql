@@ -1,4 +1,4 @@
--- Submissions that are graded again with new tests, and what came of it until an instructor applies or drops it.
+-- Submissions that are graded again with new tests, and the results until an instructor applies or drops them.
 CREATE TABLE regrade_jobs (
     course     text NOT NULL,
     receipt    bigint NOT NULL,               -- its number
@@ -20,7 +20,7 @@ CREATE TABLE regrade_jobs (
 CREATE INDEX regrade_jobs_of ON regrade_jobs (course, assignment, username);
 -- How often regrades have changed.
 ALTER TABLE courses ADD COLUMN regrades bigint NOT NULL DEFAULT 0;
--- Whether what grades an assignment is ready: its source read, its environment built, its sandbox tried.
+-- Whether an assignment can be graded: its source read, its environment built, its sandbox tried.
 CREATE TABLE grading_readiness (
     course     text NOT NULL,
     assignment text NOT NULL,

@@ -1,7 +1,7 @@
-"""What a server has read of one course, kept in memory while the course's version stays the same.
+"""Caches what a server has read of one course, while the course's version stays the same.
 
-Invariant: rows are kept under a version that was asked for before they were read, so they are never older than it; what
-is recalled held after the last `refresh` that has returned began.
+Invariant: rows are kept under a version that was read before them, so they are never older than it. A recalled value
+was right at some moment after the last completed `refresh` began.
 """
 
 from __future__ import annotations
@@ -12,17 +12,17 @@ from contextvars import ContextVar
 from enum import Enum, auto
 from typing import Any, TypeVar
 
-from mograder.domain.store import NotAtHand, Versions
+from mograder.domain.store import NotCached, Versions
 from mograder.store.postgres.database import Row
 
 T = TypeVar("T")
 
 MOST = 20_000
-"""Rows and values that are kept of a course; beyond that all are forgotten."""
+"""Values that are kept of a course; beyond that all are dropped."""
 
 
 class Reading(Enum):
-    """Where the work of this thread reads: the database, memory first, or memory alone."""
+    """Where a thread reads: in the database, in memory first, or in memory alone."""
 
     DATABASE = auto()
     MEMORY_FIRST = auto()
@@ -34,7 +34,7 @@ _reading: ContextVar[Reading] = ContextVar("reading", default=Reading.DATABASE)
 
 @contextmanager
 def reading(how: Reading) -> Iterator[None]:
-    """The work inside reads so."""
+    """All reads inside the block are done this way."""
     before = _reading.set(how)
     try:
         yield
@@ -43,13 +43,13 @@ def reading(how: Reading) -> Iterator[None]:
 
 
 def check_may_wait() -> None:
-    """Raises NotAtHand where work may read memory alone."""
+    """Raises NotCached where only memory may be read."""
     if _reading.get() is Reading.MEMORY:
-        raise NotAtHand
+        raise NotCached
 
 
 class Recall:
-    """The memory of one course. Methods may be called from many threads; `hold` by one at a time."""
+    """The memory of one course. Methods may be called from many threads; `set_versions` by one at a time."""
 
     def __init__(self) -> None:
         self._versions: Versions | None = None
@@ -57,14 +57,14 @@ class Recall:
 
     @property
     def versions(self) -> Versions | None:
-        """The versions of the last refresh, None where the work is to read the database."""
+        """The versions of the last refresh, None where the database is to be read."""
         return None if _reading.get() is Reading.DATABASE else self._versions
 
     def lacks(self, key: object) -> bool:
         return key not in self._kept
 
-    def hold(self, versions: Versions) -> bool:
-        """From now on these versions hold; whether what was kept is still right."""
+    def set_versions(self, versions: Versions) -> bool:
+        """Set the course's current versions. Returns whether the kept values are still right; else they are dropped."""
         same = self._versions is not None and self._versions.people == versions.people
         if not same or len(self._kept) > MOST:
             self._kept = {}
@@ -72,14 +72,14 @@ class Recall:
         return same
 
     def keep_each(self, sql: str, names: Sequence[str], rows: Sequence[Row]) -> None:
-        """Keep what `sql` gives for each name: those of `rows` behind it. They were read after these versions."""
+        """Keep the rows that `sql` gives for each name: those of `rows` behind it, read after `set_versions`."""
         found: dict[str, list[Row]] = {name: [] for name in names}
         for name, *row in rows:
             found[name].append(tuple(row))
         self._kept.update({(sql, (name,)): own for name, own in found.items()})
 
     def get(self, key: object, read: Callable[[], T]) -> T:
-        """What `read` returned while the version was the same; it depends on the course's people, rules and release
+        """The kept value of `key`, else `read()`, which is kept. It depends on the course's people, rules and release
         alone.
         """
         if _reading.get() is Reading.DATABASE:

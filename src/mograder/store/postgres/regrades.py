@@ -1,6 +1,6 @@
 """Regrades of a course in a database.
 
-Invariant: who begins, applies or drops one holds the lock on the course's row meanwhile.
+Invariant: a transaction that begins, applies or drops a regrade holds the lock on the course's row.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from mograder.domain.audit import Event
 from mograder.domain.errors import ChangedMeanwhile
 from mograder.domain.grading_jobs import TRIES
 from mograder.domain.names import AssignmentName
-from mograder.domain.regrade_jobs import Brought, Choose, HeldRegrade, RegradeJob
+from mograder.domain.regrade_jobs import Choose, HeldRegrade, ImportedGrading, RegradeJob
 from mograder.store.postgres.database import Connection
 from mograder.store.postgres.jobs import IN_FORCE, announce, keep_result
 from mograder.store.postgres.rows import count_change, places, record, settings
@@ -57,7 +57,7 @@ class PostgresRegrades(RegradeClaims):
             count_change(connection, self._course, "regrades")
             sql = "SELECT regrade FROM regrade_jobs WHERE course = %s AND assignment = %s LIMIT 1"
             if (connection.execute(sql, own).fetchone() or ("",))[0] != instead_of:
-                raise ChangedMeanwhile("somebody else has begun to grade again: look at that first")
+                raise ChangedMeanwhile("somebody else has started another regrade: look at it first")
             connection.execute("DELETE FROM regrade_jobs WHERE course = %s AND assignment = %s", own)
             with connection.cursor() as cursor:
                 cursor.executemany(
@@ -99,21 +99,21 @@ class PostgresRegrades(RegradeClaims):
         return self._tables.write(work)
 
     def apply(
-        self, assignment: AssignmentName, choose: Choose, event: Event, brought: Brought | None = None
+        self, assignment: AssignmentName, choose: Choose, event: Event, imported: ImportedGrading | None = None
     ) -> int:  # fmt: skip
-        notebooks = brought.notebooks if brought else {}
+        notebooks = imported.notebooks if imported else {}
 
         def work(connection: Connection) -> int:
             own = (self._course, assignment)
-            for noun in ("regrades", "results"):  # results that others keep wait for this, or are seen by it
+            for noun in ("regrades", "results"):  # these locks keep new results away until the transaction ends
                 count_change(connection, self._course, noun)
             found = _held(lambda sql: connection.execute(sql, own).fetchall())
-            if brought:
-                announce(connection, self._course, assignment, brought.announced)
+            if imported:
+                announce(connection, self._course, assignment, imported.announced)
             kept = sum(
                 keep_result(connection, self._course, each, notebooks.get(each.receipt, b"")) for each in choose(found)
             )
-            if not brought:
+            if not imported:
                 connection.execute("DELETE FROM regrade_jobs WHERE course = %s AND assignment = %s", own)
             record(connection, self._course, [event])
             return kept

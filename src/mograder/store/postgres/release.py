@@ -98,7 +98,7 @@ class PostgresRelease:
         return self._tables.write(work)
 
     def _store(self, connection: Connection, listing: Listing, gone: Sequence[StoredReleaseFile], event: Event) -> None:
-        """Store the listing and `event`; the bytes of the files that are gone go, too, unless another file has them."""
+        """Store the listing and `event`, and delete the bytes of the files in `gone` that no other file shares."""
         used = {each.body for listed in listing.values() for each in listed}
         drop(connection, self._course, [each.body for each in gone if each.body not in used])
         put_document(connection, self._course, RELEASED, write_listing(listing))
@@ -110,7 +110,7 @@ class PostgresRelease:
             raise by_manifest()
 
     def note_fetched(self, notes: Sequence[Fetched]) -> None:
-        # In one order, so that two servers that note the same people wait for each other in turn.
+        # In one order, so that two servers that note the same people cannot deadlock.
         rows = sorted((self._course, *astuple(each)) for each in notes)
 
         def work(connection: Connection) -> None:

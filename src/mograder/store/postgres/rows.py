@@ -17,7 +17,7 @@ from mograder.store.postgres.database import Connection
 from mograder.store.shared.rows import ACCOUNT_COLUMNS, EXTENSION_COLUMNS, account_values, extension_values
 
 PLAN, RELEASED, SOURCES, SECRETS = "mograder.toml", "released files", "sources", "secrets"
-"""Places of documents, beside those of grades and commits."""
+"""Places of documents; those of grades and commitments are below."""
 
 
 def grades_place(assignment: AssignmentName) -> str:
@@ -40,7 +40,7 @@ def put_document(connection: Connection, course: str, place: str, content: str) 
 
 
 def lock_document(connection: Connection, course: str, place: str, missing: str) -> str:
-    """The content of a document, `missing` when it is not there; nobody else changes it before the transaction ends."""
+    """Lock a document until the transaction ends, and return its content; `missing` is that of a new document."""
     connection.execute(
         "INSERT INTO documents (course, place, version, content) VALUES (%s, %s, %s, %s) ON CONFLICT DO NOTHING",
         (course, place, secrets.token_hex(8), missing),
@@ -53,7 +53,7 @@ def lock_document(connection: Connection, course: str, place: str, missing: str)
 
 
 def read_secrets(text: str) -> list[tuple[str, int]]:
-    """Secrets, newest first, each with the Unix microseconds at which it ends; 0 is never."""
+    """Secrets, newest first, each with its end in Unix microseconds (0: never)."""
     return [(secret, until) for secret, until in json.loads(text)]
 
 
@@ -63,7 +63,7 @@ def read_grades(text: str) -> tuple[GradeEntry, ...]:
 
 @dataclass(frozen=True)
 class StoredReleaseFile:
-    """A file that students download; `modified` is Unix microseconds, `body` names its bytes."""
+    """A released file or a source. `modified` is in Unix microseconds; `body` names the bytes."""
 
     name: FileName
     size: int
@@ -115,12 +115,12 @@ def places(columns: str) -> str:
 
 
 def settings(columns: Iterable[str]) -> str:
-    """What SET gives these columns, a placeholder for each value."""
+    """The SET clause of these columns, with a placeholder for each value."""
     return ", ".join(f"{each} = %s" for each in columns)
 
 
 def _new_values(columns: str) -> str:
-    """What DO UPDATE sets."""
+    """The SET clause of DO UPDATE for these columns."""
     return ", ".join(f"{name} = excluded.{name}" for name in columns.split(", "))
 
 
@@ -137,12 +137,12 @@ VERSIONS = "SELECT changes, downloads, results, number FROM courses JOIN chains 
 
 
 def count_change(connection: Connection, course: str, noun: str = "changes") -> None:
-    """Make a new version of a noun, a column of `courses`; its row stays locked until the transaction ends."""
+    """Give a noun (a column of `courses`) a new version. The course's row stays locked until the transaction ends."""
     connection.execute(f"UPDATE courses SET {noun} = {noun} + 1 WHERE course = %s", (course,))
 
 
 def record(connection: Connection, course: str, events: Sequence[Event]) -> None:
-    """Record changes, of anything but submissions, downloads and results."""
+    """Add events to the audit log. They make a new version of the course's people, rules and release."""
     if events:
         count_change(connection, course)
     with connection.cursor() as cursor:
@@ -153,6 +153,6 @@ def record(connection: Connection, course: str, events: Sequence[Event]) -> None
 
 
 def where_asked(**asked: str | None) -> tuple[str, list[str]]:
-    """A further condition on the given columns alone, and its values."""
+    """A further condition on those columns that are not None, and its values."""
     wanted = {column: value for column, value in asked.items() if value is not None}
     return "".join(f" AND {column} = %s" for column in wanted), list(wanted.values())

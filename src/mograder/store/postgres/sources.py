@@ -1,6 +1,6 @@
-"""The sources of a course in a database (notebooks with solutions and tests), as files for whoever grades.
+"""Writes the sources of a course in a database (notebooks with solutions and tests) to files, for workers.
 
-Invariant: they are in a document of their own, which nothing that students download is read from.
+Invariant: sources are listed in a document of their own, from which no download of a student is served.
 """
 
 from __future__ import annotations
@@ -20,20 +20,20 @@ from mograder.store.shared import files
 from mograder.store.shared.files import storage_errors
 
 FOLDER = "source"
-"""Where the sources stand below the folder that they are written into."""
+"""The subfolder into which the sources are written."""
 
 
 class PublishedSources:
-    """Writes what is published of one course into `folder`, as source/ASSIGNMENT/… beside its mograder.toml."""
+    """Writes a course's published sources into `folder`, as source/ASSIGNMENT/… beside its mograder.toml."""
 
     def __init__(self, tables: CourseTables, folder: Path) -> None:
         self._tables, self.folder = tables, folder
         self._written: tuple[str | None, str | None] | None = None
 
     def refresh(self) -> bool:
-        """Bring the folder up to date; whether there are sources. Files that stay the same are not touched.
+        """Bring the folder up to date; returns whether there are sources. Unchanged files are not touched.
 
-        Raises Temporary, and Unreadable when it was published anew meanwhile: then try again.
+        Raises Temporary, and Unreadable when the course was published again meanwhile: then try again.
         """
         found = (self._tables.document(PLAN), self._tables.document(SOURCES))
         if found != self._written:
@@ -77,7 +77,7 @@ def _places(listing: str | None) -> Iterator[tuple[Path, StoredReleaseFile]]:
 
 
 def _without_dirs(text: str) -> str:
-    """A mograder.toml that renames no folder: here they have their usual names."""
+    """A mograder.toml without [dirs]: here all folders have their usual names."""
     document = tomlkit.parse(text)
     document.pop("dirs", None)
     return tomlkit.dumps(document)

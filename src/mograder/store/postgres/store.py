@@ -39,7 +39,7 @@ T = TypeVar("T")
 
 
 class PostgresStore:
-    """A `Store` (domain/store.py): the course of this name."""
+    """A `Store` with `SharedReads` and `CachedReads` (domain/store.py): the course of this name."""
 
     is_remote = True
 
@@ -77,7 +77,7 @@ class PostgresStore:
         return {key: read_commitments(*key, found[place]) if place in found else () for place, key in places.items()}
 
     def _ask(self, users: Collection[str], places: list[str]) -> dict[str, str]:
-        """Bring the memory up to date; the documents at these places."""
+        """Bring the memory up to date for these users; returns the documents at these places."""
         memory = self.tables.memory
         while True:
             wanted = [each for each in map(Username, users) if memory.lacks((EXTENSIONS, (each,)))]
@@ -86,7 +86,7 @@ class PostgresStore:
             if wanted:
                 queries += [(ACCOUNTS_OF, (keys,)), (EXTENSIONS_OF, (wanted,))]
             (versions,), announced, *personal = self.tables.read_together(*queries)
-            same = memory.hold(Versions(*versions))
+            same = memory.set_versions(Versions(*versions))
             if wanted:
                 memory.keep_each(ACCOUNT, keys, personal[0])
                 memory.keep_each(EXTENSIONS, wanted, personal[1])
@@ -104,7 +104,7 @@ class PostgresStore:
         return None
 
     def version(self, assignment: AssignmentName) -> object:
-        return self.versions().people  # grades and feedback are recorded, and no file is put there by hand
+        return self.versions().people  # grades and feedback change it: each change is an event
 
     def survey(self) -> Survey:
         return survey(self.tables, self.release)

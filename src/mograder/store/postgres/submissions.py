@@ -39,20 +39,18 @@ from mograder.store.shared.chain import ChainAppender
 from mograder.store.shared.rows import ERASED_COLUMNS, RECEIPT_COLUMNS, receipt_of
 
 COMMITTING = 2
-"""Transactions of submissions that one server has under way in a course: one sends its bytes while the other
-commits.
-"""
+"""Transactions of submissions that one server runs at once in a course: one sends its bytes while the other commits."""
 
 LATEST_SINCE = f"""SELECT DISTINCT ON (assignment, username) {RECEIPT_COLUMNS.replace("text", repr(""))} FROM receipts
 WHERE course = %s AND number > %s ORDER BY assignment, username, number DESC"""
 
 TOGETHER = 100
-"""Submissions that share a transaction at most."""
+"""Submissions in one transaction at most."""
 
 
 @dataclass
 class _PendingSubmission:
-    """A submission that waits for its place in the chain, and its result."""
+    """A submission that waits for its position in the chain, and its result."""
 
     submission: NewSubmission
     upload: Incoming
@@ -74,7 +72,7 @@ class PostgresSubmissions:
         self._committers = ThreadPoolExecutor(COMMITTING, thread_name_prefix="commit")
 
     def close(self) -> None:
-        """Finish the submissions that are pending."""
+        """Finish pending submissions."""
         self._committers.shutdown()
 
     def upload(self) -> Upload:
@@ -83,7 +81,7 @@ class PostgresSubmissions:
     def accept(self, submission: NewSubmission, issue: Issue) -> Future[Accepted]:
         assert isinstance(submission.body, Incoming), "a submission comes through `upload`"
         pending = _PendingSubmission(submission, submission.body, issue)
-        if submission.body.is_large:  # it takes its time, so nobody else waits for it
+        if submission.body.is_large:  # alone, so that no other submission waits for its bytes
             self._commit([pending])
         else:
             self._queue.append(pending)
@@ -163,7 +161,7 @@ class PostgresSubmissions:
     def chain(self) -> Iterator[Link]:
         end, last = self.head().number, 0
         while last < end:
-            # In this order: a receipt that is being erased is then in both or one, never in none.
+            # Receipts first: then a receipt that is being erased is found in one of the tables, or in both.
             upto = min(last + 1000, end)
             where = "WHERE course = %s AND number > %s AND number <= %s"
             receipts = map(receipt_of, self._tables.read(f"SELECT {RECEIPT_COLUMNS} FROM receipts {where}", last, upto))

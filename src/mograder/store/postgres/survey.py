@@ -1,4 +1,4 @@
-"""Looks over a course in a database for what stands in it and is not in force. Nothing is changed."""
+"""Finds what is stored in a course in a database and is not in force. Nothing is changed."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Lists(Protocol):
 
 
 def survey(tables: CourseTables, release: Lists) -> Survey:
-    """What stands in the course besides assignments, read in four queries."""
+    """The survey of a course, read in four queries."""
     listed = {each.name: {str(file.name) for file in each.files} for each in release.assignments()}
     work = tables.read("SELECT assignment, count(DISTINCT username) FROM receipts WHERE course = %s GROUP BY 1")
     found = (*_not_handed_out(tables, listed), *_returned(tables, listed))
@@ -30,7 +30,7 @@ def survey(tables: CourseTables, release: Lists) -> Survey:
 
 
 def _not_handed_out(tables: CourseTables, listed: dict[AssignmentName, set[str]]) -> Iterator[LeftOut]:
-    """Files that were published and that students are not shown, and files that are shown and were not published."""
+    """Published files that students are not shown, and listed files that were not published."""
     has_manifest = tables.document(MANIFEST) is not None
     nothing: Listing = {}
     published = tables.parsed(RELEASED, read_listing, nothing)
@@ -55,7 +55,7 @@ def _not_handed_out(tables: CourseTables, listed: dict[AssignmentName, set[str]]
 
 
 def _returned(tables: CourseTables, listed: dict[AssignmentName, set[str]]) -> Iterator[LeftOut]:
-    """Grades and feedback that nobody sees, because their assignment is gone."""
+    """Grades and feedback that nobody sees, as no assignment has their name."""
     prefix = grades_place(AssignmentName(""))
     documents = tables.read("SELECT place FROM documents WHERE course = %s AND starts_with(place, %s)", prefix)
     pages = tables.read("SELECT DISTINCT assignment FROM feedback WHERE course = %s")

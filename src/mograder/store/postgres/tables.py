@@ -32,11 +32,11 @@ class CourseTables:
         return self._database.read(sql, (self.course, *values))
 
     def read_together(self, *queries: tuple[str, Sequence[object]]) -> list[list[Row]]:
-        """The rows of each query, in one round trip; the course is the first of the values, which are without it."""
+        """The rows of each query, in one round trip. The course is put before each query's values."""
         return self._database.read_together([(sql, (self.course, *values)) for sql, values in queries])
 
     def recall(self, sql: str, *values: object) -> list[Row]:
-        """As `read`, of what no submission, download or result changes; from memory where it holds (recall.py)."""
+        """As `read`, from memory if possible (recall.py), for rows that no submission, download or result changes."""
         return self.memory.get((sql, values), lambda: self.read(sql, *values))
 
     def write(self, work: Callable[[Connection], T], *, together: bool = False) -> T:
@@ -45,16 +45,19 @@ class CourseTables:
         return self._database.write(self.course, work, together=together)
 
     def pieces(self, body: str, size: int) -> Iterator[bytes]:
-        """Bytes that the course keeps, `size` in all. Raises Unreadable."""
+        """The bytes named `body`, `size` in all. Raises Unreadable."""
         return self._blobs.pieces(self.course, body, size)
 
     def document(self, place: str) -> str | None:
-        """The text of a document (see rows.py), as it stands."""
+        """The text of a document (see rows.py), None without one."""
         rows = self.read("SELECT content FROM documents WHERE course = %s AND place = %s", place)
         return rows[0][0] if rows else None
 
     def parsed(self, place: str, parse: Callable[[str], T], missing: T, given: object = None) -> T:
-        """What `parse` makes of a document as it stands now, cached by the document's version and `given`."""
+        """The current document, parsed; `missing` without one. Cached by the document's version and `given`.
+
+        Raises Unreadable when `parse` raises ValueError, RecursionError or BadRequest.
+        """
         return self.memory.get((place, given), lambda: self._parse(place, parse, missing, given))
 
     def _parse(self, place: str, parse: Callable[[str], T], missing: T, given: object) -> T:

@@ -1,1 +1,1 @@
-"""What both adapters need."""
+"""Code that both adapters share."""

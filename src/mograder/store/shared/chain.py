@@ -22,7 +22,7 @@ class ChainEnd(Protocol):
         ...
 
     def is_taken(self, assignment: AssignmentName, filename: str) -> bool:
-        """Whether a version is called so, but for its ending."""
+        """Whether a version has this name, whatever its ending."""
         ...
 
     def last_filename(self, assignment: AssignmentName, username: Username) -> str:
@@ -30,16 +30,16 @@ class ChainEnd(Protocol):
         ...
 
     def usage(self, submission: NewSubmission) -> Usage:
-        """What the person has sent, at the moment when the file came."""
+        """What the person had sent when this file arrived."""
         ...
 
     def moments(self, submission: NewSubmission) -> list[int]:
-        """When the files came that the person has sent for the assignment, those within an hour of this one."""
+        """When the person's own files for the assignment arrived (Unix microseconds), within an hour of this one."""
         ...
 
 
 class ChainAppender:
-    """Gives submissions the next places in the chain. The receipts in `new` are to be written by the store."""
+    """Gives submissions the next positions in the chain. The store writes the receipts in `new`."""
 
     def __init__(self, end: ChainEnd) -> None:
         self._end = end
@@ -52,9 +52,9 @@ class ChainAppender:
     def append(
         self, submission: NewSubmission, issue: Issue, keep: Callable[[Accepted], None] = lambda accepted: None
     ) -> Accepted:
-        """Give a submission the next place. What `issue` or `keep` raises leaves the chain unchanged.
+        """Give a submission the next position. If `issue` or `keep` raises, the chain stays unchanged.
 
-        `keep` makes sure of the bytes before the place is taken.
+        `keep` secures the submission's bytes before the position is taken.
         """
         key = submission.assignment, submission.username
         latest = self._latest.get(key) or self._end.latest(*key)
@@ -84,7 +84,7 @@ class ChainAppender:
         return accepted
 
     def _moments(self, submission: NewSubmission) -> list[int]:
-        """See `ChainEnd.moments`; with what has its place, and is not written yet."""
+        """As `ChainEnd.moments`, with the receipts in `new`."""
         ours = (each.submission for each in self.new if each.submission.assignment == submission.assignment)
         new = [each.came for each in ours if each.username == each.by == submission.username]
         return [*self._end.moments(submission), *new]

@@ -1,4 +1,4 @@
-"""What a worker does with a job that it has claimed, in either store."""
+"""The end of a claimed job, in either store: renewed, failed or finished."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ J = TypeVar("J")
 
 
 class Claims(ABC, Generic[J]):
-    """Renews jobs and gives them back."""
+    """Renews claimed jobs and gives them back."""
 
     @abstractmethod
     def _change(self, job: J, **values: object) -> bool:
-        """Set these columns of a job. False, and nothing is changed, when it is not in this claim any more."""
+        """Set these columns of a job. Returns False and changes nothing when the job has left this claim."""
 
     def renew(self, job: J, lease: int) -> bool:
         return self._change(job, lease=lease)
@@ -26,7 +26,7 @@ class Claims(ABC, Generic[J]):
 
 
 class RegradeClaims(Claims[RegradeJob]):
-    """Finishes the jobs of regrades, too."""
+    """Also finishes the jobs of regrades."""
 
     def finish(self, job: RegradeJob, result: Result, notebook: bytes = b"") -> bool:
         made = {"tests": result.tests, "graded": result.graded, "signed": result.signed, "notebook": notebook}

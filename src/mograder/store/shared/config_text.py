@@ -1,6 +1,6 @@
-"""The text of a mograder.toml, changed key by key; everything else, comments too, stays as the instructor wrote it.
+"""Changes the text of a mograder.toml key by key; everything else, comments too, stays as the instructor wrote it.
 
-Invariant: a text comes out that says what it said before but for the changes, or none.
+Invariant: the new text means what the old one meant, except for the changes; otherwise an error is raised.
 """
 
 from __future__ import annotations
@@ -21,11 +21,10 @@ def tag_of(text: str) -> str:
 
 
 def edited(text: str, assignment: AssignmentName | None, changes: Sequence[RuleChange], tag: str, place: str) -> str:
-    """`text`, which stands at `place`, with changes in what it says of one assignment, or of the course (None).
+    """`text` with changed keys of one assignment, or of the course (None). A missing entry is added.
 
-    An entry is made if need be.
-
-    Raises ChangedMeanwhile unless `tag` is the text's, and Unreadable.
+    `tag` is what `tag_of` must give for `text`, and `place` names the text in errors. Raises ChangedMeanwhile,
+    Unreadable, and BadRequest for a change that only a person can make.
     """
     if tag_of(text) != tag:
         raise ChangedMeanwhile(f"{CONFIG_NAME} was changed meanwhile: look at what it says now, and try again")
@@ -59,7 +58,7 @@ def _edited(text: str, assignment: AssignmentName | None, changes: Sequence[Rule
             raise BadRequest(f"{CONFIG_NAME} lists files of {assignment!r} as tables: change them there")
         for table in (entry, said):
             if each.key == "due":
-                table.pop("duedate", None)  # another word for it
+                table.pop("duedate", None)  # another name of this key
             _change(table, each)
     _body(entry).extend(tail)
     changed = tomlkit.dumps(document)
@@ -71,7 +70,7 @@ def _edited(text: str, assignment: AssignmentName | None, changes: Sequence[Rule
 
 
 def _change(table: Any, change: RuleChange) -> None:
-    """Changes a key of an assignment's table, or of a table inside it, which comes and goes with its keys."""
+    """Change a key of a table, or of a table inside it ("outer.key"), which exists only while it has keys."""
     outer, _, key = change.key.rpartition(".")
     inner = table.get(outer, {}) if outer else table
     if change.value is None:
@@ -116,14 +115,14 @@ def _new_entry(document: Any, assignment: AssignmentName) -> Any:
 
 
 def _body(table: Any) -> list[Any]:
-    """The lines of a table; an inline one has none to speak of."""
+    """The lines of a table, to be changed in place; none for an inline table."""
     import tomlkit
 
     return table.value.body if isinstance(table, tomlkit.items.Table) else []
 
 
 def _without_tail(table: Any) -> list[Any]:
-    """Takes empty lines and comments off the end of a table: they belong to what follows."""
+    """Remove and return empty lines and comments at the end of a table: they belong to what follows it."""
     import tomlkit
 
     body, tail = _body(table), list[Any]()

@@ -1,4 +1,4 @@
-"""Names of erased people: a course keeps a salted hash alone, by which the name stays taken and its tokens void."""
+"""Names of erased people. A course keeps only a salted hash of each: the name stays taken, and its tokens stay void."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from mograder.domain.names import Username
 
 
 def erased_account(rows: Iterable[tuple[str, str, int]], username: Username) -> Account | None:
-    """The removed account that stands for an erased name.
+    """The removed account that stands for an erased name, None for any other name.
 
     `rows` are salt, digest and generation of every erased name, the highest generation first.
     """
@@ -33,12 +33,12 @@ def name_digest(salt: str, username: Username) -> str:
 
 
 def naming(username: Username) -> re.Pattern[str]:
-    """Finds the name in a text, but not inside a longer name."""
+    """A pattern that finds the name in a text, but not inside a longer name."""
     return re.compile(rf"(?<![\w.@+-]){re.escape(username)}(?![\w@+-])")
 
 
 def without_name(content: str, username: Username) -> str:
-    """A JSON text without the person's name in its texts; what its keys are called stays."""
+    """A JSON text with the person's name replaced in its strings, but not in its keys."""
     named = naming(username)
 
     def cleaned(value: object) -> object:

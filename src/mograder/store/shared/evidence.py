@@ -1,4 +1,4 @@
-"""What the verifications of both stores share: the record of receipts, and what is wrong with their chain."""
+"""Verification that both stores share: checks of the receipts, of signed results, and of submitted bytes."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from mograder.wire.records import KIND, record_of
 
 @dataclass(frozen=True)
 class Record:
-    """The receipts of a course at one moment, and the places of those that were erased."""
+    """The receipts of a course at one moment, and the tombstones of those that were erased."""
 
     receipts: list[Receipt]
     erased: list[Tombstone]
@@ -36,7 +36,7 @@ class Record:
 
 @dataclass(frozen=True)
 class Verified:
-    """What became of a verification; nothing is altered, missing or put in when there are no `findings`."""
+    """The outcome of a verification. Without `findings`, nothing was altered, removed or inserted."""
 
     findings: list[Finding]
     head: Head
@@ -47,7 +47,7 @@ class Verified:
 def broken_chain(
     links: Sequence[Link], signer: Signer | None, kept: Sequence[Head], where: object, mend: str
 ) -> Findings:
-    """What is not as it was signed; what is not signed at all is said once for all of it."""
+    """Findings about receipts that differ from what was signed, and one finding about all unsigned receipts."""
     breaks = list(find_breaks(links, signer, kept))
     unsigned = [str(each.number) for each in breaks if each.unsigned]
     for each in breaks:
@@ -61,7 +61,7 @@ def broken_chain(
 def broken_results(
     results: Iterable[Result], receipts: Iterable[Receipt], signer: Signer, where: object, mend: str
 ) -> Findings:
-    """Results of grading that the course did not sign, or that are not about the submission of their receipt."""
+    """Findings about results that the course did not sign, or that belong to another submission."""
     submissions = {each.number: each.submission for each in receipts}
     for result in results:
         name = f"the result of {result.username} for {result.assignment} (receipt {result.receipt})"
@@ -81,7 +81,7 @@ def broken_results(
 
 
 def check_bytes(receipt: Receipt, pieces: Iterable[bytes]) -> None:
-    """Raises VerificationFailed unless they are what was submitted."""
+    """Raises VerificationFailed unless the pieces are the bytes that were submitted."""
     digest = hashlib.sha256()
     for piece in pieces:
         digest.update(piece)

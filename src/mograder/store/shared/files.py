@@ -1,6 +1,6 @@
-"""Atomic, durable writes of plain files, and reading them safely.
+"""Atomic and durable writes of plain files, and safe reads.
 
-Invariant: a name never shows half a file, and what `write_file` has returned from is on stable storage.
+Invariant: a name never shows half a file; when `write_file` returns, the file is on stable storage.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ from mograder.domain.errors import MograderError, StorageFull, Temporary
 from mograder.permissions import private_mode
 
 SPOOL_PREFIX = ".incoming-"
-"""Files with this prefix are on their way in; they are hidden, so never listed or served."""
+"""The names of uploads under way begin so. They are hidden, so they are never listed or served."""
 
-_ON_ITS_WAY = re.compile(rf"{re.escape(SPOOL_PREFIX)}.*|\..+\.[0-9a-f]{{12}}\.tmp")
+_SCRATCH = re.compile(rf"{re.escape(SPOOL_PREFIX)}.*|\..+\.[0-9a-f]{{12}}\.tmp")
 
 CUT_OFF_AFTER = 24 * 3600
-"""Seconds after which what is on its way to a name was cut off; a younger one another process may be at."""
+"""Seconds after which a scratch file counts as abandoned; another process may still write a younger one."""
 
 IN_MEMORY = 1024 * 1024
 """Bytes of a submission that are kept in memory (and travel through the ledger); larger ones go straight to disk."""
@@ -38,18 +38,18 @@ ALL_IN_MEMORY = 64 * 1024 * 1024
 
 
 def _flag(name: str) -> int:
-    """Of `os.open`, 0 on a system that has none of this name."""
+    """The flag of this name for `os.open`, 0 on a system without it."""
     return getattr(os, name, 0)
 
 
 _NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | _flag("O_BINARY")
-_TO_READ = os.O_RDONLY | _flag("O_NOFOLLOW") | _flag("O_NONBLOCK") | _flag("O_BINARY")  # a pipe keeps nobody waiting
+_TO_READ = os.O_RDONLY | _flag("O_NOFOLLOW") | _flag("O_NONBLOCK") | _flag("O_BINARY")  # opening a pipe never blocks
 _FOLDER = _flag("O_PATH") | _flag("O_DIRECTORY") | _flag("O_NOFOLLOW")
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
 class storage_errors:  # noqa: N801 (used as `with storage_errors("keep the submission"):`, several times a request)
-    """Turns an OSError into StorageFull or Temporary. `doing` is for the person: "keep the submission"."""
+    """Turns an OSError into StorageFull or Temporary. `doing` completes the message "cannot …"."""
 
     __slots__ = ("_doing",)
 
@@ -98,7 +98,7 @@ def remove_scratch(path: Path | str) -> None:
 
 
 def write_beside(path: Path, content: bytes, mode: int = 0o644) -> Path:
-    """A hidden file beside `path` that holds `content`, synced: ready to be renamed to it."""
+    """Write `content` to a hidden file beside `path` and sync it; returns that file, ready to be renamed to `path`."""
     scratch = path.with_name(f".{path.name[:100]}.{secrets.token_hex(6)}.tmp")
     try:
         with open(os.open(scratch, _NEW_FILE, mode), "wb") as file:
@@ -123,14 +123,17 @@ def write_file(path: Path, content: bytes, mode: int = 0o644) -> None:
 
 
 def rewrite_file(path: Path, content: bytes) -> None:
-    """As `write_file`, for a file that people have made: a link to it, its mode and its group stay where possible."""
+    """As `write_file`, for a file that people made: a link to it, its mode and its group stay where possible.
+
+    Raises PermissionError when the file is not writable.
+    """
     path = path.resolve()
     try:
         found = path.stat()
     except FileNotFoundError:
         write_file(path, content)
         return
-    if not os.access(path, os.W_OK):  # a rename would not ask
+    if not os.access(path, os.W_OK):  # a rename does not need this permission
         raise PermissionError(errno.EACCES, "not writable")
     scratch = write_beside(path, content, mode=0o600)
     try:
@@ -146,7 +149,7 @@ def rewrite_file(path: Path, content: bytes) -> None:
 
 
 def make_once(path: Path, make: Callable[[], bytes]) -> None:
-    """Make `path` with mode 0600 and what `make` gives, if it is not there; two processes agree on one."""
+    """Create `path` with mode 0600 and the content `make()`, unless it exists; of two processes one wins."""
     if path.exists():
         return
     scratch = path.with_name(f"{path.name}.{secrets.token_hex(6)}.tmp")
@@ -162,7 +165,7 @@ def make_once(path: Path, make: Callable[[], bytes]) -> None:
 
 def point_latest(link: Path | str, target: Path | str) -> None:
     """Make `link` a relative link to its neighbour `target`; where links cannot be made, a copy of it. Atomic."""
-    with contextlib.suppress(OSError, NotImplementedError):  # whatever it is, what follows finds out as well
+    with contextlib.suppress(OSError, NotImplementedError):  # the second attempt below reports the error
         os.symlink(os.path.basename(target), link)
         return
     folder, name = os.path.split(link)
@@ -182,7 +185,7 @@ def point_latest(link: Path | str, target: Path | str) -> None:
 
 
 def put(source: str, target: str) -> None:
-    """Move a file to its name, atomically; across file systems its bytes are synced there first."""
+    """Move a file atomically. Across file systems it is copied and synced first."""
     try:
         os.replace(source, target)
     except OSError as error:
@@ -193,7 +196,7 @@ def put(source: str, target: str) -> None:
 
 
 def open_below(top: str, below: str) -> tuple[BinaryIO, os.stat_result]:
-    """The file at `below` the folder `top`, to be read, and what the disk says of it. Raises OSError.
+    """Open the file at the path `below` in the folder `top` for reading; returns it with its status. Raises OSError.
 
     No link on the way is followed, so that nobody can exchange a folder for a link between a check and this call.
     """
@@ -230,14 +233,14 @@ def sha256_of(path: Path) -> str:
 
 
 class MemoryBudget:
-    """Memory that many uploads share, so that it does not grow with their number. May be used from many threads."""
+    """Bytes of memory that all uploads share, so that memory does not grow with their number. Thread-safe."""
 
     def __init__(self, limit: int = ALL_IN_MEMORY) -> None:
         self._left = limit
         self._turn = threading.Lock()
 
     def take(self, size: int) -> bool:
-        """Whether there was room for `size` bytes more; it is taken now."""
+        """Take `size` bytes. Returns False and takes nothing when fewer are left."""
         with self._turn:
             if size > self._left:
                 return False
@@ -250,7 +253,7 @@ class MemoryBudget:
 
 
 class Spool:
-    """An `Upload` (domain/store.py): in memory while small, then a hidden file in `folder`, which is there."""
+    """An `Upload` (domain/submissions.py): in memory while small, then in a hidden file in `folder`, which exists."""
 
     def __init__(self, folder: Path, room: MemoryBudget | None = None) -> None:
         self._folder = folder
@@ -303,7 +306,7 @@ class Spool:
         self._taken = 0
 
     def finish(self) -> None:
-        """After this a large upload is durable under its hidden name; a small one is still in memory."""
+        """Make a large upload durable under its hidden name; a small one stays in memory."""
         if self._descriptor is not None:
             descriptor, self._descriptor = self._descriptor, None
             with storage_errors("receive the file"):
@@ -323,9 +326,9 @@ class Spool:
         self._forget()
 
 
-def is_on_its_way(name: str) -> bool:
-    """Whether what is called so is being written, and gets another name when it is whole."""
-    return _ON_ITS_WAY.fullmatch(name) is not None
+def is_scratch(name: str) -> bool:
+    """Whether this is the name of a scratch file, which is renamed once it is complete."""
+    return _SCRATCH.fullmatch(name) is not None
 
 
 def spool_name() -> str:
@@ -333,7 +336,7 @@ def spool_name() -> str:
 
 
 def write_spool(path: str, content: bytes, mode: int) -> None:
-    """A hidden file with `content`, not synced: the ledger holds the bytes until it is."""
+    """Write `content` to a new file without a sync: the ledger keeps the bytes until the file is synced."""
     descriptor = os.open(path, _NEW_FILE, mode)
     try:
         try:
@@ -352,7 +355,7 @@ def _write_all(descriptor: int, content: bytes) -> None:
 
 
 def look(top: str, below: str) -> os.stat_result | None:
-    """What stands at `below` the folder `top`, or the first link on the way; None for nothing."""
+    """The status of the path `below` in the folder `top`, or of the first link on the way; None without a file."""
     path, found = top, None
     try:
         for part in below.replace(os.sep, "/").split("/"):
@@ -370,7 +373,7 @@ def is_link(found: os.stat_result) -> bool:
 
 
 def real_path(folder: str, path: str) -> str | None:
-    """Where `path` leads when links are followed, unless that is hidden or not in `folder`."""
+    """`path` with all links followed; None if that is hidden or outside `folder`."""
     real, base = os.path.realpath(path), f"{os.path.realpath(folder)}{os.sep}"
     return real if real.startswith(base) and f"{os.sep}." not in real[len(base) - 1 :] else None
 

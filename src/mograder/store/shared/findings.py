@@ -1,4 +1,4 @@
-"""What is found wrong in a course, where, and how to mend it."""
+"""Findings: what is wrong in a course, where, and how to mend it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 SECOND_LOOK = 0.5
-"""Seconds in which a server finishes what it had begun."""
+"""Seconds before a second look: a running server finishes a submission within this time."""
 
 
 class Severity(StrEnum):
@@ -18,12 +18,12 @@ class Severity(StrEnum):
 
 
 Repair = Callable[[], str]
-"""Mends one finding and says what it did."""
+"""Mends one finding and returns what it did, for people."""
 
 
 @dataclass(frozen=True)
 class Finding:
-    """What is wrong, where, and how to mend it. `repair` does so, where that is safe."""
+    """What is wrong, where, and how to mend it. `repair` mends it, if that is safe."""
 
     severity: Severity
     what: str
@@ -48,8 +48,9 @@ def note(what: str, where: object, mend: str, repair: Repair | None = None) -> F
 
 
 def lasting(look: Callable[[], Findings]) -> list[Finding]:
-    """What `look` finds, worst first. A server may be between two steps of a submission: what is wrong is looked at
-    twice."""
+    """What `look` finds, worst first. Unless all are notes, it must be found twice: a server may be between two steps
+    of a submission.
+    """
     found = list(look())
     if any(each.severity is not Severity.NOTE for each in found):
         time.sleep(SECOND_LOOK)
@@ -60,4 +61,5 @@ def lasting(look: Callable[[], Findings]) -> list[Finding]:
 
 
 def some(names: list[str]) -> str:
+    """Five of the names at most, for a message."""
     return ", ".join(names[:5]) + (" …" if len(names) > 5 else "")

@@ -1,4 +1,4 @@
-"""The columns that both stores keep of grading jobs, results and regrades, and the values in them."""
+"""Grading jobs, results and regrades as rows, which both stores share: their columns, and their values."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ KEEP_LOCK = """state = excluded.state, moment = excluded.moment, machine = exclu
 lock = CASE WHEN excluded.wanted IN ('', grading_readiness.wanted) AND grading_readiness.lock <> ''
     THEN grading_readiness.lock ELSE excluded.lock END,
 wanted = CASE WHEN excluded.wanted = '' THEN grading_readiness.wanted ELSE excluded.wanted END"""
-"""What a newer row of `grading_readiness` changes: the first lock of what is wanted stays."""
+"""What a newer row of `grading_readiness` changes. The first lock stays while `wanted` is the same."""
 
 RESULT_COLUMNS = ", ".join(each.name for each in fields(Result))
 
@@ -56,7 +56,10 @@ def regrade_job_values(job: RegradeJob) -> Row:
 
 
 def held_regrade(jobs: list[Row], tests: list[Row], results: list[Row]) -> HeldRegrade | None:
-    """None when there are no jobs. Of `results` the last one of each receipt is in force."""
+    """A regrade from rows of its jobs, announced tests and results; the last result of a receipt is in force.
+
+    None without jobs.
+    """
     in_force = {each.receipt: each for each in map(result_of, results)}
     if not jobs:
         return None

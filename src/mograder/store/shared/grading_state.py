@@ -1,4 +1,4 @@
-"""Whether the assignments of a course can be graded now, what waits, and what was given up."""
+"""Findings about grading: which assignments can be graded, and which submissions wait or were given up."""
 
 from __future__ import annotations
 
@@ -13,15 +13,16 @@ from mograder.store.shared.findings import Finding, Findings, note, warning
 def grading_state(
     readiness: Iterable[Readiness], with_tests: Iterable[str], jobs: Iterable[Job], now: int, where: object
 ) -> Findings:
-    """`with_tests` are the names of assignments that have some. `jobs` are those without a result, of assignments that
-    are graded; `now` is in Unix microseconds.
+    """`with_tests` names the assignments that have tests. `jobs` are those without a result, of graded assignments.
+
+    `now` is in Unix microseconds.
     """
     known = {each.assignment: each for each in readiness}
     for _, each in sorted(known.items()):
         yield _ready(each, where)
     for name in sorted(set(with_tests) - set(known)):
         yield note(
-            f"{name} has tests, and no worker has looked at them yet", where, "mograder worker does, as serve does"
+            f"{name} has tests, and no worker has looked at them yet", where, "mograder worker does, and so does serve"
         )
     waits, failed = list[Job](), list[Job]()
     for job in jobs:
@@ -30,13 +31,13 @@ def grading_state(
         yield warning(
             f"{counted(len(failed), 'submission')} could not be graded, for a reason that is not the student's: "
             f"{failed[-1].error or 'the worker ended'}",
-            where, "mend the cause, then let them be tried again: mograder worker COURSE --retry",
+            where, "mend the cause, then try them again: mograder worker COURSE --retry",
         )  # fmt: skip
     if waits:
         waiting, since = counted(len(waits), "submission"), deadlines.readable(min(each.received for each in waits))
         yield note(
             f"waiting to be graded: {waiting}, the oldest since {since}",
-            where, "mograder worker grades them, as serve does",
+            where, "mograder worker grades them, and so does serve",
         )  # fmt: skip
     tried = [each.error for each in waits if each.error]
     if tried:
@@ -47,7 +48,7 @@ def grading_state(
 
 
 def _ready(readiness: Readiness, where: object) -> Finding:
-    """Whether an assignment can be graded: source, environment, sandbox."""
+    """Whether an assignment's source, environment and sandbox are ready."""
     name, since = readiness.assignment, deadlines.readable(readiness.moment)
     if readiness.state is ReadyState.FAILED:
         return warning(

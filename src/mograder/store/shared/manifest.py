@@ -1,4 +1,4 @@
-"""JSON as people write it, and the manifest of assignments (assignments.json) in it."""
+"""JSON that people write, and the manifest of assignments (assignments.json)."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def by_manifest() -> BadRequest:
 
 
 class Fields(dict[str, Any]):
-    """An object of JSON. It equals another only as they are written, so that an edit of 1 to true or 1.0 shows."""
+    """A JSON object. Two are equal only if they are written alike, so that an edit of 1 to true or 1.0 shows."""
 
     def __eq__(self, other: object) -> bool:
         return repr(self) == repr(other)
@@ -40,14 +40,15 @@ class Fields(dict[str, Any]):
 
 
 def parse_json(text: str | bytes) -> Any:
-    """Raises ValueError and RecursionError."""
+    """The value of a JSON text, its objects as `Fields`. Raises ValueError."""
     try:
         return json.loads(text, object_pairs_hook=Fields)
-    except RecursionError:  # each version of Python has its own words for it
+    except RecursionError:  # its message differs between versions of Python
         raise ValueError("nested too deeply") from None
 
 
 def load_json(path: Path) -> Any:
+    """The value of a JSON file. Raises Unreadable and OSError."""
     try:
         document = parse_json(person_text(path.read_bytes()))
         json.dumps(document, ensure_ascii=False).encode()  # half of a surrogate pair could never be sent on
@@ -57,7 +58,7 @@ def load_json(path: Path) -> Any:
 
 
 def with_rules(listed: Iterable[Assignment], plan: Plan) -> tuple[Assignment, ...]:
-    """Assignments with what the plan says about them, which goes before what they say themselves."""
+    """The assignments with the plan's rules, which override their own."""
     return tuple(
         each if (said := plan.rules_of(each.name)) == NOTHING_SAID else replace(each, rules=said.over(each.rules))
         for each in listed
@@ -65,7 +66,7 @@ def with_rules(listed: Iterable[Assignment], plan: Plan) -> tuple[Assignment, ..
 
 
 def shown(found: Sequence[T], name: Callable[[T], str]) -> Sequence[T]:
-    """The files of an assignment that are listed: where there are zips, they alone."""
+    """The files of an assignment that students are shown: if there are zips, only those. `name` gives a file's name."""
     return [each for each in found if name(each).lower().endswith(".zip")] or found
 
 

@@ -1,4 +1,4 @@
-"""The columns that both stores keep of what is entered while marking, and the values in them."""
+"""Marking entries as rows, which both stores share: their columns, and their values."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The columns that both stores keep of receipts, accounts, extensions and events, and the values in them."""
+"""Receipts, accounts, extensions and events as rows, which both stores share: their columns, and their values."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Cached reads of plain files, valid as long as what the disk says of them stays the same: hand edits show at once."""
+"""Cached reads of plain files, valid while size, times and inode stay the same: edits by hand show at once."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ T = TypeVar("T")
 
 Fingerprint = tuple[int, int, int, int]
 _SETTLED = 50_000_000
-"""Nanoseconds after a change from when a fingerprint is trusted: file times advance in steps of up to 10 ms, so
-that a second change right after the first may leave no trace."""
+"""Nanoseconds after a change before a fingerprint is trusted: file times advance in steps of up to 10 ms, so that
+a second change right after the first may leave no trace."""
 
 
 def fingerprint(found: os.stat_result) -> Fingerprint:
@@ -32,7 +32,7 @@ def is_settled(found: Fingerprint) -> bool:
 
 
 class Cached(Generic[T]):
-    """What `load` makes of a path, kept as long as the path's fingerprint stays the same: hand edits show at once."""
+    """Results of `load` for at most `limit` paths, each kept while the path's fingerprint stays the same."""
 
     def __init__(self, load: Callable[[Path], T], limit: int = 20_000) -> None:
         self._load = load
@@ -40,7 +40,10 @@ class Cached(Generic[T]):
         self._kept: dict[str, tuple[Fingerprint, T]] = {}
 
     def get(self, path: Path | str, found: os.stat_result | None = None) -> T:
-        """Raises what `load` raises, and OSError when the path is not there."""
+        """The result for a path, whose status is `found` if the caller knows it.
+
+        Raises what `load` raises, and OSError without such a path.
+        """
         found = found or os.stat(path)
         mark, key = fingerprint(found), str(path)
         kept = self._kept.get(key)
@@ -54,16 +57,16 @@ class Cached(Generic[T]):
         return value
 
     def _forget_the_oldest(self) -> None:
-        """One in four: what was read long ago is mostly a version that is no longer the latest."""
+        """Drop a quarter, what was read first: most of that belongs to superseded versions."""
         for key in list(self._kept)[: max(1, self._limit // 4)]:
             self._kept.pop(key, None)
 
 
 class LastGood(Generic[T]):
-    """A file that people edit: what `load` last made of it, which stays in force while the file cannot be parsed.
+    """The last value that `load` read from a file that people edit; it stays in force while the file is broken.
 
-    `error` says why it cannot, and so does the log, once for each broken version. `missing` is what no file means;
-    `last` holds the value to use when already the first version is broken, or nothing.
+    `error` says why the file cannot be parsed; the log says it once for each broken version. `missing` is the value
+    without a file. `last` may hold a value to begin with, for a file that is broken from the start.
     """
 
     def __init__(self, load: Callable[[Path], T], missing: T, last: tuple[T, ...] = ()) -> None:
@@ -84,22 +87,22 @@ class LastGood(Generic[T]):
         except FileNotFoundError:
             self.last, self.error, self._broken = (self._missing,), None, None
         except Unreadable as problem:
-            # What could not be opened may well be the next time, and an edit right behind this one may leave no mark.
+            # Not remembered: a file that could not be opened, and one whose next edit may leave no trace.
             if is_settled(mark) and not isinstance(problem.__cause__, OSError):
                 self._broken = mark
             if not self.last:
                 self.error = problem
                 raise
             if self.error is None or self.error.place != problem.place:
-                self.error = Unreadable(f"{problem.message}: what it said before goes on", problem.place)
+                self.error = Unreadable(f"{problem.message}: its earlier content stays in force", problem.place)
                 log.error("%s (%s)", self.error.message, problem.place)
         return self.last[0]
 
 
 class StatSnapshot:
-    """What was looked at for a value, before anything of it was read.
+    """The fingerprints of all paths that a value depends on, taken before they were read.
 
-    `in_doubt`: the value may be another next time although all that was looked at is as it was.
+    `in_doubt`: the value may change although all fingerprints stay the same.
     """
 
     def __init__(self) -> None:
@@ -107,7 +110,7 @@ class StatSnapshot:
         self.in_doubt = False
 
     def look(self, path: str) -> os.stat_result | None:
-        """What stands at `path`, None for nothing that may be seen. What a link leads to is in doubt."""
+        """Record and return the status of `path`, None if nothing can be seen there. A link puts the value in doubt."""
         found = _at(path)
         mark = found and fingerprint(found)
         self.seen.append((path, mark))
@@ -115,7 +118,7 @@ class StatSnapshot:
         return found
 
     def failed(self, error: OSError) -> None:
-        """Something could not be read: unless that must show as a change first, it may be readable the next time."""
+        """Record a failed read, which puts the value in doubt unless a later success would change a fingerprint."""
         self.in_doubt |= not isinstance(error, (FileNotFoundError, NotADirectoryError, PermissionError))
 
 
@@ -127,16 +130,16 @@ def _at(path: str) -> os.stat_result | None:
 
 
 class StatCache(Generic[T]):
-    """What was made of files and folders, kept as long as all that was looked at for it is as it was.
-
-    Then it is the same object.
-    """
+    """Values made of files and folders, each kept (as the same object) while its snapshot stays the same."""
 
     def __init__(self) -> None:
         self._kept: dict[str, tuple[list[tuple[str, Fingerprint | None]], object, T]] = {}
 
     def cached(self, key: str, beside: object = None) -> T | None:
-        """What is kept, if it holds; quick, as nothing is read. `beside` is whatever else the value is made of."""
+        """The kept value if it is still right, else None. `beside` is whatever else the value depends on.
+
+        It is quick: no file is read.
+        """
         kept = self._kept.get(key)
         if kept is None or kept[1] != beside:
             return None
@@ -150,7 +153,7 @@ class StatCache(Generic[T]):
         return kept[2]
 
     def get(self, key: str, make: Callable[[StatSnapshot], T], beside: object = None) -> T:
-        """What is kept or, if that does not hold, what `make` gives, which notes what it looks at."""
+        """The kept value if it is still right, else `make(snapshot)`, which records in it what it looks at."""
         found = self.cached(key, beside)
         if found is not None:
             return found

@@ -1,1 +1,1 @@
-"""The pages, by noun."""
+"""The pages: one module for each noun."""

@@ -10,19 +10,19 @@ from urllib.parse import urlencode
 from starlette.responses import Response
 
 from mograder.domain import board as boards
-from mograder.domain import grade_changes
+from mograder.domain import grade_statistics
 from mograder.domain.access import Allow
 from mograder.domain.assignments import Assignment
 from mograder.domain.board import BoardFilter, Row, Show
 from mograder.domain.deadlines import Penalties
-from mograder.domain.errors import BadName, BadRequest, MograderError, NotFound, Unreadable
+from mograder.domain.errors import BadRequest, MograderError, NotFound, Unreadable
 from mograder.domain.extensions import Change, Decision, State
 from mograder.domain.files import StoredFile
-from mograder.domain.grade_changes import Spread
+from mograder.domain.grade_statistics import Spread
 from mograder.domain.grades import GradeEntry, of_person
 from mograder.domain.grading_jobs import Readiness
 from mograder.domain.grading_results import Brief, Progress, Queue
-from mograder.domain.names import FileName, Username, counted, parse_exact_owner
+from mograder.domain.names import FileName, Username, counted
 from mograder.domain.receipts import USUAL_ENDING, latest_filename, version_ending
 from mograder.domain.standings import Standing
 from mograder.tables.export import ExportFormat
@@ -92,7 +92,7 @@ class AssignmentPage(OnAssignment):
     results: Mapping[Username, Brief] = field(default_factory=dict)
     queue: Queue = field(default_factory=Queue)
     readiness: Readiness | None = None
-    """How far what grades it is; None where no worker has said so."""
+    """What the last worker said about grading the assignment; None where no worker has tried yet."""
     shows = tuple(Show)
     formats = (
         (ExportFormat.CANVAS, "Canvas"), (ExportFormat.MOODLE, "Moodle gradebook"),
@@ -166,7 +166,7 @@ class PersonPage(OnAssignment):
 
     @property
     def again(self) -> bool:
-        """Whether a submission counts that came after the grade, which the person may not see yet."""
+        """Whether the submission that counts is newer than the grade, even one that the person does not see yet."""
         counts = self.standing.counting
         return self.grade is not None and counts is not None and boards.is_newer(counts.submission.attempt, self.grade)
 
@@ -186,7 +186,7 @@ class SourcePage(OnAssignment):
     size: int
     contents: Contents
     ran: bool = False
-    """Whether it is kept what its cells showed."""
+    """Whether the output of its cells was kept."""
 
     def of(self, *segments: str) -> str:
         return self.within("people", self.user, *segments)
@@ -203,7 +203,7 @@ def assignment(request: PageRequest) -> AssignmentPage:
     cells = [row.cells[0] for row in boards.find(everybody, BoardFilter(assignment=task.name, section=section)).rows]
     rows, part = part_of(_found(request, task, show), request.query, PEOPLE_A_PAGE)
     counts = tuple((each, sum(map(each.fits, cells))) for each in Show)
-    spread = grade_changes.spread((each.grade for each in cells if each.grade is not None), task.rules.points)
+    spread = grade_statistics.spread((each.grade for each in cells if each.grade is not None), task.rules.points)
     grades, pages = small_number(request.query.get("grades", "")), small_number(request.query.get("pages", ""))
     kept = "" if grades is None else f"the grades are stored: {grades} in all"
     kept = kept if pages is None else f"{counted(pages, 'feedback page')} {'is' if pages == 1 else 'are'} stored"
@@ -247,7 +247,7 @@ def all_submissions(request: PageRequest) -> Answer:
             try:
                 file = course.submissions.file(task, each.file.filename).fetched_file()
                 ending = version_ending(each.file.filename)
-                with file.open() as opened:  # a zip whose name nobody said has the usual ending
+                with file.open() as opened:  # a zip that was sent without a name has the usual ending
                     zipped = ending == USUAL_ENDING and opened.read(4) == b"PK\x03\x04"
             except (NotFound, OSError):  # removed by hand in the meantime
                 continue
@@ -278,7 +278,7 @@ def _preview(request: PageRequest, task: Assignment, form: FilledForm) -> Grades
         read_sheet(content, filename, fields.get("encoding", "")), labels_of(task), fields.get("column", "")
     )
     allowed = [is_checked(fields, name) for name in ("allow_above", "allow_text", "clear_empty")]
-    version = request.course.grades.version(task)  # first: a change before the next line is then noticed later
+    version = request.course.grades.version(task)  # read first, so that a change after this is noticed at storing
     found = check_grades(
         table, members_of(request), request.course.grades.of(task), GradeRules(task.rules.points, *allowed)
     )
@@ -336,7 +336,7 @@ def _keep_feedback(request: PageRequest, task: Assignment, files: list[tuple[str
 
 def person(request: PageRequest) -> PersonPage:
     """One person's work on an assignment."""
-    course, task, user = request.course, request.assignment(), _user(request)
+    course, task, user = request.course, request.assignment(), request.user()
     row = request.api.board().row_of(user)
     if row is None:
         raise NotFound(f"nobody called {user!r} is in the course")
@@ -349,16 +349,9 @@ def person(request: PageRequest) -> PersonPage:
     )  # fmt: skip
 
 
-def _user(request: PageRequest) -> Username:
-    try:
-        return parse_exact_owner(request.values["user"])
-    except BadName as error:
-        raise NotFound(error.message) from None
-
-
 async def submit_for(request: PageRequest) -> Answer:
     """Submit for a student: it is never late, and the receipt says who did it."""
-    task, user = await request.api.threads.run(request.assignment), _user(request)
+    task, user = await request.api.threads.run(request.assignment), request.user()
     await request.api.threads.run(lambda: person(request))
     try:
         await request.take_submission(task, user)
@@ -372,7 +365,7 @@ async def submit_for(request: PageRequest) -> Answer:
 
 def extend(request: PageRequest) -> Answer:
     """Grant, decline or take back more time."""
-    task, user = request.assignment(), _user(request)
+    task, user = request.assignment(), request.user()
     try:
         try:
             decision = Decision(request.form.get("decision", ""))
@@ -390,10 +383,10 @@ def extend(request: PageRequest) -> Answer:
 
 
 async def source(request: PageRequest) -> Answer:
-    """A submission, shown as text or as a list of files; a PDF or picture as what it is."""
+    """A submission, shown as text or as a list of files; the browser itself shows a PDF or a picture."""
 
     def find() -> tuple[Assignment, Username, str, StoredFile]:
-        task, user, name = request.assignment(), _user(request), request.values["file"]
+        task, user, name = request.assignment(), request.user(), request.values["file"]
         found = request.course.submissions.own_file(task, user, FileName.parse(name))
         return task, user, name, found.fetched_file()
 
@@ -408,20 +401,20 @@ async def source(request: PageRequest) -> Answer:
 def download(request: PageRequest) -> Answer:
     return file_response(
         request.course.submissions.own_file(
-            request.assignment(), _user(request), FileName.parse(request.values["file"])
+            request.assignment(), request.user(), FileName.parse(request.values["file"])
         )
     )
 
 
 def confirm_grade(request: PageRequest) -> Answer:
-    """Say that a grade holds for the submission that came after it."""
-    task, user = request.assignment(), _user(request)
+    """Confirm that a grade also holds for the newer submission."""
+    task, user = request.assignment(), request.user()
     request.course.grades.confirm(request.actor, task, user)
     return request.to("/board", task.name, "people", user)
 
 
 def feedback(request: PageRequest) -> Answer:
-    return feedback_response(request.course.grades.feedback(request.assignment(), _user(request)))
+    return feedback_response(request.course.grades.feedback(request.assignment(), request.user()))
 
 
 VIEWS: tuple[PageRoute, ...] = (

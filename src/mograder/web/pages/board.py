@@ -37,7 +37,7 @@ class Part:
 
 @dataclass(frozen=True)
 class Rush:
-    """What happens now: submissions in each of the last 60 minutes, what failed on this server, free bytes if known.
+    """The current load: submissions in each of the last 60 minutes, failures on this server, free bytes if known.
 
     `joined` is how many people registered in the last hour; `full` says that the enrollment code lets nobody else in.
     """
@@ -54,7 +54,7 @@ class Rush:
 
     @property
     def tens(self) -> tuple[int, ...]:
-        """The same in steps of ten minutes, the oldest first."""
+        """The submissions in steps of ten minutes, oldest first."""
         return tuple(sum(self.minutes[at : at + 10]) for at in range(0, 60, 10))
 
 
@@ -110,8 +110,8 @@ class BoardRows(BoardPage):
 class RulesPage(Page):
     """The form to change an assignment's title, times and limits. `limit` is the server's own limit, in bytes.
 
-    `problem` says why the last attempt failed, "" if none did; `saved` says that it succeeded. `course_policy` holds
-    where an assignment says nothing of late submissions.
+    `problem` says why the last attempt failed, "" if none did; `saved` says that it succeeded. `course_policy`
+    applies where the assignment has no late policy of its own.
     """
 
     template = "rules.html"
@@ -182,7 +182,7 @@ def _rows(request: PageRequest, everybody: Board, changed: Collection[Username])
 
 
 async def live(request: PageRequest) -> Answer:
-    """The event stream: `rows` holds the rows of some people; after `changed`, all is to be read again."""
+    """The event stream: `rows` carries the rows that have changed; after `changed`, the page must be read again."""
     request.api.live.check(request.actor.username)
 
     def news(changed: Changed) -> tuple[int, str]:
@@ -192,7 +192,7 @@ async def live(request: PageRequest) -> Answer:
         return request.api.live.shared((request.root, changed), lambda: _news(request, changed))
 
     async def events() -> AsyncIterator[dict[str, str]]:
-        api, known = request.api, 0  # people on the board that was last read whole
+        api, known = request.api, 0  # how many people the last whole board had
         async for changed in stream(api.live, request.actor.username, request.still_holds):
             people, rows = await api.threads.run(lambda changed=changed: news(changed))  # type: ignore[misc]
             if changed is None or people != known:  # somebody new has no row yet
@@ -217,7 +217,7 @@ def wanted_of(query: Mapping[str, str], board: Board) -> BoardFilter:
 
 
 def section_of(query: Mapping[str, str], board: Board) -> str:
-    """The section in the query, "" for all, and for one that nobody is in."""
+    """The section in the query, "" if it names none, or one that nobody is in."""
     section = query.get("section", "")
     return section if section in board.sections else ""
 
@@ -230,7 +230,7 @@ def part_of(found: Sequence[T], query: Mapping[str, str], size: int) -> tuple[Se
 
 
 def small_number(text: str) -> int | None:
-    """The number of at most eight digits that `text` is, else None."""
+    """`text` as a number if it has at most eight digits, else None."""
     return int(text) if text.isascii() and text.isdecimal() and len(text) < 9 else None
 
 
@@ -260,7 +260,7 @@ def change_rules(request: PageRequest) -> Answer:
 
 
 def change_counting(request: PageRequest) -> Answer:
-    """Say which submission counts, in the whole course."""
+    """Set which submission counts in the whole course."""
     try:
         rule = CountingRule(request.form.get("counts", ""))
     except ValueError:

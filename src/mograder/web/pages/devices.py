@@ -1,4 +1,4 @@
-"""The page of one's devices: the remembered browsers, and a code that logs another device in."""
+"""The page of a person's devices: the remembered browsers, and a code that logs another device in."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SYSTEMS = (
 
 
 def browser_name(agent: str) -> str:
-    """What to call a browser that sends this User-Agent."""
+    """A name for a browser that sends this User-Agent."""
     browser = next((name for sign, name in BROWSERS if sign in agent), "A browser")
     system = next((name for sign, name in SYSTEMS if re.search(sign, agent)), "")
     return f"{browser} on {system}" if system else browser

@@ -17,7 +17,7 @@ LONGEST = 128 * 1024
 def editor_links(
     templates: Mapping[str, str], assignment: str, file: ReleaseFile, url: str, read: Callable[[], StoredFile] | None
 ) -> tuple[tuple[str, str], ...]:
-    """(name, link) of each editor that can open `file` at `url`. `read` returns the file; it is None for one elsewhere.
+    """(name, link) of each editor that can open `file` at `url`. `read` returns the file; None for one elsewhere.
 
     A template with the text of the file is skipped for a file that is not Python text, or is too large.
     """

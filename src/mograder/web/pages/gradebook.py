@@ -38,7 +38,7 @@ from mograder.wire.endpoints import BY_NAME
 
 @dataclass(frozen=True)
 class ExportPage(Page):
-    """A file to download, and what to know of it first."""
+    """A file to download, and notes to read first."""
 
     template = "export.html"
     heading = "Export"
@@ -65,7 +65,7 @@ def members_of(request: PageRequest) -> list[Member]:
 
 
 def member_of(account: Account) -> Member:
-    """Somebody with all that the roster says of them."""
+    """A person with everything that the roster says about them."""
     return Member.known(account.username, account.name, account.email, account.sections, account.ids)
 
 
@@ -129,7 +129,7 @@ def _student_grade(row: GradebookRow) -> StudentGrade:
 
 
 def _answer(request: PageRequest, task: Assignment, exported: Exported) -> Answer:
-    """The file at once, or a page when there is something to know of it first."""
+    """The file at once, or a page if there are notes to read first."""
     if exported.notes:
         return ExportPage(request.frame, task, exported)
     return Response(exported.content, media_type=exported.media_type, headers=attachment(exported.filename))
@@ -150,7 +150,7 @@ async def export_feedback(request: PageRequest) -> Answer:
 
 
 def _pages(request: PageRequest, task: Assignment) -> list[FeedbackPage]:
-    """Raises BadRequest when there are none."""
+    """Everybody's feedback page. Raises BadRequest when there are none."""
     found = []
     for member in members_of(request):
         try:

@@ -1,7 +1,7 @@
-"""HTML that a student's cell has made, as HTML that does nothing: what is not listed here is left out.
+"""Reduces HTML from a student's cell to HTML that does nothing: what is not listed here is left out.
 
-Invariant: what comes out is balanced, and has no script, form, link, style or frame, and no address.
-The frame that it is shown in lets nothing run either (see rendered.py): this is the second of two walls.
+Invariant: the result is balanced, and has no script, form, link, style or frame, and no address.
+The frame around it lets nothing run either (see rendered.py), so a fault in one of the two does no harm.
 """
 
 from __future__ import annotations
@@ -24,11 +24,12 @@ _DROPPED = frozenset((
     "script", "style", "template", "iframe", "object", "embed", "noscript", "textarea", "select", "button", "audio",
     "video", "canvas", "map", "math", "head", "frameset", "noembed", "noframes", "xmp", "plaintext",
 ))  # fmt: skip
-"""These go with all that is in them."""
+"""Elements that are dropped with all their content."""
 
 _NAMED = frozenset(("iframe", "object", "embed", "canvas", "audio", "video", "select", "button", "textarea", "math"))
-"""Of those, what one would see: it is said that it is left out."""
+"""Dropped elements that would be visible; a note says that they are left out."""
 _SEEN = frozenset(("img", "svg", "table", "hr"))
+"""Elements that are visible without text in them."""
 
 _ATTRIBUTES = frozenset((
     "alt", "align", "valign", "colspan", "rowspan", "scope", "title", "lang", "dir", "width", "height", "start",
@@ -42,7 +43,7 @@ _DEEPEST = 100
 
 
 def inert(html: str) -> Markup:
-    """What of `html` can be shown."""
+    """The part of `html` that is safe to show."""
     reader = _Reader()
     reader.feed(html)
     reader.close()

@@ -1,6 +1,6 @@
-"""Which submissions a browser may show as what they are, and under which content security policy.
+"""The kinds of submission that a browser may show itself, each with its content security policy.
 
-Invariant: nothing that can run is among them: no HTML, no SVG, and no file whose bytes are not what its name says.
+Invariant: none of them can run: no HTML, no SVG, and no file whose bytes are not what its name says.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class Viewable:
 _JPEG = Viewable("image/jpeg", (b"\xff\xd8\xff",))
 
 VIEWABLE: Mapping[str, Viewable] = MappingProxyType({
-    # Without `sandbox`, under which browsers do not start their viewer; it runs apart from this origin.
+    # Without `sandbox`, under which browsers do not start their PDF viewer; it runs apart from this origin.
     ".pdf": Viewable("application/pdf", (b"%PDF-",), f"{_NOTHING}; object-src 'self'; style-src 'unsafe-inline'"),
     ".png": Viewable("image/png", (b"\x89PNG\r\n\x1a\n",)),
     ".jpg": _JPEG,
@@ -35,7 +35,7 @@ VIEWABLE: Mapping[str, Viewable] = MappingProxyType({
     ".gif": Viewable("image/gif", (b"GIF87a", b"GIF89a")),
     ".webp": Viewable("image/webp", (b"RIFF",)),
 })  # fmt: skip
-"""By the file ending."""
+"""The kinds, by file ending."""
 
 
 def kind_of(file: StoredFile) -> Viewable | None:

@@ -39,15 +39,15 @@ class Install(Page):
 
     @property
     def source(self) -> str:
-        """What installers are told to install: the address of the wheel or, where they would have to be told to trust
-        any certificate, the file that the browser has downloaded.
+        """What the install command names: the address of the wheel or, on a self-signed server, the file that the
+        browser has downloaded, so that no installer must be told to trust any certificate.
         """
         name = self.wheel[0] if self.wheel else ""
         return f"./{name}" if self.fingerprint else f"{self.address}/client/{name}"
 
     @property
     def login(self) -> str:
-        """The command that logs in. Without the code, which is told in class."""
+        """The command that logs in, without the enrollment code, which students learn in class."""
         place = JoinLink(self.address, fingerprint=self.fingerprint).text if self.fingerprint else self.address
         return f'mograder https login --url "{place}"'
 
@@ -59,7 +59,7 @@ def install(request: PageRequest) -> Answer:
 
 
 async def client(request: PageRequest) -> Answer:
-    """The wheel. No endpoint of the protocol: what fetches it is an installer, and no client of a course."""
+    """The wheel. It is no endpoint of the protocol, because installers fetch it and not clients of a course."""
     wheel = await request.api.threads.run(own_wheel)
     if wheel is None or request.values["file"] != wheel.name:
         raise NotFound(f"this server hands out no such file: see {request.address}/install")

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+-$"
 BITS = 6  # of one letter
-NARROW, WIDE, END = 0, 1, 2  # the codes that are there from the start: a new character of 8 or 16 bits, and the end
+NARROW, WIDE, END = 0, 1, 2  # the predefined codes: a new character of 8 or 16 bits, and the end
 
 
 def compress_for_url(text: str) -> str:
-    """`text` as letters that need no escaping in a URL's fragment; "" stays the code of nothing, "Q"."""
+    """`text` as letters that need no escaping in a URL's fragment; an empty text gives "Q"."""
     units = text.encode("utf-16-le", "surrogatepass")
     letters = [units[index : index + 2] for index in range(0, len(units), 2)]
     written = _Bits()

@@ -1,7 +1,7 @@
-"""marimo's own elements, which its scripts bring to life, as HTML that says the same without them.
+"""Replaces marimo's own elements, which need its scripts, by plain HTML with the same content.
 
-Controls are named with their label and value, tables and pictures are shown, formulas stand as they were written. What
-cannot be shown without scripts is named in its place. Nothing here is safe to be shown: see inert.py.
+Controls appear as label and value, tables and pictures are shown, formulas appear as source. A note takes the place of
+what needs scripts. The result is not safe to show yet: see inert.py.
 """
 
 from __future__ import annotations
@@ -15,21 +15,21 @@ from html.parser import HTMLParser
 from typing import Any
 
 ROWS = 100
-"""Of a table that are shown."""
+"""The most rows of a table that are shown."""
 
 _DEEPEST = 6
 _TEXT = 2000
 _PREFIX = "marimo-"
 _FORMULA = {"||(": "$", "||)": "$", "||[": "$$", "||]": "$$"}
 _AROUND = frozenset(("ui-element", "form", "dict", "lazy", "carousel", "sidebar", "routes", "nav-menu", "outline"))
-"""These say nothing of their own; what they hold is shown."""
+"""Elements that show nothing themselves; only their content is shown."""
 
 _HEADED = {"tabs": "data-tabs", "accordion": "data-labels"}
 _WITHOUT_VALUE = frozenset(("button", "form", "dict", "file", "download", "refresh"))
 
 
 def without_scripts(html: str, depth: int = 0) -> str:
-    """`html` with what marimo's elements say, as plain HTML."""
+    """`html` with marimo's elements replaced by plain HTML."""
     if _PREFIX not in html or depth > _DEEPEST:
         return html
     reader = _Reader(depth)
@@ -39,7 +39,7 @@ def without_scripts(html: str, depth: int = 0) -> str:
 
 
 class _Reader(HTMLParser):
-    """Passes everything else on as it is written."""
+    """Replaces marimo's elements, and passes everything else on unchanged."""
 
     def __init__(self, depth: int) -> None:
         super().__init__(convert_charrefs=False)
@@ -81,7 +81,7 @@ class _Reader(HTMLParser):
 
 
 def _said(name: str, given: Mapping[str, str], depth: int) -> str:
-    """What stands for the start of an element."""
+    """The HTML that replaces the start tag of an element."""
     if name in _AROUND:
         return ""
     if name in _HEADED:
@@ -112,7 +112,7 @@ def _left_out(name: str) -> str:
 
 
 def _json(text: str | None) -> Any:
-    """The value of an attribute; None for what is none."""
+    """The value of an attribute that holds JSON; None if it is missing or invalid."""
     try:
         return json.loads(text) if text else None
     except (ValueError, RecursionError):
@@ -120,7 +120,7 @@ def _json(text: str | None) -> Any:
 
 
 def _label(label: object) -> str:
-    """The HTML of a label as HTML in a line."""
+    """A label, which may hold HTML, as one line of escaped text."""
     if not isinstance(label, str):
         return ""
     found = _Words()
@@ -148,7 +148,7 @@ def _shortly(value: object) -> str:
 
 
 def _table(given: Mapping[str, str]) -> str:
-    """ "" where its rows are not there."""
+    """The HTML of a table, "" if its rows are not in the element."""
     rows, types = _rows(_json(given.get("data-data"))), _json(given.get("data-field-types"))
     if not rows:
         return ""
@@ -179,7 +179,7 @@ def _rows(data: object) -> list[Mapping[str, Any]]:
 
 
 def _of_type(kind: str, data: object, depth: int) -> str:
-    """What has this media type; of a bundle of several the best."""
+    """The HTML for data of a media type; for a bundle of several types, that of the best one."""
     if isinstance(data, str) and kind.endswith("+mimebundle"):
         data = _json(data)
     if isinstance(data, dict) and kind.endswith("+mimebundle"):

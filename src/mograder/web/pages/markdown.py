@@ -20,7 +20,7 @@ Instructions = Markup
 
 _SCHEMES = frozenset({"http", "https", "mailto"})
 _TOP = 3
-"""The page's own headings are above it."""
+"""The highest level of a heading in instructions; the page's own headings are above it."""
 
 
 def rendered(text: str) -> Instructions:
@@ -30,7 +30,7 @@ def rendered(text: str) -> Instructions:
 
 @lru_cache(128)
 def _rendered(text: str) -> Instructions:
-    """Cached: the whole class reads the same."""
+    """Cached, because the whole class reads the same text."""
     return Markup(_library().render(text))  # noqa: S704 (see the invariant)
 
 
@@ -63,7 +63,7 @@ def _link(self: RendererHTML, tokens: Sequence[Token], index: int, options: Opti
 
 
 def _cell(self: RendererHTML, tokens: Sequence[Token], index: int, options: OptionsDict, env: EnvType) -> Any:
-    """Without the style for its alignment, which the pages' security policy refuses."""
+    """A cell without the style for its alignment, which the pages' security policy refuses."""
     tokens[index].attrs.pop("style", None)
     return self.renderToken(tokens, index, options, env)
 

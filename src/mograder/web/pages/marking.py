@@ -1,6 +1,6 @@
-"""The pages of those who mark: what there is to mark, who marks what, and the way to the next that nobody has marked.
+"""The pages for graders: what there is to mark, who marks what, and the link to the next person with work to mark.
 
-Invariant: where names are hidden, no page, header or file name of marking has one.
+Invariant: where names are hidden, no page, header or file name of marking contains a name.
 """
 
 from __future__ import annotations
@@ -22,16 +22,14 @@ from mograder.domain.marking_desk import Candidate, Overview
 from mograder.domain.names import Username, printable
 from mograder.web.broadcast import stream
 from mograder.web.pages import sessions
-from mograder.web.pages.board import Part, part_of
+from mograder.web.pages.board import PEOPLE_A_PAGE, Part, part_of
 from mograder.web.pages.page import Page
 from mograder.web.pages.page_request import Answer, PageRequest, PageRoute
-
-PEOPLE_A_PAGE = 100
 
 
 @dataclass(frozen=True)
 class MarkingIndex(Page):
-    """Every assignment, and how many people there is something left to mark of."""
+    """Every assignment, and how many people's work is still to be marked."""
 
     template = "marking_index.html"
     heading = "Marking"
@@ -60,7 +58,7 @@ class OnMarking(Page):
 
 @dataclass(frozen=True)
 class MarkingPage(OnMarking):
-    """Who there is to mark. `rows` are a part of the people that were looked for by `text`."""
+    """The people to mark. `rows` are one page of those that match the search `text`."""
 
     template = "marking_assignment.html"
     overview: Overview
@@ -86,7 +84,7 @@ class MarkingPage(OnMarking):
         return f"{self.at('next')}?{urlencode({'question': question})}"
 
     def named(self, candidate: Candidate) -> str:
-        """What the person is called in the list."""
+        """The person's name in the list."""
         return self.names.shown(candidate.username) if self.names.hidden else candidate.name or candidate.username
 
 
@@ -101,7 +99,7 @@ def index(request: PageRequest) -> Answer:
 
 
 def page(request: PageRequest) -> Answer:
-    """Who there is to mark. A search that finds one person leads there."""
+    """The people to mark. A search that finds one person leads to that person."""
     task, desk = request.assignment(), request.course.marking
     found = desk.overview(request.actor, task)
     names, text = Names(found.sheet.settings.salt), request.query.get("q", "")[:200].strip()
@@ -116,7 +114,7 @@ def page(request: PageRequest) -> Answer:
 
 
 def _found(candidates: Sequence[Candidate], names: Names, text: str) -> list[Candidate]:
-    """Those whose name, or pseudonym where names are hidden, holds the text; in the order of what is shown."""
+    """The candidates whose name (or pseudonym, where names are hidden) contains the text, in the order shown."""
     key = text.casefold()
 
     def shown(each: Candidate) -> str:
@@ -128,7 +126,7 @@ def _found(candidates: Sequence[Candidate], names: Names, text: str) -> list[Can
 
 
 def next_person(request: PageRequest) -> Answer:
-    """The next person, or with `before` the one before, of whom something is left to mark."""
+    """Leads to the next person with work left to mark, or with `before` in the query to the previous one."""
     task, query = request.assignment(), request.query
     found = request.course.marking.overview(request.actor, task)
     names, question = Names(found.sheet.settings.salt), query.get("question")
@@ -145,7 +143,7 @@ def next_person(request: PageRequest) -> Answer:
 
 
 def hand_out(request: PageRequest) -> Answer:
-    """Give questions or people to graders, one by one or everybody by chance."""
+    """Assign questions or people to graders, one by one or everybody at random."""
     task, desk, form = request.assignment(), request.course.marking, request.form
     if form.get("how") == "random":
         desk.at_random(request.actor, task, [name for name in desk.graders() if f"grader:{name}" in form])
@@ -174,7 +172,7 @@ def hide_names(request: PageRequest) -> Answer:
 
 
 def people_of(candidates: Sequence[Candidate], section: str) -> set[Username]:
-    """Who is in a section. Raises NotFound when nobody is."""
+    """The people in a section. Raises NotFound when there are none."""
     found = {each.username for each in candidates if section in each.sections}
     if not found:
         raise NotFound(f"nobody is in a section {printable(section)!r}")
@@ -187,14 +185,16 @@ def sections_of(candidates: Sequence[Candidate]) -> tuple[str, ...]:
 
 
 def find_person(request: PageRequest, task: Assignment, text: str) -> Username:
-    """Whose name, or pseudonym where names are hidden, it is. Raises NotFound, and Forbidden for a grader's own."""
+    """The person with this name, or pseudonym where names are hidden. Raises NotFound, and Forbidden for a grader who
+    asks for their own work.
+    """
     desk = request.course.marking
     people = [each.username for each in desk.candidates(task)]
     found = names_of(request, task).find(text, people)
     if found is None:
         raise NotFound(f"nobody called {printable(text)!r} is to be marked here")
     if found == request.actor.username and not request.actor.is_instructor:
-        raise Forbidden("this is your own work: nobody marks that, or sees its draft")
+        raise Forbidden("this is your own work: you cannot mark it, or see the draft of its mark")
     return found
 
 

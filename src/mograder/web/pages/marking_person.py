@@ -29,16 +29,17 @@ from mograder.web.pages.source import Contents, look_into, media_of
 from mograder.web.replies import attachment
 
 SAVED_LIMIT = 256 * 1024
-"""Bytes of what is saved at once: a comment of the longest kind takes twelve for each character."""
+"""Bytes of a form that is saved: the longest comment takes twelve bytes for each character."""
 
 MEDIA_LIMIT = 50 * 1024 * 1024
 """Bytes of an image or a PDF that is shown; a larger one is downloaded."""
 
 FRAMED = "sandbox; default-src 'none'; img-src 'self'; style-src 'unsafe-inline'; frame-ancestors 'self'"
-"""For an image: whatever it holds, nothing of it runs."""
+"""The policy of an image: nothing in it runs, whatever it contains."""
 
 FRAMED_PDF = "default-src 'none'; object-src 'self'; plugin-types application/pdf; frame-ancestors 'self'"
-"""For a PDF: browsers show none in a sandbox; they show it in a process of its own, without our page's scripts."""
+"""The policy of a PDF. It has no sandbox, in which browsers show none: they show a PDF in a separate process, without
+our page's scripts."""
 
 
 @dataclass(frozen=True)
@@ -68,13 +69,13 @@ class MarkPage(OnMarking):
         return self.person(self.user, *segments)
 
     def step(self, way: str) -> str:
-        """The way to the next or the one before of whom something is left to mark."""
+        """The link to the next ("after") or previous ("before") person with work left to mark."""
         asked = {way: self.shown} | ({"question": self.focus} if self.focus is not None else {})
         return f"{self.at('next')}?{urlencode(asked)}"
 
     @property
     def first(self) -> str | None:
-        """The key of the question in which the cursor stands."""
+        """The key of the question that gets the cursor."""
         if self.focus is not None:
             return self.focus
         own = [each for each in self.found.questions if each.key in self.mine]
@@ -89,24 +90,24 @@ class MarkPage(OnMarking):
         return next(((text, version) for key, text, version in self.found.remarks if key == place), ("", 0))
 
     def named(self, actor: str) -> str:
-        """Who did something: the person themselves by the name that is shown."""
+        """The name to show for `actor`, who did something. The person who is marked keeps the name that is shown."""
         if actor == self.user:
             return self.shown
         return "Instructor" if actor == INSTRUCTOR else actor
 
     def told(self, entry: Entry) -> str:
-        """What a change says, in the words of the history."""
+        """An entry of the history in words."""
         return told(entry, self.sheet)
 
 
 def told(entry: Entry, sheet: Sheet) -> str:
-    """What an entry says, for the history."""
+    """An entry of the history in words."""
     if not entry.content:
         return "nothing"
     if entry.kind is Kind.MARK:
         given = GivenMark.read(entry)
         said = [] if given.points is None else [in_words(given.points)]
-        said += [sheet.items[key].text if key in sheet.items else "an item that is gone" for key in given.items]
+        said += [sheet.items[key].text if key in sheet.items else "a removed item" for key in given.items]
         return "; ".join([*said, *([given.comment] if given.comment else [])])
     if entry.kind in (Kind.NOTE, Kind.REMARK):
         return Text.read(entry).text
@@ -147,7 +148,7 @@ def _page(
 
 
 def _file(request: PageRequest, task: Assignment, user: Username, found: PersonMarking) -> StoredFile | None:
-    """The submission that counts; where nothing has a receipt, the file that was put there by hand."""
+    """The submission that counts; without any receipt, the file that was put there by hand; None without either."""
     name = found.counting.submission.filename if found.counting else latest_filename(user)
     try:
         return request.course.submissions.file(task, FileName(name)).fetched_file()
@@ -156,7 +157,7 @@ def _file(request: PageRequest, task: Assignment, user: Username, found: PersonM
 
 
 def _shown_name(file: StoredFile | None, shown: str) -> str:
-    """The file name that the person who marks sees: the name that is shown, with an ending that fits the content."""
+    """The file name for the grader: the person's name as it is shown, with an ending that fits the content."""
     if file is None:
         return ""
     with file.open() as opened:
@@ -178,7 +179,7 @@ def _work_file(request: PageRequest) -> tuple[StoredFile, str]:
 
 
 def media(request: PageRequest) -> Answer:
-    """An image or a PDF, to be shown beside the questions; its type is that of its first bytes."""
+    """An image or a PDF, to be shown beside the questions. Its first bytes decide its type."""
     file, _ = _work_file(request)
     content = file.read() if file.size <= MEDIA_LIMIT else b""
     kind = media_of(content)
@@ -201,7 +202,7 @@ Save = Callable[[PageRequest, MarkingDesk, Assignment, Username, Mapping[str, st
 
 
 def saving(save: Save) -> Callable[[PageRequest], Any]:
-    """A view that saves something about a person: answers a script in JSON, and a form with the page."""
+    """A view that saves something about a person. It answers a script in JSON, and a form with the page."""
 
     async def view(request: PageRequest) -> Answer:
         form = parse_form(await request.body.whole(SAVED_LIMIT))
@@ -233,7 +234,7 @@ def _as_json(entry: Entry) -> dict[str, Any]:
 
 
 def _state(request: PageRequest, task: Assignment, user: Username) -> dict[str, Any]:
-    """What holds of a person's marks, for a page that is open."""
+    """The current state of a person's marks, for an open page."""
     found = request.course.marking.of(task, user)
     marks = found.marks
     return {
@@ -286,7 +287,7 @@ def _points(text: str) -> float | None:
 def _version(form: Mapping[str, str]) -> int:
     found = small_number(form.get("version", ""))
     if found is None:
-        raise BadRequest("the form says no version: reload the page")
+        raise BadRequest("the form has no version: reload the page")
     return found
 
 
@@ -312,7 +313,7 @@ def _answer(
 
 @dataclass(frozen=True)
 class ItemPage(OnMarking):
-    """What a change of a rubric item changes: the points of everybody who has it, before it is stored.
+    """A preview of changing a rubric item: the points of everybody who has it, before anything is stored.
 
     `rows` are (who, points now, points then). `back` is the page to go to afterwards.
     """
@@ -328,7 +329,7 @@ class ItemPage(OnMarking):
 
 
 def put_item(request: PageRequest) -> Answer:
-    """Make a rubric item and give it to the person that is marked, or change one after it was shown what changes."""
+    """Add a rubric item and give it to the person who is marked, or change an item after the preview of its effects."""
     task, desk, form = request.assignment(), request.course.marking, request.form
     key, back = form.get("key", ""), form.get("person", "")
     away = form.get("how") == "remove"
@@ -372,7 +373,7 @@ def _preview(request: PageRequest, task: Assignment, key: str, wanted: RubricIte
 
 
 def reveal(request: PageRequest) -> Answer:
-    """Tell an instructor whose pseudonym it is; the audit log keeps that."""
+    """Tell an instructor whose pseudonym this is; the audit log records it."""
     task, shown = request.assignment(), request.values["person"]
     user = find_person(request, task, shown)
     request.course.marking.reveal(request.actor, task, user, shown)

@@ -1,4 +1,4 @@
-"""Releasing marks and taking them back, and what they are like in numbers."""
+"""The pages that release and withdraw marks, and show their statistics."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from mograder.web.replies import attachment
 class ReleasePage(OnMarking):
     """What a release would do, person by person.
 
-    `only` is the one person that it is about, else `section` the one section; "" for everybody.
+    A release may be limited to one person, `only`, or to one `section`; both are "" for everybody.
     """
 
     template = "marking_release.html"
@@ -55,7 +55,7 @@ class ReleasePage(OnMarking):
 
 @dataclass(frozen=True)
 class StatisticsPage(OnMarking):
-    """The marks of an assignment in numbers, drafts included."""
+    """Statistics of an assignment's marks, drafts included."""
 
     template = "marking_statistics.html"
     heading = "Statistics"
@@ -74,7 +74,7 @@ def preview(request: PageRequest) -> ReleasePage:
 
 
 def _people(request: PageRequest, task: Assignment, only: str, section: str) -> set[Username] | None:
-    """Whom a release is about; None for everybody."""
+    """The people whom a release concerns; None for everybody."""
     if only:
         return {find_person(request, task, only)}
     return people_of(request.course.marking.candidates(task), section) if section else None
@@ -94,7 +94,7 @@ def _preview(request: PageRequest, only: str, section: str, over: bool) -> Relea
 
 
 def release(request: PageRequest) -> Answer:
-    """Release what was shown, or take back what is released."""
+    """Release the marks that were shown, or withdraw those that are released."""
     task, form, course = request.assignment(), request.form, request.course
     only, section, over = form.get("person", ""), form.get("section", ""), form.get("over") == "yes"
     people = _people(request, task, only, section)

@@ -51,7 +51,7 @@ class Frame:
     waiting: int = 0
     """How many requests for more time are undecided; every page tells instructors."""
     viewing: bool = False
-    """Whether an instructor looks at the page as a student does."""
+    """Whether an instructor views the page as a student."""
     path: str = ""
 
     def current(self, section: str) -> str:
@@ -137,7 +137,7 @@ class Login(Page):
 
 @dataclass(frozen=True)
 class SessionEnded(Page):
-    """The answer to a form that came without a session. `login` is where to log in and come back from."""
+    """The answer to a form that was sent without a session. `login` leads to the login page, and back after it."""
 
     template = "session_ended.html"
     heading = "You are not logged in"
@@ -146,7 +146,7 @@ class SessionEnded(Page):
 
 @dataclass(frozen=True)
 class ConfirmSwitch(Page):
-    """Asks before a login link makes a person who is logged in somebody else, `user`."""
+    """Asks for confirmation before a login link logs a person in as somebody else, `user`."""
 
     template = "confirm_switch.html"
     heading = "Log in as somebody else?"

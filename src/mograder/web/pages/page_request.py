@@ -26,9 +26,9 @@ from mograder.domain.assignments import Assignment
 from mograder.domain.course import Course
 from mograder.domain.deadlines import SECOND
 from mograder.domain.devices import REMEMBERED
-from mograder.domain.errors import BadRequest, Forbidden, MograderError, NotFound, Unauthenticated, Unreadable
+from mograder.domain.errors import BadName, BadRequest, Forbidden, MograderError, NotFound, Unauthenticated, Unreadable
 from mograder.domain.files import StoredFile
-from mograder.domain.names import Username
+from mograder.domain.names import Username, parse_exact_owner
 from mograder.domain.submissions import Accepted
 from mograder.text import declared_charset
 from mograder.web.api import Api
@@ -48,7 +48,7 @@ FORM_LIMIT = 16 * 1024
 """Bytes of a form without files."""
 
 LEAVE = "/as-student"
-"""The one form that somebody can send who looks at the course as a student does."""
+"""The one form that an instructor can send while viewing the course as a student."""
 
 POLICY = "; ".join((
     "default-src 'none'", "script-src 'self'", "style-src 'self'", "img-src 'self' data:", "connect-src 'self'",
@@ -74,8 +74,8 @@ class PageRequest:
     """One request to a page, as a view sees it. `received` is in Unix microseconds.
 
     `path` is what the browser asked for, with the query. `address` is where clients reach the course, `root` the path
-    at which it is mounted, `sender` who is counted when a guess fails. `form` is empty for a view that reads the `body`
-    itself. `waiting` requests for more time are undecided, as far as an instructor asks.
+    at which it is mounted, `sender` the network for which failures are counted. `form` is empty for a view that reads
+    the `body` itself. `waiting` is how many requests for more time are undecided; 0 unless an instructor asks.
     """
 
     api: Api
@@ -95,7 +95,7 @@ class PageRequest:
     form: Mapping[str, str]
     waiting: int = 0
     viewing: bool = False
-    """Whether an instructor looks at the pages as a student does; the actor is VIEWER then."""
+    """Whether an instructor views the pages as a student; the actor is VIEWER then."""
 
     @property
     def course(self) -> Course:
@@ -115,18 +115,25 @@ class PageRequest:
         """The assignment that the path names. Raises NotFound."""
         return self.course.release.assignment(self.actor, self.values["assignment"])
 
+    def user(self) -> Username:
+        """The user that the path names, who need not exist. Raises NotFound if it is no user name."""
+        try:
+            return parse_exact_owner(self.values["user"])
+        except BadName as error:
+            raise NotFound(error.message) from None
+
     async def take_submission(self, assignment: Assignment, user: Username) -> Accepted:
-        """Keep the files that the form in `body` holds. Raises BadRequest, and what `uploads.take_submission` does."""
+        """Keep the files of the form in `body`. Raises BadRequest, and what `uploads.take_submission` raises."""
         if not is_multipart(self.headers):
             raise BadRequest("choose a file first")
         return await self.api.take_submission(self.actor, assignment, user, self.body, self.received, from_page=True)
 
     def link(self, path: str, *segments: str) -> str:
-        """The whole address of a page, for what is not a browser with this page in it."""
+        """The full URL of a page, for use outside of this page."""
         return self.address.removesuffix(self.root) + self.frame.at(path, *segments)
 
     async def still_holds(self) -> bool:
-        """Whether the session of this request is still that of the same person in the same role."""
+        """Whether this request's session is still valid, for the same person in the same role."""
 
         def look() -> bool:
             given = cookie_parser(self.headers.get("cookie", "")).get(sessions.cookie_name(self.course), "")
@@ -140,9 +147,9 @@ class PageRequest:
     def events_until_done(
         self, news: Broadcaster, goes_on: Callable[[], bool], about: Username | None = None
     ) -> EventSourceResponse:
-        """The event stream that says `changed` with all that is new, and `done` once nothing `goes_on`, and ends then.
+        """An event stream that sends `changed` at each change, and ends with `done` once `goes_on` returns False.
 
-        `about` is the person whose news it is, None for everybody's.
+        `about` limits it to the changes of one person; None is for everybody's.
         """
 
         async def events() -> AsyncIterator[dict[str, str]]:
@@ -156,7 +163,7 @@ class PageRequest:
         return EventSourceResponse(events(), send_timeout=self.api.timeouts.taking)
 
     def to(self, path: str, *segments: str, query: str = "") -> Response:
-        """A redirect to another page: the answer to a form that was taken, so that reloading does not send it again."""
+        """A redirect to another page: the answer to an accepted form, so that reloading does not send it again."""
         return RedirectResponse(self.frame.at(path, *segments) + (f"?{query}" if query else ""), 303)
 
     def logged_in(self, answer: Response, username: Username, session: Session | None = None) -> Response:
@@ -198,7 +205,7 @@ def file_response(file: StoredFile, name: str = "") -> Response:
 
 
 def shown_response(file: StoredFile) -> Response:
-    """A PDF or picture to be looked at in the browser, which runs nothing of it. Raises NotFound for any other kind."""
+    """A PDF or picture for the browser to show, which runs nothing of it. Raises NotFound for any other kind."""
     kind = kind_of(file)
     if kind is None:
         raise NotFound(f"{file.name!r} cannot be shown here: download it")
@@ -262,11 +269,10 @@ class PageEndpoint:
             fields["Connection"] = "close"
 
             async def linger(message: Message) -> None:
-                last = message["type"] == "http.response.body" and not message.get("more_body")
-                await send({**message, "more_body": True} if last else message)
-                if last:
-                    await body.drain()
-                    await send({"type": "http.response.body", "body": b"", "more_body": False})
+                if message["type"] == "http.response.body" and not message.get("more_body"):
+                    await body.send_last(message.get("body", b""), send)
+                else:
+                    await send(message)
 
         onwards = linger if body.unread else send
 
@@ -275,9 +281,8 @@ class PageEndpoint:
                 await onwards(message)
 
         # Without the server's own file sending, which has no timeout for a client that stops reading.
-        with contextlib.suppress(
-            TimeoutError, ClientDisconnect
-        ):  # the server ends the connection of an answer that is not finished
+        # A suppressed error leaves the answer unfinished; then the server closes the connection.
+        with contextlib.suppress(TimeoutError, ClientDisconnect):
             await answer({**scope, "extensions": {}}, receive, taken)
 
     def _page_request(self, scope: Scope, headers: Mapping[str, str], body: Body) -> PageRequest:
@@ -303,7 +308,7 @@ class PageEndpoint:
             if self._view.method == "POST":
                 check_origin(request.headers)
                 if request.viewing and self._view.path != LEAVE:
-                    raise Forbidden("you look at the course as a student does, so nothing is sent: go back first")
+                    raise Forbidden("you view the course as a student, so nothing is sent: go back first")
             if request.actor == ANONYMOUS and self._view.allow is not Allow.ANYONE:
                 return to_login(request)
             authorise(request.actor, self._view.allow)
@@ -375,7 +380,8 @@ def parse_form(body: bytes) -> dict[str, str]:
 def to_login(request: PageRequest) -> Response:
     """The answer to a person who is not logged in: the way to the login page and back.
 
-    A form says that nothing of it was kept; a fragment of a page takes the whole page to the login page.
+    A form is answered with a page that says that nothing was kept; a request for a part of a page sends the whole page
+    to the login page.
     """
     login = f"{request.frame.at('/login')}?{urlencode({'next': _page_of(request)})}"
     if "hx-request" in request.headers:

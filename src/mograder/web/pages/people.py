@@ -15,9 +15,9 @@ from mograder.domain.assignments import Assignment, title_of
 from mograder.domain.audit import AuditLine, all_events, without_repeats
 from mograder.domain.board import Cell
 from mograder.domain.codes import CAN_BE_GUESSED, HARDER
-from mograder.domain.errors import BadName, BadRequest, MograderError, NotFound
+from mograder.domain.errors import BadRequest, MograderError, NotFound
 from mograder.domain.extensions import Extension, State
-from mograder.domain.names import INSTRUCTOR, AssignmentName, Username, parse_exact_owner
+from mograder.domain.names import INSTRUCTOR, AssignmentName, Username
 from mograder.domain.receipts import Head
 from mograder.domain.roster import Person
 from mograder.tables.export import to_csv
@@ -66,7 +66,7 @@ class Remove(Page):
 
 @dataclass(frozen=True)
 class Reset(Page):
-    """Asks for confirmation before a person's token is revoked; somebody who was removed is brought back by it."""
+    """Asks for confirmation before a person's token is revoked. A reset also brings a removed person back."""
 
     template = "reset.html"
     heading = "Reset somebody's token"
@@ -96,7 +96,7 @@ class LoginCode(Page):
 
 @dataclass(frozen=True)
 class Overview(Page):
-    """One person over all assignments: `cells` are in their order. `account` is None for somebody without one."""
+    """One person across all assignments; `cells` are in their order. `account` is None for somebody without one."""
 
     template = "overview.html"
     heading = "Person"
@@ -123,9 +123,9 @@ class Invite(Page):
     code: str
     picture: Markup
     weak: str = ""
-    """What there is to say of a code that can be guessed."""
+    """A warning if the code can be guessed, else ""."""
     personal_codes: bool = False
-    """Whether somebody on the roster has still to join, whom the course's code does not let in."""
+    """Whether people on the roster still have to join with a personal code."""
 
     @property
     def is_local(self) -> bool:
@@ -209,12 +209,12 @@ def _role(request: PageRequest) -> Role:
     try:
         return Role(request.form.get("role", Role.STUDENT))
     except ValueError:
-        raise BadRequest("a role is student or instructor") from None
+        raise BadRequest(f"choose a role: {', '.join(Role)}") from None
 
 
 def login_code(request: PageRequest) -> Answer:
     """Give a person a code that logs a device in; the token stays valid."""
-    user = _user(request)
+    user = request.user()
     code, until = request.course.login_codes.give(request.actor, user)
     return LoginCode(request.frame, user, code, until)
 
@@ -226,7 +226,7 @@ def confirm_reset(request: PageRequest) -> Answer:
 
 def reset(request: PageRequest) -> Answer:
     """Revoke a person's token, and show the new personal code."""
-    return with_codes(request, [request.course.roster.reset(request.actor, _user(request))])
+    return with_codes(request, [request.course.roster.reset(request.actor, request.user())])
 
 
 def confirm_reset_everybody(request: PageRequest) -> Answer:
@@ -244,13 +244,13 @@ def reset_everybody(request: PageRequest) -> Answer:
 
 
 def set_role(request: PageRequest) -> Answer:
-    request.course.roster.set_role(request.actor, _user(request), _role(request))
+    request.course.roster.set_role(request.actor, request.user(), _role(request))
     return request.to("/people")
 
 
 def rename(request: PageRequest) -> Answer:
-    """Change what people call a person."""
-    user = _user(request)
+    """Change a person's name; the user name stays."""
+    user = request.user()
     try:
         request.course.roster.rename(request.actor, user, request.form.get("name", ""))
     except BadRequest as error:
@@ -260,9 +260,9 @@ def rename(request: PageRequest) -> Answer:
 
 def _account(request: PageRequest) -> Account:
     """The account that the path names. Raises NotFound."""
-    account = next((each for each in request.course.roster.all() if each.username == _user(request)), None)
+    account = next((each for each in request.course.roster.all() if each.username == request.user()), None)
     if account is None:
-        raise NotFound(f"nobody called {_user(request)!r} is on the roster")
+        raise NotFound(f"nobody called {request.user()!r} is on the roster")
     return account
 
 
@@ -272,15 +272,8 @@ def confirm_remove(request: PageRequest) -> Answer:
 
 
 def remove(request: PageRequest) -> Answer:
-    request.course.roster.remove(request.actor, _user(request))
+    request.course.roster.remove(request.actor, request.user())
     return request.to("/people")
-
-
-def _user(request: PageRequest) -> Username:
-    try:
-        return parse_exact_owner(request.values["user"])
-    except BadName as error:
-        raise NotFound(error.message) from None
 
 
 def overview(request: PageRequest) -> Answer:
@@ -288,8 +281,8 @@ def overview(request: PageRequest) -> Answer:
 
 
 def _overview(request: PageRequest) -> Overview:
-    """One person over all assignments. Raises NotFound for a name that is nobody's in the course."""
-    user, course, board = _user(request), request.course, request.api.board()
+    """One person across all assignments. Raises NotFound if nobody in the course has this name."""
+    user, course, board = request.user(), request.course, request.api.board()
     account = next((each for each in course.roster.all() if each.username == user), None)
     row = board.row_of(user)
     if row is None and account is None:
@@ -310,7 +303,7 @@ def invite(request: PageRequest) -> Answer:
 
 
 def picture(link: str) -> Markup:
-    """A QR code as SVG, "" for no link. Always dark on white: telephones do not read it otherwise."""
+    """A QR code as SVG, "" for no link. It is always dark on white, because telephones do not read it otherwise."""
     if not link:
         return Markup()
     target = io.BytesIO()

@@ -1,4 +1,4 @@
-"""Pages on which an instructor makes an assignment, puts up its files and writes its instructions."""
+"""Pages on which an instructor creates an assignment, puts up its files and writes its instructions."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ from mograder.web.uploads import MULTIPART_EXTRA
 from mograder.wire.endpoints import MIB
 
 MOST = 64 * MIB
-"""Bytes of all files that are put up at once; larger ones are put into the folder, or published."""
+"""The most bytes of all files in one form. Larger files are copied into the course's folder, or published."""
 
 
 @dataclass(frozen=True)
 class NewAssignmentPage(Page):
-    """The form to make an assignment. `problem` says why the last attempt failed, "" if none did."""
+    """The form to create an assignment. `problem` says why the last attempt failed, "" if none did."""
 
     template = "new_assignment.html"
     heading = "New assignment"
@@ -63,7 +63,7 @@ def new_assignment(request: PageRequest) -> NewAssignmentPage:
 
 
 async def create(request: PageRequest) -> Answer:
-    """Make an assignment. If it is refused, the form is shown again; files must be chosen again."""
+    """Create an assignment. If it is refused, the form is shown again; files must be chosen again."""
     said: Mapping[str, str] = {}
 
     def make(files: Sequence[NewFile]) -> Answer:
@@ -92,8 +92,8 @@ async def _form(request: PageRequest) -> tuple[Mapping[str, str], list[NewFile]]
 
 
 DONE = {
-    "made": "The assignment is made. Students see it from its opening time on",
-    "files": "The files are up",
+    "made": "The assignment is created. Students see it from its opening time on",
+    "files": "The files are stored, and students can download them",
     "gone": "The file is taken back. Students who have downloaded it keep it",
     "text": "The instructions are stored",
 }
@@ -112,7 +112,7 @@ def files_page(request: PageRequest) -> FilesPage:
 
 
 def _assignment(request: PageRequest) -> Assignment:
-    """With its files. Raises NotFound."""
+    """The assignment, with its files. Raises NotFound."""
     name = request.assignment().name
     return next(each for each in request.course.release.assignments(request.actor) if each.name == name)
 

@@ -1,4 +1,4 @@
-"""The page on which an instructor has what counts graded again, sees what changes, and applies or drops it."""
+"""The page on which an instructor has submissions graded again, sees what would change, and applies or drops it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from mograder.web.pages.page_request import Answer, PageRequest, PageRoute, html
 
 @dataclass(frozen=True)
 class RegradePage(OnAssignment):
-    """A regrade of the assignment, None where there is none. `has_letters`: the course gives letters for marks.
+    """A regrade of the assignment, None where there is none. `has_letters` says that the course has letter grades.
 
     `done` says what was just applied or dropped, `problem` why something was refused, "" for nothing.
     """
@@ -48,7 +48,7 @@ def page_of(request: PageRequest) -> RegradePage:
     task, course = request.assignment(), request.course
     applied = small_number(request.query.get("applied", ""))
     done = "" if applied is None else f"{counted(applied, 'new result')} {'is' if applied == 1 else 'are'} in force"
-    done = "it is dropped, and nothing has changed" if request.query.get("dropped", "") else done
+    done = "the regrade is dropped, and nothing has changed" if request.query.get("dropped", "") else done
     return RegradePage(request.frame, task, course.regrades.look(task), bool(course.plan.letters.steps), done)
 
 
@@ -57,7 +57,7 @@ def _refused(request: PageRequest, error: MograderError) -> Answer:
 
 
 def start(request: PageRequest) -> Answer:
-    """Begin; workers do it. A regrade that was shown is dropped for it."""
+    """Begin a regrade, which workers carry out. It takes the place of the regrade that was shown."""
     task, form = request.assignment(), request.form
     try:
         request.course.regrades.start(
@@ -69,7 +69,7 @@ def start(request: PageRequest) -> Answer:
 
 
 def apply(request: PageRequest) -> Answer:
-    """Put in force what was shown."""
+    """Put the results that were shown in force."""
     task = request.assignment()
     try:
         applied = request.course.regrades.apply(request.actor, task, request.form.get("seen", ""))
@@ -88,7 +88,7 @@ def drop(request: PageRequest) -> Answer:
 
 
 async def live(request: PageRequest) -> Answer:
-    """The event stream that says when the regrade has changed, and ends when nothing of it is left to be graded."""
+    """The event stream that says when the regrade has changed. It ends when no submission is left to grade."""
     task = await request.api.threads.run(request.assignment)
     request.api.regrades.check(request.actor.username)
     return request.events_until_done(request.api.regrades, lambda: request.course.regrades.is_running(task))

@@ -1,7 +1,7 @@
-"""A submission as it ran: its cells with what they showed, for whoever marks.
+"""A submission as it ran: its cells with their output, for instructors and graders.
 
-Invariant: nothing of it runs. It stands in a sandboxed frame without scripts, forms and links, under a policy that
-fetches nothing, and its HTML is made inert before.
+Invariant: nothing of it runs. It is shown in a sandboxed frame without scripts, forms and links, under a policy that
+fetches nothing, and its HTML is made inert first.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ POLICY = (
     "sandbox; default-src 'none'; img-src data:; style-src 'unsafe-inline'; form-action 'none'; base-uri 'none'; "
     "frame-ancestors 'self'"
 )
-"""Of the frame, and of its address when somebody opens it alone. Pictures are in the page itself."""
+"""The policy of the frame's content, also when somebody opens its address alone. Pictures are data in the page."""
 
 _BASE64 = re.compile(r"[A-Za-z0-9+/=]+")
 
@@ -57,7 +57,7 @@ class ShownCell:
 
 @dataclass(frozen=True)
 class RenderedCells(Page):
-    """What stands in the frame of a RenderedPage."""
+    """The content of the frame of a RenderedPage."""
 
     template = "rendered_cells.html"
     heading = "As it ran"
@@ -66,7 +66,7 @@ class RenderedCells(Page):
 
 @dataclass(frozen=True)
 class RenderedPage(Page):
-    """The page around the frame. `back` is where it was opened, `shown` whose it is, as the reader may know it."""
+    """The page around the frame. `back` is the page that it was opened from, `shown` the person's name or pseudonym."""
 
     template = "rendered.html"
     heading = "As it ran"
@@ -78,7 +78,7 @@ class RenderedPage(Page):
 
 def _content(request: PageRequest, packed: bytes) -> Response:
     if not packed:
-        raise NotFound("nothing is kept of a run of this submission: it was not graded yet, or is no notebook")
+        raise NotFound("no output of this submission is kept: it has not been graded yet, or it is no notebook")
     cells = tuple(
         ShownCell(f"cell {number}" + (f" ({each.name})" if each.name else ""), highlight_python(each.code), each)
         for number, each in enumerate(unpack(packed).cells, 1)

@@ -39,13 +39,13 @@ class RosterPage(Page):
 
     @property
     def document(self) -> str:
-        """All that is to be done; whether people are removed is asked."""
+        """All changes, as JSON. The form asks whether people are removed."""
         people = list(map(messages.new_person, self.changes.people))
         gone = [each.username for each in self.changes.gone]
         return encode_json(messages.NewPeople(people, True, gone)).decode()
 
     def differences(self, updated: Renamed) -> list[tuple[str, str, str]]:
-        """What is different about a person: what, before, and in the list; ids are only said to be others."""
+        """The details of a person that differ: (which, in the roster, in the list). Ids are named without values."""
         old, new = updated.old, updated.new
         found = [
             ("name", old.name, new.name), ("e-mail", old.email, new.email),
@@ -87,12 +87,12 @@ def _preview(request: PageRequest, form: FilledForm) -> RosterPage:
 
 
 def _version(accounts: Sequence[Account]) -> str:
-    """Another one whenever the roster is another."""
+    """A version that changes when the roster does."""
     return hashlib.sha256(repr(accounts).encode("utf-8", "replace")).hexdigest()
 
 
 async def keep_list(request: PageRequest) -> Answer:
-    """Change the roster as it was shown, all of it or nothing, unless it has changed since."""
+    """Make all changes that were shown, or none if the roster has changed since."""
     form = parse_form(await request.body.whole(3 * 3 * LIMIT))  # the list as JSON, percent-encoded
     return await request.api.threads.run(lambda: _keep(request, form))
 

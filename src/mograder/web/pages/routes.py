@@ -89,7 +89,7 @@ def login_form(request: PageRequest) -> Answer:
 
 
 def way_back(request: PageRequest, path: str) -> str:
-    """`path` where it is a page of this course, else ""."""
+    """`path` if it is a page of this course, else ""."""
     inside = path.startswith(f"{request.root}/") and not path.startswith("//") and path.isprintable()
     return path if inside and "\\" not in path and len(path) <= LONGEST_WAY_BACK else ""
 
@@ -113,7 +113,7 @@ def log_in(request: PageRequest) -> Answer:
 
 
 def _prove(course: Course, user: str, text: str) -> Actor:
-    """Who logs in with a token or a login code. Raises Unauthenticated."""
+    """The actor who logs in with a token or a login code. Raises Unauthenticated."""
     if ":" in text or not user:
         return course.accounts.authenticate(Token.parse(text))
     if len(text.strip()) == TOKEN_DIGITS:  # a token without the name before it

@@ -1,8 +1,8 @@
 """Sessions of the pages: a signed cookie of bounded life, and links that log in once.
 
 Invariant: neither holds a token. Both name a person and how often that person's token was revoked, so that a reset or
-removal ends them at once; both are signed with keys made from the course's secrets, so that these can be rotated. A
-session has an id that the store keeps as ended from logging out on, so that no copy of its cookie is valid any more.
+removal ends them at once; both are signed with keys made from the course's secrets, so that these can be rotated.
+Logging out marks the session's id as ended in the store, so that no copy of its cookie stays valid.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ LINK_SECONDS = 5 * 60
 """How long a one-time link is valid."""
 
 START_LINK_SECONDS = 3600
-"""How long the link is valid that `mograder serve` prints."""
+"""How long the link that `mograder serve` prints is valid."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class Session:
     seen: int
     id: str
     remembered: bool = False
-    """Whether its browser is remembered for the term; those who teach or mark have a short session all the same."""
+    """Whether its browser is remembered for the term. Instructors and graders have a short session all the same."""
 
     def end(self, course: Course) -> None:
         """End it at every server of the course, with every copy of its cookies."""
@@ -65,12 +65,12 @@ def cookie_name(course: Course) -> str:
 
 
 def view_cookie_name(course: Course) -> str:
-    """The cookie of an instructor who looks at the pages as a student does."""
+    """The name of the cookie of an instructor who views the pages as a student."""
     return f"{cookie_name(course)}-view"
 
 
 def cookie_value(course: Course, session: Session) -> str:
-    """What the cookie of a session holds that is used now."""
+    """The value of a session's cookie, with the current time as its last use."""
     generation = course.accounts.generation(session.username)
     fields = [session.username, generation, course.clock(), session.id, session.remembered]
     return _signer(course, "session").dumps(fields)

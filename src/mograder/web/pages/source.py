@@ -61,7 +61,7 @@ def look_into(file: StoredFile) -> Contents:
         if start.startswith((b"PK\x03\x04", b"PK\x05\x06")):
             return _listed(opened)
     if media := media_of(start):
-        return Contents(problem="this is shown where it is marked: download it to look at it", media=media)
+        return Contents(problem="only the page for marking shows this file: open it there, or download it", media=media)
     if b"\0" in start:
         return Contents(problem="this is no text: download it to look at it")
     text = start.decode("utf-8-sig", errors="replace")
@@ -85,5 +85,5 @@ def _listed(opened: BinaryIO) -> Contents:
     except LongDirectory:
         return Contents(problem="this zip holds too many files to list: download it to look at it")
     except (zipfile.BadZipFile, struct.error, OSError, ValueError, EOFError, NotImplementedError):
-        return Contents(problem="this zip is not sound: download it to look at it")
+        return Contents(problem="this zip is damaged: download it to look at it")
     return Contents(files=tuple(entries[:MOST_LISTED]), cut=len(entries) > MOST_LISTED)

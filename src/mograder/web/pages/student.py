@@ -1,4 +1,4 @@
-"""A student's pages: home, one assignment, receipts; each page's value and what fills it."""
+"""A student's pages: home, one assignment, receipts; each page's value and its view."""
 
 from __future__ import annotations
 
@@ -113,10 +113,10 @@ class MyAssignment(Page):
     """One assignment: its files, the form to submit, the submissions, grade and feedback.
 
     A submission may have `limit` bytes and one of the endings `accepts`; `now_late` is how late it would be now.
-    `questions` are what to think of before the next submission.
-    `received` is the submission that was just accepted; `repeated` says that these bytes were the latest already.
-    `problem` says why the last submission failed, `ask_problem` why the last request for more time did, and
-    `regrade_problem` why that to look at a mark again did, "" if none did.
+    `questions` are doubts that the student must confirm with the next submission.
+    `received` is the submission that was just accepted; `repeated` says that the latest one had the same bytes.
+    `problem` says why the last submission failed, `ask_problem` why the last request for more time failed, and
+    `regrade_problem` why the last request to look at a mark again failed; "" if none did.
     """
 
     template = "my_assignment.html"
@@ -136,7 +136,7 @@ class MyAssignment(Page):
     mark: ShownMark = field(default_factory=ShownMark)
     regrade_problem: str = ""
     attempts: AttemptsLeft | None = None
-    """What is left of the attempts in this hour; None where they are not bounded."""
+    """The submissions left in this hour; None where their number is not limited."""
 
     @property
     def asks_until(self) -> int | None:
@@ -197,7 +197,7 @@ class MyAssignment(Page):
 
     @property
     def by_hand(self) -> bool:
-        """Whether a person has yet to mark a part of what is shown."""
+        """Whether a person has yet to mark a part of the result."""
         return self.grading.shown is not None and bool(self.grading.shown.marks.waiting)
 
     @property
@@ -271,7 +271,7 @@ def _open_assignment(request: PageRequest) -> MyAssignment:
 
 
 def _instructions(request: PageRequest, task: Assignment) -> Instructions:
-    """As a page shows them; those that cannot be shown are among the files."""
+    """The instructions as HTML; "" if they cannot be shown, for then they are listed among the files."""
     try:
         return rendered(request.course.publishing.instructions(task.name))
     except BadRequest:
@@ -385,7 +385,7 @@ async def all_files(request: PageRequest) -> Answer:
 
 
 def version(request: PageRequest) -> Answer:
-    """One of the student's own submissions, under the name that the student gave it; with `?show` to be looked at."""
+    """One of the student's own submissions, under the name that the student gave it; with `?show` browsers show it."""
     task, user, name = request.assignment(), request.actor.username, request.values["file"]
     found = request.course.submissions.own_file(task, user, name)
     if "show" in request.query:

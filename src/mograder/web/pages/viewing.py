@@ -1,6 +1,6 @@
-"""An instructor begins or ends to look at the pages as a student does.
+"""Begins and ends an instructor's view of the pages as a student.
 
-The cookie for it takes rights away and gives none, so it is not signed. `page_request` refuses all forms meanwhile.
+Its cookie takes rights away and gives none, so it is not signed. `page_request` refuses all forms meanwhile.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from mograder.web.pages.page_request import Answer, PageRequest, PageRoute
 
 
 def view_as_student(request: PageRequest) -> Answer:
-    """Begin, or end with `leave` in the form. Back to the assignment that the form names, if it does."""
+    """Begin the view, or end it if the form has `leave`. Leads to the assignment that the form names, if any."""
     if not (request.actor.is_instructor or request.viewing):
-        raise Forbidden("only an instructor looks at the course as a student does")
+        raise Forbidden("only an instructor can view the course as a student")
     name = request.form.get("assignment", "")
     place = [AssignmentName.parse(name)] if name else []
     leaves = "leave" in request.form

@@ -1,4 +1,4 @@
-"""Runs the application on granian, in this process, until SIGTERM or SIGINT; figures and trials are in docs.
+"""Runs the application on granian, in this process, until SIGTERM or SIGINT.
 
 Invariant: one socket listens from start to end. A renewed certificate is served by a new server on the same socket, and
 no connection is refused or dropped meanwhile.
@@ -55,16 +55,18 @@ TRIMMED_FROM = 2 * MAPPED_FROM
 
 @dataclass(frozen=True)
 class Tls:
-    """A certificate with its chain, and its key, as PEM files. `renew` is called now and then and may replace them."""
+    """A certificate with its chain, and its key, as PEM files. `renew` is called every LOOK_SECONDS; it may replace
+    both files.
+    """
 
     certificate: Path
     key: Path
     renew: Callable[[], None] = lambda: None
 
     def check(self) -> None:
-        """Raises MograderError unless both belong together and the library that serves them has done so.
+        """Raises MograderError unless certificate and key belong together and the serving library accepts them.
 
-        That library may end the process over a certificate that it cannot use, so a process of its own tries.
+        That library may end the process over a certificate that it cannot use, so a separate process tries it.
         """
         try:
             # An empty password, because a prompt for one would stop the server.
@@ -123,6 +125,7 @@ def serve(
     `parent` is a pipe's descriptor that the parent process holds open: when it ends, so does this server.
     """
     gc.freeze()  # loaded modules stay: exclude them from garbage collection
+    gc.enable()
     if sys.platform == "win32":
         asyncio.run(_serve(app, listening, started, tls, parent))
     else:
@@ -186,21 +189,24 @@ class _Servers:
 
     async def watch(self) -> None:
         """Serve a renewed certificate as soon as its files have changed."""
-        tls, tried = self._tls, None
+        tls, told = self._tls, None
+        failed: tuple[object, ...] | None = ()
         while tls is not None:
             await asyncio.sleep(LOOK_SECONDS)
+            mark: tuple[object, ...] | None = None
             try:
                 await asyncio.to_thread(tls.renew)
                 mark = tls.mark()
-                if mark in (self._mark, tried):
+                if mark in (self._mark, told):
                     continue
-                tried = mark  # a mismatch is logged once: perhaps only one of the two files has been renewed so far
                 await asyncio.to_thread(tls.check)
                 if tls.mark() != mark:  # replaced while it was tried
-                    tried = None
                     continue
             except (MograderError, OSError) as error:
-                log.error("the certificate is served as it was: %s", error)
+                if mark == failed:  # what fails for the first time may be written at this very moment
+                    log.error("the certificate is served as it was: %s", error)
+                    told = mark
+                failed = mark
                 continue
             self._take_over()
             log.warning("the certificate was renewed")

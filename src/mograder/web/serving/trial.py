@@ -1,4 +1,4 @@
-"""Tries a certificate in a process of its own: the library that serves it loads it, and may end the process.
+"""Tries a certificate in a separate process, because the library that serves it may end the process over a bad one.
 
 Invariant: what `load` accepts has answered a request over TLS in another process.
 """
@@ -18,7 +18,7 @@ ANSWERED = 17
 """The exit code of a process that served with the certificate; no library ends a process with it by chance."""
 
 LONGEST = 60.0
-"""Seconds after which a certificate that is not served yet is taken for one that cannot be."""
+"""Seconds after which a certificate counts as unusable if nothing has been served with it."""
 
 
 def load(certificate: Path, key: Path) -> str:
@@ -36,7 +36,7 @@ def load(certificate: Path, key: Path) -> str:
 
 
 def _in_words(said: str) -> str:
-    """What the library says without the words of its own language around it."""
+    """The library's message without what Rust writes around it."""
     if said.endswith("a `None` value"):
         return "it has no key that can be read"
     said = said.rpartition("an `Err` value: ")[2]
@@ -52,7 +52,7 @@ async def _answer(certificate: Path, key: Path) -> None:
     server = on_socket(_hello, listening, Tls(certificate, key))
     serving = asyncio.create_task(server.serve())
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE  # ours: it is the certificate that is tried
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE  # our own server, with the certificate to try
     while not serving.done():
         try:
             reader, writer = await asyncio.open_connection(*listening.getsockname(), ssl=context)

@@ -33,7 +33,7 @@ QUICK_SECONDS = 1.0
 def serve_in_processes(count: int, listening: socket.socket, work: Work, started: Callable[[], None]) -> None:
     """Keep `count` workers at `work` until told to stop; `started` is called once one of them answers.
 
-    Raises Usage where processes cannot be made so, and MograderError when the first worker ends before it answers.
+    Raises Usage on Windows, which cannot fork, and MograderError when the first worker ends before it answers.
     """
     if sys.platform == "win32":
         raise Usage("several workers need Linux or macOS: leave out --workers")

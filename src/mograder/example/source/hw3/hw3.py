@@ -37,7 +37,7 @@ def _():
 
 @app.cell(hide_code=True)
 def _():
-    # What the check cells use. You need not read it; please leave it as it is.
+    # The check cells use this function. You need not read it, but please leave it unchanged.
     def agrees(got, wanted):
         if isinstance(wanted, list | tuple):
             same_length = isinstance(got, list | tuple) and len(got) == len(wanted)
@@ -54,11 +54,11 @@ def _():
 
     Seventy-two tomato seedlings grew for three weeks, half of them in potting mix, half in potting mix
     with compost. Those with compost came out taller on average. But two halves of *one* group would
-    differ a little, too: could chance alone have made this difference, and how large may it be in truth?
+    differ a little, too: could chance alone have made this difference, and how large may it really be?
 
     Both questions have an answer that needs no formula and no table of a distribution, only a computer
-    that shuffles cards patiently. The heights are in `data/seedlings.csv`, what its columns mean in
-    `data/codebook.md`; `charts.py` draws the pictures (use it, leave it unchanged). Only this notebook is
+    that shuffles cards patiently. The heights are in `data/seedlings.csv`; `data/codebook.md` says what its
+    columns mean. `charts.py` draws the pictures (use it, leave it unchanged). Only this notebook is
     submitted; a few more checks are made then. 30 points in all.
     """)
     return
@@ -67,7 +67,7 @@ def _():
 @app.cell
 def _():
     with (mo.notebook_dir() / "data" / "seedlings.csv").open(newline="") as _file:
-        rows = list(csv.DictReader(_file))  # one dictionary of strings a seedling
+        rows = list(csv.DictReader(_file))  # a dictionary of strings for each seedling
 
     mo.ui.table(rows, page_size=6, selection=None)
     return (rows,)
@@ -108,7 +108,7 @@ def _(agrees, compost, control, grader, rows):
                 '`heights(rows, "control")` should be 36 numbers in the order of the rows, not text.',
             ),
             (agrees(heights(rows, "compost"), compost), "It should work for the compost, too."),
-            (agrees(heights(rows, "sand"), []), "A treatment that nobody got has no heights: `[]`."),
+            (agrees(heights(rows, "sand"), []), "A treatment that no seedling got has no heights: `[]`."),
         ],
     )
     ### BEGIN HIDDEN TESTS
@@ -120,7 +120,7 @@ def _(agrees, compost, control, grader, rows):
 
 @app.cell
 def _(compost, control):
-    # From here on the two lists are `control` and `compost`.
+    # From here on, the two lists are called `control` and `compost`.
     charts.strips({"control": control, "compost": compost}, unit="mm")
     return
 
@@ -137,7 +137,7 @@ def _():
 
 @app.function
 def difference(a, b):
-    """The mean of b less the mean of a."""
+    """The mean of b minus the mean of a."""
     ### BEGIN SOLUTION
     return sum(b) / len(b) - sum(a) / len(a)
     ### END SOLUTION
@@ -162,18 +162,18 @@ def _():
 
     Suppose that compost does nothing. Then the labels "control" and "compost" are mere names, and any
     other way to deal them out to the same seventy-two heights would have been as likely. So: put both
-    lists in one pile, shuffle it, deal out as many as `a` had to a new first group and the rest to a
+    lists in one pile, shuffle it, deal out as many values as `a` has to a new first group and the rest to a
     second, and return their difference.
 
-    `rng` is a random generator with `rng.shuffle(a_list)` and others; use no other, so that your notebook
-    gives the same answer each time it runs.
+    `rng` is a random generator with the method `rng.shuffle(a_list)`. Use no other generator, so that your
+    notebook gives the same answer each time it runs.
     """)
     return
 
 
 @app.function
 def shuffled_difference(a, b, rng):
-    """The difference after the values of both groups are dealt out anew; a and b stay as they are."""
+    """The difference after the values of both groups are dealt out again; a and b do not change."""
     ### BEGIN SOLUTION
     pile = [*a, *b]
     rng.shuffle(pile)
@@ -192,11 +192,11 @@ def _(grader):
     grader.check(
         "Exercise 3: shuffle once",
         [
-            (set(_many([5, 5], [5, 5, 5])) == {0}, "When all values are equal the difference is 0."),
+            (set(_many([5, 5], [5, 5, 5])) == {0}, "When all values are equal, the difference is 0."),
             (set(_many([0], [1])) == {-1, 1}, "With `[0]` and `[1]` it should sometimes be 1 and sometimes -1."),
             (
                 set(_many([0, 0, 0], [6])) == {-2, 6},
-                "The groups keep their sizes: with `[0, 0, 0]` and `[6]` it is 6 or -2.",
+                "The groups keep their sizes: with `[0, 0, 0]` and `[6]` the difference is 6 or -2.",
             ),
             (
                 _is_number and (_a, _b) == ([1, 2, 3], [4, 5, 6]),
@@ -222,10 +222,10 @@ def _():
     mo.md(r"""
     ## Exercise 4: shuffle often (6 points)
 
-    How often does chance alone make a difference as large as the one observed, *in either direction*? Of
-    `repeats` shuffled differences let $k$ be the number whose absolute value is at least that of the
-    observed one. The deal that really happened is one of the possible ones and is counted, too, so that
-    the answer is never zero. Make one generator for all of them, `random.Random(seed)`:
+    How often does chance alone make a difference as large as the observed one, *in either direction*? Make
+    `repeats` shuffled differences, all with one generator, `random.Random(seed)`. Let $k$ be the number of
+    those whose absolute value is at least that of the observed difference. The deal that really happened is
+    one of the possible deals and is counted, too, so that $p$ is never zero:
 
     $$p = \frac{k + 1}{\text{repeats} + 1}$$
     """)
@@ -254,18 +254,18 @@ def _(agrees, grader):
     grader.check(
         "Exercise 4: shuffle often",
         [
-            (agrees(_p([1, 2, 3], [1, 2, 3]), 1), "Two equal groups have $p = 1$: each deal is as large as 0."),
+            (agrees(_p([1, 2, 3], [1, 2, 3]), 1), "Two equal groups have $p = 1$: every difference is at least 0."),
             (
                 agrees(_p([0, 0], [9, 9], repeats=0), 1),
-                "Without a single shuffle only the real deal is counted: $p = 1$.",
+                "Without a shuffle, only the real deal is counted: $p = 1$.",
             ),
             (
                 agrees(_p([0], [1]), 1),
-                "With `[0]` and `[1]` both deals are as large as the real one: $p = 1$. Count either direction.",
+                "With `[0]` and `[1]`, both deals are as large as the real one: $p = 1$. Count both directions.",
             ),
             (
                 _is_near(_p([0, 1, 2, 3], [10, 11, 12, 13])),
-                "For `[0, 1, 2, 3]` and `[10, 11, 12, 13]` it should be near 2 in 70: of 70 deals two part them.",
+                "For `[0, 1, 2, 3]` and `[10, 11, 12, 13]` $p$ should be near 2/70: 2 of the 70 deals separate them.",
             ),
         ],
     )
@@ -311,11 +311,11 @@ def _():
     mo.md(r"""
     ## Exercise 5: how large is it? The bootstrap (6 points)
 
-    Had we grown other seedlings, the difference would have come out a little differently. The *bootstrap*
-    lets the sample stand for all seedlings: draw from `a` as many values as it has, *with replacement*
-    (`rng.choices`), the same from `b`, and note the difference; do so `repeats` times, with one generator,
+    With other seedlings, the difference would have been a little different. The *bootstrap* lets the sample
+    stand for all seedlings: draw from `a` as many values as it has, *with replacement* (`rng.choices`), do
+    the same with `b`, and note the difference. Do this `repeats` times with one generator,
     `random.Random(seed)`. Sort the differences and return, as `(low, high)`, those at the positions
-    `int(0.025 * repeats)` and `int(0.975 * repeats)`: between them lie the middle 95 %.
+    `int(0.025 * repeats)` and `int(0.975 * repeats)`: the middle 95 % lie between them.
     """)
     return
 
@@ -347,7 +347,7 @@ def _(agrees, compost, control, grader):
         [
             (
                 agrees(_interval([1, 1], [4, 4, 4], 100), (3, 3)),
-                "Groups without scatter leave no doubt: for `[1, 1]` and `[4, 4, 4]` it should be `(3, 3)`.",
+                "Without scatter the interval has no width: for `[1, 1]` and `[4, 4, 4]` it should be `(3, 3)`.",
             ),
             (
                 abs((_low + _high) / 2 - _difference) < 0.5,
@@ -355,7 +355,7 @@ def _(agrees, compost, control, grader):
             ),
             (
                 0.85 < (_high - _low) / _textbook < 1.15,
-                "The width is not right. Is it the middle 95 %, with replacement, from each group its own number?",
+                "The width is not right. Is it the middle 95 %? Do you draw as many values as each group has?",
             ),
         ],
     )
@@ -388,7 +388,7 @@ def _():
 
     What do $p$ and the interval say about compost, and what do they not say? Then read the codebook once
     more: the compost was given to whole *trays*. Why may shuffling single seedlings be too optimistic,
-    and what would you shuffle instead? Five or six sentences; this one is read by a person.
+    and what would you shuffle instead? Write five or six sentences; a person reads them.
     """)
     return
 

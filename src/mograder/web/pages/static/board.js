@@ -1,5 +1,5 @@
-// Brings a board that is open up to date in place: what was there before stays the same element, so that a press, the
-// focus, a selection and the scroll position outlive it. What has an id is known by it, all else by its place.
+// Updates an open board in place: existing elements stay, and with them a press, the focus, a selection and the scroll
+// position. Elements with an id are matched by it, all others by their position.
 function update(old, fresh) {
   if (old.isEqualNode(fresh)) return;
   if (old.nodeName !== fresh.nodeName) return old.replaceWith(fresh);
@@ -34,7 +34,7 @@ htmx.defineExtension("in-place", {
   },
 });
 
-// Says when the board cannot be brought up to date, until it can again.
+// Shows a warning while the board cannot be updated.
 const stale = document.getElementById("stale");
 for (const name of ["htmx:sendError", "htmx:responseError", "htmx:sseError"]) document.addEventListener(name, () => { stale.hidden = false; });
 for (const name of ["htmx:afterSwap", "htmx:sseOpen"]) document.addEventListener(name, () => { stale.hidden = true; });

@@ -1,4 +1,4 @@
-// Files that are dropped on a form's field are chosen by it; what is chosen is listed.
+// Files that are dropped on a form's place are chosen in its field. The chosen files are listed.
 for (const place of document.querySelectorAll("[data-drop]")) {
   const input = place.querySelector("input[type=file]");
   const list = place.querySelector(".chosen");

@@ -118,7 +118,7 @@ function take(form, state, version) {
   if (!problems().length) warn("");
 }
 
-// What others have changed, where nobody types.
+// Shows what others have changed, in forms in which nobody has typed.
 async function refresh() {
   let now;
   try {
@@ -138,7 +138,7 @@ async function refresh() {
   }
 }
 
-// The way to another person, once everything is saved.
+// Goes to another person once everything is saved.
 async function go(link) {
   const all = await Promise.all(problems().map(save));
   if (all.every(Boolean)) location.assign(link.href);
@@ -192,7 +192,7 @@ for (const form of forms) {
     }
   }
 }
-// Who else looks at this work. The note is repeated while the page is seen, and expires by itself.
+// Shows who else looks at this work. The note of this reader is repeated while the page is visible, and then expires.
 async function meet() {
   if (document.hidden) return;
   try {

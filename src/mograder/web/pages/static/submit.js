@@ -17,7 +17,7 @@ if (form) {
     const alone = names.length === 1 ? names[0] : "", zip = alone.toLowerCase().endsWith(".zip"), found = [];
     if (several && alone && !zip) found.push(`${alone} alone takes the place of the several files of your last submission, ${several}.`);
     if (zip) names = await namesInZip(chosen[0].file).catch(() => null);
-    if (zip && !names) return [`It cannot be told what is in ${alone}: is it a zip?`];
+    if (zip && !names) return [`The list of files in ${alone} cannot be read: is it a zip?`];
     if (expects.length && (zip || names.length)) {
       const missing = expects.filter((name) => !names.includes(name)), extra = names.filter((name) => !expects.includes(name));
       if (missing.length) found.push(`Missing: ${missing.join(", ")}`);
@@ -164,7 +164,7 @@ if (form) {
     event.preventDefault();
     const plain = event.dataTransfer.files, files = await dropped(event.dataTransfer);
     if (!files.length) return say([["What you dropped is not a file, or an empty folder.", true]]);
-    if (files.length > 1 && !takesSeveral) return say([[`You dropped ${files.length} files, and one is taken.`, true]]);
+    if (files.length > 1 && !takesSeveral) return say([[`You dropped ${files.length} files; only one can be submitted.`, true]]);
     const isPlain = files.length === 1 && plain.length === 1;
     if (isPlain) field.files = plain;
     await choose(files, !isPlain);

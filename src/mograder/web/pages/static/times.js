@@ -1,5 +1,5 @@
-// Shows moments in the reader's own zone, which is named, and counts down on the server's clock. A page that waits for
-// a moment is loaded again then.
+// Shows moments in the reader's own zone, which is named, and counts down by the server's clock. A page that waits for
+// a moment is reloaded then.
 const parts = { weekday: "short", year: "numeric", month: "short", day: "numeric", hour: "2-digit", minute: "2-digit" };
 const zoned = new Intl.DateTimeFormat([], { ...parts, timeZoneName: "short" });
 const plain = new Intl.DateTimeFormat([], parts); // on a page that says the zone once

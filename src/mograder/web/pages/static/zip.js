@@ -1,5 +1,5 @@
-// The names of the files in a zip, by the directory at its end; without hidden ones and what programs leave behind, and
-// without a folder that holds them all. Null where it cannot be read so.
+// The names of the files in a zip, from the directory at its end, without hidden files, files that programs leave behind,
+// and a folder that holds them all. Null if the directory cannot be read.
 const namesInZip = async (file) => {
   const most = 4 * 1024 * 1024, end = new DataView(await file.slice(-65557).arrayBuffer()); // 22 bytes and a comment
   let at = end.byteLength - 22;

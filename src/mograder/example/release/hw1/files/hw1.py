@@ -3,7 +3,7 @@
 # dependencies = ["marimo>=0.20", "mograder"]
 # mograder-assignment = "hw1"
 # mograder-hidden-tests = true
-# mograder-cell-hashes = "7797d0d2,cae36bda,d68caa69,490c7a2a,875b5bde,f5e3692b,9e853520,91fbb7a1,b9eb8f1e,6df4da27,6767be46,e456c45e,87d11651,ba607a43,184bb77f,616cb98e,e69ca750,67e3214b,b5f5459d,4e2ad9ea"
+# mograder-cell-hashes = "7797d0d2,cae36bda,137d038a,490c7a2a,875b5bde,f5e3692b,9e853520,3ec9343b,b9eb8f1e,c7bf76e7,6767be46,e876cb44,3895a526,ba607a43,e3c623ec,2e18fc1f,56628ba2,e63d4c44,b5f5459d,4e2ad9ea"
 # ///
 
 import marimo
@@ -36,7 +36,7 @@ def _():
 
 @app.cell(hide_code=True)
 def _():
-    # What the check cells use. You need not read it; please leave it as it is.
+    # The check cells use this function. You need not read it, but please leave it unchanged.
     def agrees(got, wanted):
         if isinstance(wanted, list):
             same_length = isinstance(got, list | tuple) and len(got) == len(wanted)
@@ -113,8 +113,8 @@ def _():
     mo.md(r"""
     ## Exercise 2: the median (3 points)
 
-    The value in the middle when the list is sorted; with an even number of values, the mean of the two in
-    the middle. Your function must not change the list that it is given.
+    The middle value of the sorted list; with an even number of values, the mean of the two in the middle.
+    Your function must not change the list that it is given.
     """)
     return
 
@@ -151,8 +151,8 @@ def _():
     mo.md(r"""
     ## Exercise 3: the standard deviation (3 points)
 
-    The usual measure of scatter for a *sample*, with $n - 1$ below the line since the mean came from the
-    same data:
+    The usual measure of scatter for a *sample*. It divides by $n - 1$ because the mean comes from the same
+    data:
 
     $$s = \sqrt{\frac{1}{n-1} \sum_{i=1}^{n} (x_i - \bar x)^2}$$
     """)
@@ -186,10 +186,10 @@ def _():
     mo.md(r"""
     ## Exercise 4: readings to distrust (4 points)
 
-    One wild reading pulls the mean towards itself and blows up $s$, so that it may hide itself: it is not so
-    far away in units of an $s$ that it made. The *median absolute deviation*, which is the median of all
-    $|x_i - m|$ where $m$ is the median, hardly notices it. For bell-shaped scatter 1.4826 times that is about
-    as large as $s$.
+    One wild reading pulls the mean towards itself and makes $s$ much larger. Measured in units of this $s$,
+    it may no longer look far away. It hardly changes the *median absolute deviation*, which is the median of
+    all $|x_i - m|$, where $m$ is the median. For normally distributed readings, 1.4826 times the median
+    absolute deviation is about as large as $s$.
 
     Return, in their order, the values that lie further from the median than $k$ times 1.4826 times the
     median absolute deviation.
@@ -216,7 +216,7 @@ def _(agrees, grader, timings):
             ),
             (
                 agrees(outliers([1, 2, 3, 4, 6], k=1), [1, 6]),
-                "With a smaller `k` more is flagged: `outliers([1, 2, 3, 4, 6], k=1)` should be `[1, 6]`.",
+                "With a smaller `k`, more values are flagged: `outliers([1, 2, 3, 4, 6], k=1)` should be `[1, 6]`.",
             ),
             (agrees(outliers(timings), [18.03]), "In `timings` one reading should stand out."),
         ],
@@ -236,7 +236,7 @@ def _():
 @app.cell(hide_code=True)
 def _(threshold, timings):
     def _strip(values, flagged):
-        """Each value a dot on a line in the order taken, the flagged ones filled."""
+        """A dot for each value, in the order in which they were taken; the flagged ones are filled."""
         low, high = min(values), max(values)
         dots = "".join(
             f'<circle cx="{20 + 25 * i}" cy="{90 - 80 * (value - low) / (high - low):.1f}" r="5" '
@@ -258,9 +258,9 @@ def _():
     mo.md(r"""
     ## Exercise 5: the result and its uncertainty (4 points)
 
-    A mean of $n$ readings is known better than one of them; its *standard error* is $s / \sqrt{n}$. From
-    the period $T$ (the time of *one* swing) and the length $L$ follows the acceleration of free fall, and
-    since $T$ enters squared, its relative uncertainty is twice that of $T$:
+    The mean of $n$ readings is more precise than one reading: its *standard error* is $s / \sqrt{n}$. The
+    period $T$ (the time of *one* swing) and the length $L$ give the acceleration of free fall. Because $T$
+    enters squared, its relative uncertainty is twice that of $T$:
 
     $$g = \frac{4 \pi^2 L}{T^2} \qquad \frac{u_g}{g} = 2\,\frac{u_T}{T}$$
 
@@ -300,16 +300,16 @@ def _(
     grader.check(
         "Exercise 5: the result and its uncertainty",
         [
-            (agrees(kept, _kept), "`kept` should be the timings but one, in their order."),
+            (agrees(kept, _kept), "`kept` should be all timings except one, in their order."),
             (agrees(period, _period), "`period` is the time of one swing; the stopwatch timed ten."),
             (
                 agrees(period_error, _period_error),
-                "`period_error` is the standard error of the mean, of one swing.",
+                "`period_error` is the standard error of the mean, for one swing.",
             ),
             (agrees(gravity, _gravity), "`gravity` should be near 9.8 m/s²."),
             (
                 agrees(gravity_error, 2 * _gravity * _period_error / _period),
-                "`gravity_error` is twice as large, relative to `gravity`, as that of the period.",
+                "The relative error of `gravity` is twice that of `period`.",
             ),
         ],
     )
@@ -321,9 +321,9 @@ def _():
     mo.md(r"""
     ## Exercise 6: in your own words (4 points)
 
-    Where you live $g$ is 9.81 m/s². Does your result agree with it? And what do you think happened in the
-    reading that you left out: may it be left out, and what would you have to know to be sure? Three or
-    four sentences, below. This one is read by a person.
+    Where you live, $g$ is 9.81 m/s². Does your result agree with it? What do you think happened in the
+    reading that you left out? May it be left out, and what would you have to know to be sure? Write three or
+    four sentences below; a person reads them.
     """)
     return
 

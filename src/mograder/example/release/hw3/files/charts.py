@@ -6,7 +6,7 @@ WIDTH, LEFT, RIGHT = 640, 80, 20
 
 
 def strips(groups, unit=""):
-    """One row of dots for each named list of numbers, with a bar at its mean."""
+    """A row of dots for each named list of numbers, with a bar at its mean."""
     low = min(min(values) for values in groups.values())
     high = max(max(values) for values in groups.values())
     marks = []
@@ -25,7 +25,7 @@ def strips(groups, unit=""):
 
 
 def histogram(values, marks=(), bins=30, unit=""):
-    """How often the values fall into each of the bins, with a line at each of the marks."""
+    """How many values fall into each bin, with a vertical line at each of the marks."""
     low, high = min(*values, *marks), max(*values, *marks)
     width = (high - low) / bins or 1
     counts = [0] * bins
@@ -44,12 +44,12 @@ def histogram(values, marks=(), bins=30, unit=""):
 
 
 def _place(value, low, high):
-    """Where a value stands from left to right, in pixels."""
+    """The horizontal place of a value, in pixels from the left."""
     return LEFT + (WIDTH - LEFT - RIGHT) * (value - low) / ((high - low) or 1)
 
 
 def _picture(shapes, height, low, high, unit):
-    """The shapes above an axis with its two ends named."""
+    """The shapes above an axis whose two ends are labelled."""
     axis = (
         f'<line x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{height}" y2="{height}"/>'
         f'<text x="{LEFT}" y="{height + 18}" stroke="none">{low:.1f} {unit}</text>'

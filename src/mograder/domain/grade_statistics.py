@@ -1,4 +1,4 @@
-"""Grades in numbers: how they spread."""
+"""Statistics of grades."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Bin:
 
 @dataclass(frozen=True)
 class Spread:
-    """Grades in numbers. `lower` and `upper` are the quartiles; `others` counts grades that are no numbers."""
+    """Statistics of grades. `lower` and `upper` are the quartiles; `others` counts grades that are not numbers."""
 
     count: int
     mean: float
@@ -35,7 +35,9 @@ class Spread:
 
 
 def spread(given: Iterable[str], points: float | None) -> Spread | None:
-    """How grades spread, None when there are none that are numbers."""
+    """Statistics of the grades that are numbers, None if none is. `points` is the end of the last bin, if no grade is
+    higher.
+    """
     values = [number(each) for each in given]
     found = sorted(value for value in values if value != -math.inf)
     if not found:

@@ -6,7 +6,7 @@ from itertools import pairwise
 
 import pytest
 
-from mograder.domain.grade_changes import spread
+from mograder.domain.grade_statistics import spread
 
 
 def test_grades_are_counted_in_bins_up_to_the_points_and_summed_up() -> None:
