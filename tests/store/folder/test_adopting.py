@@ -95,7 +95,7 @@ def test_what_was_cut_off_is_finished_by_the_next_time(root: Path) -> None:
         ("alice_20260312T000000.py", "", "hw1/alice: alice_20260312T000000.py is empty"),
         ("alice_20260312T000000.py", "newer", "hw1/alice: alice.py points to 'alice_20260310T210000.py'"),
         ("carol.py", "alone", "hw1/carol.py: no dated version"),
-        ("notes.txt", "mine", "hw1/notes.txt: no submission"),
+        ("notes.txt", "mine", "hw1/notes.txt: not the name of a submission"),
     ],
 )
 def test_what_is_not_understood_stays_where_it_is_and_is_named(root: Path, name: str, content: str, why: str) -> None:
