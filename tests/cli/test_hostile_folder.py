@@ -24,6 +24,7 @@ from mograder.client.trust import TrustedServers, harmless_name, login_page
 from mograder.domain.errors import Usage, VerificationFailed
 from mograder.signing import Ed25519Signer, new_private_key
 from tests.cli.conftest import Mograder, work
+from tests.graded_course import RIGHT, SOURCE
 from tests.hostile import Answer, HostileServer, as_json, hostile
 from tests.parts import CODE, Running, names_in, sha256
 
@@ -36,6 +37,85 @@ def toml(server: HostileServer, more: str = "") -> None:
 
 def leaked(server: HostileServer, secret: str) -> bool:
     return any(secret in f"{asked.path}{dict(asked.headers)}{asked.body!r}" for asked in server.asked)
+
+
+# where is written
+
+
+def leads_out_by_settings(name: str, folder: Path) -> None:
+    Path("mograder.toml").write_text(f"[dirs]\n{name} = {json.dumps(str(folder))}\n")
+
+
+def leads_up_by_settings(name: str, folder: Path) -> None:
+    Path("mograder.toml").write_text(f'[dirs]\n{name} = "../{folder.name}"\n')
+
+
+def leads_out_by_a_link(name: str, folder: Path) -> None:
+    Path(name).symlink_to(folder)
+
+
+def leads_out_by_a_link_below(name: str, folder: Path) -> None:
+    Path(name).mkdir()
+    Path(name, "hw1").symlink_to(folder)
+
+
+def leads_in_a_circle(name: str, folder: Path) -> None:
+    Path(name).symlink_to(name)
+
+
+LEADING = (
+    leads_out_by_settings, leads_up_by_settings, leads_out_by_a_link, leads_out_by_a_link_below, leads_in_a_circle
+)  # fmt: skip
+
+
+WRITING = {
+    "generate hw1 --no-validate": "release", "autograde hw1 --no-sandbox": "autograded",
+    "autograde hw1  --no-sandbox": "marks", "feedback hw1": "feedback",
+}  # fmt: skip
+"""Commands that write, and the folder in which they do."""
+
+
+@pytest.mark.skipif(os.name == "nt", reason="few may make links on Windows")
+@pytest.mark.parametrize(
+    ("words", "name", "lead"),
+    [
+        (words, name, lead)
+        for words, name in WRITING.items()
+        for lead in LEADING
+        if (name, lead) != ("marks", leads_out_by_a_link_below)  # there is no folder below
+    ],
+)
+def test_no_course_of_somebody_elses_chooses_where_its_results_are_written(
+    words: str, name: str, lead: Callable[[str, Path], None], at_home: None, tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    out = tmp_path / "out"
+    out.mkdir()
+    for path, content in {
+        "source/hw1/hw1.py": SOURCE,
+        "source/hw1/authorized_keys": "x",
+        "submitted/hw1/al.py": RIGHT,
+    }.items():
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        Path(path).write_text(content)
+    lead(name, out)
+    assert run(words.split()) != 0
+    assert "leads outside this folder" in capsys.readouterr().err
+    assert names_in(out) == []
+
+
+@pytest.mark.skipif(os.name == "nt", reason="few may make links on Windows")
+def test_a_link_below_a_folder_of_released_files_leads_nowhere_either(at_home: None, tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir()
+    for path in ("source/hw1/hw1.py", "source/hw1/keys/authorized_keys"):
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        Path(path).write_text(SOURCE if path.endswith(".py") else "x")
+    Path("release/hw1").mkdir(parents=True)
+    Path("release/hw1/keys").symlink_to(tmp_path / "out")
+    assert run(["generate", "hw1", "--no-validate"]) == 2
+    assert names_in(tmp_path / "out") == []
+    assert names_in(Path("release/hw1")) == ["keys"]  # nothing of it was written
+    assert run(["generate", "hw1", "--no-validate", "-o", str(tmp_path / "out")]) == 0
 
 
 # where a secret goes

@@ -318,6 +318,17 @@ def test_an_answer_that_takes_far_more_memory_than_it_has_bytes_is_refused(
                 ask()
 
 
+def test_an_audit_log_without_end_is_given_up(
+    hostile_server: HostileServer, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(client_module, "MAX_EVENTS", 10)
+    event = {"actor": "a", "action": "b", "subject": "c", "detail": ""}
+    hostile_server.otherwise = lambda _: as_json([{"moment": float(len(hostile_server.asked)), **event}] * 3)
+    with pytest.raises(NetworkFailure, match="more than 10 events"):
+        list(client.events())
+    assert len(hostile_server.asked) == 4
+
+
 def test_the_grades_of_a_large_course_are_read(hostile_server: HostileServer, client: Client) -> None:
     questions, remark = {f"question {number}": "1.5" for number in range(60)}, "Name the units, e.g. metres, " * 60
     grades = [

@@ -461,7 +461,7 @@ def test_the_plan_of_the_course_is_kept(web: Web, course_folder: Path, clock: Cl
     clock.now = NOON - 24 * 3600 * SECOND
     assert web("GET", "/assignments", "alice").json() == []
     problem(web("GET", "/assignments/hw1/files/hw1.py", "alice"), 404, "not_found")
-    problem(web.submit(), 404, "not_found")
+    problem(web.submit(), 404, "not_open")
     assert len(web("GET", "/assignments").json()) == 1
 
 

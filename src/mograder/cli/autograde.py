@@ -104,6 +104,7 @@ def autograde(
 def _grade(chosen: Chosen, source: Path | None, output: Path | None, force: bool, wishes: Wishes) -> list[Done]:
     """Grade an assignment's submissions and write the tables about all of them. The results are sorted by name."""
     from mograder.client.files import replacing
+    from mograder.client.trust import check_written_inside
     from mograder.coursework.autograding import grade_all
     from mograder.coursework.exams import opened_exam
     from mograder.coursework.feedback import add_to_marks, load_marks, marks_file
@@ -111,7 +112,9 @@ def _grade(chosen: Chosen, source: Path | None, output: Path | None, force: bool
     from mograder.domain.marks import NOTHING_GIVEN
 
     folders, assignment = chosen.folders, chosen.assignment
-    folder = (output or folders.autograded) / assignment
+    folder, marks = (output or folders.autograded) / assignment, marks_file(folders, assignment)
+    check_written_inside(output or folders.course, folder / "checks.csv")
+    check_written_inside(folders.course, marks)
     signer, own = folders.signer()
     if not own:
         note(f"{assignment}: records are signed by this machine's key, {signer.public_keys()[0]['kid']}")
@@ -119,7 +122,6 @@ def _grade(chosen: Chosen, source: Path | None, output: Path | None, force: bool
         opened_exam(folders, assignment, source, wishes) as exam,
         _progress(assignment, len(chosen.submissions)) as step,
     ):
-        marks = marks_file(folders, assignment)
         given = load_marks(marks, exam.questions)
         found = []
         for done in grade_all(

@@ -48,6 +48,7 @@ def feedback(
       mograder https upload-feedback hw1 --grades-csv grades.csv
     """
     from mograder.client.files import replacing
+    from mograder.client.trust import check_written_inside
     from mograder.coursework.folders import choose
     from mograder.coursework.rendering.tables import grades_table
 
@@ -55,6 +56,7 @@ def feedback(
     grades, failed, report = [], 0, []
     for chosen in choose(assignments, Path.cwd()):
         folder = (output_dir or chosen.folders.feedback) / chosen.assignment
+        check_written_inside(output_dir or chosen.folders.course, folder / "user.html")
         for each in _returned(chosen, no_penalties):
             if each.problem:
                 note(f"warning: {each.user}: {each.problem}")

@@ -72,7 +72,7 @@ def generate(
             for made in planned.notebooks:
                 tell(f"{made.path}: the markers fit ({summary(made)})")
         elif no_run or lecture or _passes_trial(course, planned):
-            _write(planned, dry_run)
+            _write(planned, output_dir or course, dry_run)
             flat += [target] * (not dry_run and target.name != "files")
         else:
             failed = True
@@ -101,7 +101,7 @@ def _passes_trial(course: Path, planned: Planned) -> bool:
     return passes
 
 
-def _write(planned: Planned, dry_run: bool) -> None:
+def _write(planned: Planned, home: Path, dry_run: bool) -> None:
     names = [planned.target / name for name in planned.files]
     if dry_run:
         for made in planned.notebooks:
@@ -109,7 +109,7 @@ def _write(planned: Planned, dry_run: bool) -> None:
         for path in names[len(planned.notebooks) :]:
             tell(f"would write {path}")
         return
-    written = write(planned)
+    written = write(planned, home)
     for made in planned.notebooks:
         path = planned.target / made.path.name
         tell(f"{made.path}: {'wrote' if path in written else 'unchanged:'} {path} ({summary(made)})")

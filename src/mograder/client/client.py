@@ -32,6 +32,7 @@ from mograder.wire.endpoints import BY_NAME, CHECKSUM_HEADER, FILENAME_HEADER, M
 from mograder.wire.paths import build_path
 
 MAX_REPLY = 64 * MIB  # bytes of a JSON or HTML answer
+MAX_EVENTS = 1_000_000  # that are read of one audit log
 MAX_FILE = 2048 * MIB  # bytes of one downloaded file
 FEEDBACK_BATCH = 16 * MIB  # bytes of feedback pages in one request
 
@@ -297,13 +298,18 @@ class Client:
     def events(self) -> Iterator[messages.EventInfo]:
         """The audit log, newest first. Pages are requested as the caller reads on.
 
-        A server without pages answers each request with the same lines; then the first page is all.
+        A server without pages answers each request with the same lines; then the first page is all. Raises
+        NetworkFailure after MAX_EVENTS.
         """
         before: list[object] = []
+        told = 0
         for number in count(1):
             page = _list(self._call("events", query={"page": str(number)}))
             if not page or page == before:
                 return
+            told += len(page)
+            if told > MAX_EVENTS:
+                raise NetworkFailure(f"the server's audit log has more than {MAX_EVENTS} events")
             yield from (_value(entry, messages.EventInfo) for entry in page)
             before = page
 

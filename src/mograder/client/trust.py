@@ -79,6 +79,23 @@ def inside(folder: Path, path: str | PurePath) -> Path:
     return found
 
 
+def check_written_inside(home: Path, *paths: Path) -> None:
+    """Raises Usage unless the files at `paths` would be written inside `home`, a course or the folder that was named.
+
+    [dirs] of a course's mograder.toml, or a link, may lead elsewhere.
+    """
+    for path in paths:
+        try:
+            outside = not path.parent.resolve().is_relative_to(home.resolve())
+        except (OSError, RuntimeError):  # a circle of links
+            outside = True
+        if outside:
+            raise Usage(
+                f"refused to write {printable(str(path))!r}: [dirs] of {CONFIG_NAME} or a link leads outside this "
+                "folder. if that is meant, name the folder with --output-dir"
+            )
+
+
 def named_folder(folder: Path, key: str, text: str, name: str) -> Path:
     """The folder `name` in the one that [dirs] `key` of the mograder.toml in `folder` names, which is `text`.
 

@@ -13,6 +13,7 @@ from msgspec import Struct
 
 from mograder import course_file
 from mograder.client.files import read_foreign, replacing
+from mograder.client.trust import check_written_inside
 from mograder.domain.errors import BadName, BadRequest, NotFound, Usage
 from mograder.domain.names import AssignmentName, counted
 from mograder.notebook.cells import NotebookError, parse, read_text, text_bytes
@@ -124,8 +125,12 @@ def _as_source(made: ReleasedNotebook) -> bytes:
     return text_bytes(made.text, read_foreign(made.path))
 
 
-def write(planned: Planned) -> tuple[Path, ...]:
-    """Write the files that differ from those in the target, and return their paths. Other files stay."""
+def write(planned: Planned, home: Path) -> tuple[Path, ...]:
+    """Write the files that differ from those in the target, and return their paths. Other files stay.
+
+    Raises Usage, before anything is written, where a file would be outside of `home`.
+    """
+    check_written_inside(home, *(planned.target / name for name in planned.files))
     written = []
     for name, content in planned.files.items():
         path = planned.target / name
