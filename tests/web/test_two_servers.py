@@ -83,8 +83,9 @@ def until_killed(work: Callable[[Running, str], None], server: Running) -> None:
 def test_simultaneous_uploads_of_one_feedback_page_leave_one_of_them_whole(
     course_folder: Path,
 ) -> None:
-    pages = {letter: letter.encode() * size for letter, size in (("a", 100_000), ("b", 300_000), ("c", 400_000))}
-    over = threading.Event()
+    sizes = {"a": 100_000, "b": 300_000, "c": 400_000, "d": 200_000}
+    pages = {letter: letter.encode() * size for letter, size in sizes.items()}
+    over, looked = threading.Event(), threading.Barrier(3)
 
     def upload(server: Running, letter: str) -> None:
         files = [("files", (f"{name}.html", pages[letter], "text/html")) for name in ("alice", "bob")]
@@ -93,18 +94,24 @@ def test_simultaneous_uploads_of_one_feedback_page_leave_one_of_them_whole(
             assert reply.status_code == 200, reply.text
 
     def read(server: Running) -> set[bytes]:
-        seen = set()
         with httpx2.Client(base_url=server.url, timeout=PATIENCE, headers=server.bearer("alice")) as client:
+
+            def look() -> bytes:
+                return client.get("/assignments/hw1/feedback/alice").raise_for_status().content
+
+            seen = {look()}
+            looked.wait(PATIENCE)
             while not over.is_set():
-                seen.add(client.get("/assignments/hw1/feedback/alice").raise_for_status().content)
-        return seen
+                seen.add(look())
+            return {*seen, look()}
 
     with running(course_folder) as first, running(course_folder) as second:
         upload(first, "a")
         with ThreadPoolExecutor(6) as pool:
             reading = [pool.submit(read, server) for server in (first, second)]
+            looked.wait(PATIENCE)
             doing = [
-                pool.submit(upload, server, letter) for server, letter in ((first, "b"), (second, "c"), (first, "a"))
+                pool.submit(upload, server, letter) for server, letter in ((first, "b"), (second, "c"), (first, "d"))
             ]
             try:
                 for each in doing:

@@ -66,9 +66,10 @@ def test_a_chunked_upload_is_refused(server: Running) -> None:
 
 
 LINGERING = """
+from msgspec.structs import force_setattr
 from mograder.web.body import PATIENT
 for pause in ("idle", "linger"):
-    object.__setattr__(PATIENT, pause, 90)
+    force_setattr(PATIENT, pause, 90)
 """
 """Runs before a server that reads on for longer than a busy machine pauses, after it has refused what comes."""
 
