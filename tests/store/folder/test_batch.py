@@ -96,6 +96,18 @@ def test_after_a_batch_that_could_not_begin_the_next_is_taken(
     assert sent(store, signer, ALICE, b"work").result(60).receipt.number == 1
 
 
+def test_a_batch_that_has_failed_before_anybody_waits_for_it_holds_up_nobody(
+    store: FolderStore, signer: Ed25519Signer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    failed: Future[object] = Future()
+    failed.set_exception(Temporary("the ledger is not usable"))
+    with monkeypatch.context() as broken:
+        broken.setattr(store.ledger, "begin", lambda *_: failed)
+        with pytest.raises(Temporary, match="not usable"):
+            sent(store, signer, ALICE, b"work").result(60)
+    assert sent(store, signer, ALICE, b"work").result(60).receipt.number == 1
+
+
 def test_the_names_of_versions_that_were_removed_by_hand_are_not_given_again(
     store: FolderStore, signer: Ed25519Signer, submitted: Path
 ) -> None:

@@ -78,13 +78,13 @@ class FolderSubmissions:
     def accept(self, submission: NewSubmission, issue: Issue) -> Future[Accepted]:
         waiting = PendingSubmission(submission, issue)
         with self._gathering:
-            if self._batch is None or len(self._batch) >= TOGETHER:
-                batch = [waiting]
-                taken = self._ledger.begin(partial(self._take, batch), self._place)
-                taken.add_done_callback(partial(self._answer, batch))
-                self._batch = batch
-            else:
+            if self._batch is not None and len(self._batch) < TOGETHER:
                 self._batch.append(waiting)
+                return waiting.promise
+            batch = [waiting]
+            taken = self._ledger.begin(partial(self._take, batch), self._place)
+            self._batch = batch
+        taken.add_done_callback(partial(self._answer, batch))  # a batch that has failed by now is closed by this thread
         return waiting.promise
 
     def _close(self, batch: list[PendingSubmission]) -> None:
