@@ -13,6 +13,7 @@ import pytest
 from mograder.domain.course import Course
 from mograder.store.folder.submissions import FolderSubmissions
 from mograder.web import create_app
+from mograder.web.body import PATIENT, Body, Message
 from tests.parts import token_of
 
 CONTENT = b"x" * 3_000_000
@@ -50,6 +51,28 @@ def test_a_client_that_disconnects_during_the_write_does_not_damage_the_submissi
     asyncio.run(give_up())
     course.close()
     assert (course_folder.parent / "submitted" / "hw1" / "alice.py").read_bytes() == CONTENT
+
+
+@pytest.mark.parametrize(
+    ("expect", "wanted"), [({}, ["refuse", "read", "read", "d"]), ({"expect": "100-continue"}, ["refuse", "d"])]
+)
+def test_a_refusal_is_whole_once_its_sender_is_done(expect: dict[str, str], wanted: list[str]) -> None:
+    """The server ends the connection of a whole answer, and one that still sends would lose it."""
+    happened = []
+    pieces = iter([True, False])
+
+    async def receive() -> Message:
+        happened.append("read")
+        return {"type": "http.request", "body": b"x", "more_body": next(pieces)}
+
+    async def send(message: Message) -> None:
+        happened.append(message["body"].decode())
+        assert message["more_body"] is (happened[-1] != "d")
+
+    body = Body({"content-length": "2", **expect}, receive, PATIENT)
+    assert body.unread
+    asyncio.run(body.send_last(b"refused", send))
+    assert happened == wanted
 
 
 def test_only_instructors_are_told_which_file_of_the_course_is_broken(course: Course, course_folder: Path) -> None:
