@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import io
 import json
@@ -9,6 +10,7 @@ import os
 import signal
 import threading
 import zipfile
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -33,6 +35,9 @@ from tests.grading.notebooks import (
     solution,
     submission,
 )
+from tests.parts import until
+
+PAGE = os.sysconf("SC_PAGE_SIZE")
 
 
 def _zip() -> bytes:
@@ -201,6 +206,33 @@ def test_processes_that_are_killed_in_the_middle_cost_no_grade(grader: Grader) -
         os.kill(process.pid, signal.SIGKILL)
     thread.join()
     assert [key for key, share in earned(reports[0]).items() if share < 1] == ["secret"], reports
+
+
+def _descendants(pid: int) -> Iterator[int]:
+    for task in Path(f"/proc/{pid}/task").iterdir():
+        for child in map(int, (task / "children").read_text().split()):
+            yield child
+            yield from _descendants(child)
+
+
+def test_a_process_that_is_killed_from_outside_while_a_cell_runs_costs_no_grade(grader: Grader) -> None:
+    """The kernel does so when the machine runs out of memory."""
+    text = submission({"answer": "import time\nfilled = b'x' * (200 << 20)\ntime.sleep(1)\nanswer = 42"}).encode()
+    grader.grade(submission().encode(), "hw1.py")
+    outer = grader._all[0][0]._process
+    assert outer is not None
+
+    def in_cell() -> list[int]:
+        with contextlib.suppress(OSError):  # some end meanwhile
+            pages = {pid: int(Path(f"/proc/{pid}/statm").read_text().split()[1]) for pid in _descendants(outer.pid)}
+            return [pid for pid, size in pages.items() if size * PAGE > 200 << 20]
+        return []
+
+    with ThreadPoolExecutor(1) as pool:
+        graded = pool.submit(grader.grade, text, "hw1.py")
+        until(in_cell)
+        os.kill(in_cell()[0], signal.SIGKILL)
+        assert [key for key, share in earned(graded.result()).items() if share < 1] == ["secret"], graded.result()
 
 
 def test_an_environment_that_does_not_start_is_our_failure(sandbox: Sandbox, tmp_path: Path) -> None:

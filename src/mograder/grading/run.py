@@ -1,15 +1,16 @@
 """One run of a submission: its cells in the answer process, then the checks. A process that fails is replaced.
 
 A cell that ends its process, or that cannot be interrupted, is left out and the others run again. A check that does so
-is reported, and the next ones go on with new processes. Messages of the answer process are checked field by field. If a
-cell has ended the warm process, a later cell may have started before that shows: so the cells run once more with a
-pause after each, to find the one that did it. On a busy machine a pause costs the time until four processes have had
+is reported, and the next ones go on with new processes. Messages of the answer process are checked field by field. If the
+warm process ends, or a process is killed, an earlier cell or the kernel may have done it: so the cells run once more
+with a pause after each, to find the one that does it again. On a busy machine a pause costs the time until four processes have had
 their turn, so there is none in a usual run.
 """
 
 from __future__ import annotations
 
 import select
+import signal
 import socket
 import time
 from collections.abc import Mapping
@@ -97,17 +98,20 @@ class Job(Struct, frozen=True):
 
 
 class Broken(Exception):
-    """The answer process is gone, or breaks the protocol. `earlier` says that an earlier cell may have done it."""
+    """The answer process is gone, or breaks the protocol.
 
-    def __init__(self, kind: str, text: str, *, earlier: bool = False) -> None:
+    `unclear` says that an earlier cell, or something outside of the sandbox, may have done it.
+    """
+
+    def __init__(self, kind: str, text: str, *, unclear: bool = False) -> None:
         super().__init__(text)
         self.kind = kind
         self.text = text
-        self.earlier = earlier
+        self.unclear = unclear
 
 
 def _warm_gone() -> Broken:
-    return Broken("ended", "the cell ended the program that runs it", earlier=True)
+    return Broken("ended", "the cell ended the program that runs it", unclear=True)
 
 
 class Run:
@@ -214,7 +218,7 @@ class Run:
         if self._current is None:
             self._answers.stop()  # it may be damaged: the next run starts a new one
             raise WarmFailed(f"the answer process ends before the first cell: {broken.text}")
-        if broken.earlier and not self._careful:
+        if broken.unclear and not self._careful:
             self._careful = True
             return
         self.state.cells[self._current] = Stop(broken.kind, broken.text)
@@ -228,7 +232,7 @@ class Run:
                 ended = self._answers.ended()
                 if ended is not None:
                     self.state.cpu_seconds += ended.cpu_seconds
-                    return Broken(*_reason(ended))
+                    return Broken(*_reason(ended), unclear=ended.code == -signal.SIGKILL and not ended.memory)
                 select.select([self._answers.control], [], [], 0.05)
         except WarmFailed:
             return _warm_gone()
