@@ -1,10 +1,10 @@
 """One run of a submission: its cells in the answer process, then the checks. A process that fails is replaced.
 
 A cell that ends its process, or that cannot be interrupted, is left out and the others run again. A check that does so
-is reported, and the next ones go on with new processes. Messages of the answer process are checked field by field. If the
-warm process ends, or a process is killed, an earlier cell or the kernel may have done it: so the cells run once more
-with a pause after each, to find the one that does it again. On a busy machine a pause costs the time until four processes have had
-their turn, so there is none in a usual run.
+is reported, and the next ones go on with new processes. Messages of the answer process are checked field by field. If
+the warm process ends, or a process is killed, an earlier cell or the kernel may have done it: so the cells run once
+more with a pause after each, to find the one that does it again. On a busy machine a pause costs the time until four
+processes have had their turn, so there is none in a usual run.
 """
 
 from __future__ import annotations
