@@ -18,7 +18,8 @@ from tests.browser import chromium, find_chromium, sample_site
 from tests.web.samples import SAMPLES
 
 WIDTHS = (360, 800, 1440)
-README = ("home", "my-assignment-received", "board", "invite")
+README = {"home": "body", "my-assignment-received": "body", "board": "form.filter", "invite": "body"}
+"""Pages of the README, and what each picture begins with."""
 TALLEST = 3000
 """Pixels of height; a longer page is cut off."""
 
@@ -54,9 +55,11 @@ def readme(executable: str) -> int:
     folder = Path(__file__).resolve().parent.parent / "docs" / "images"
     folder.mkdir(exist_ok=True)
     with chromium(executable) as browser, sample_site() as site:
-        context = browser.new_context(viewport={"width": 900, "height": 620}, locale="en-GB", timezone_id="UTC")
-        for name in README:
-            site.show(context.new_page(), SAMPLES[name]).screenshot(path=folder / f"{name}.png")
+        context = browser.new_context(viewport={"width": 900, "height": 540}, locale="en-GB", timezone_id="UTC")
+        for name, first in README.items():
+            tab = site.show(context.new_page(), SAMPLES[name])
+            tab.evaluate("first => document.querySelector(first).scrollIntoView()", first)
+            tab.screenshot(path=folder / f"{name}.png")
     print(f"written to {folder}")
     return 0
 
