@@ -82,16 +82,18 @@ class PostgresStore:
         while True:
             wanted = [each for each in map(Username, users) if memory.lacks((EXTENSIONS, (each,)))]
             keys = [each.key for each in wanted]
-            queries: list[tuple[str, tuple[object, ...]]] = [(VERSIONS, ()), (COMMITMENTS_AT, (places,))]
+            queries: list[tuple[str, tuple[object, ...]]] = [(VERSIONS, ())]
             if wanted:
                 queries += [(ACCOUNTS_OF, (keys,)), (EXTENSIONS_OF, (wanted,))]
-            (versions,), announced, *personal = self.tables.read_together(*queries)
+            if places:
+                queries += [(COMMITMENTS_AT, (places,))]
+            (versions,), *others = self.tables.read_together(*queries)
             same = memory.set_versions(Versions(*versions))
             if wanted:
-                memory.keep_each(ACCOUNT, keys, personal[0])
-                memory.keep_each(EXTENSIONS, wanted, personal[1])
+                memory.keep_each(ACCOUNT, keys, others[0])
+                memory.keep_each(EXTENSIONS, wanted, others[1])
             if same or len(wanted) == len(users):
-                return dict(announced)
+                return dict(others[-1]) if places else {}
 
     def recalled(self, work: Callable[[], T], wait: bool) -> T:
         with reading(Reading.MEMORY_FIRST if wait else Reading.MEMORY):
