@@ -7,6 +7,7 @@ from typing import Any
 from markupsafe import Markup
 from msgspec.structs import replace
 
+from mograder.domain.allowance import MIB
 from mograder.domain.assignments import Assignment, CountingRule
 from mograder.domain.board import Board, BoardFilter, Cell, Order, Row, Show, find, missing
 from mograder.domain.contents import LeftOut
@@ -38,7 +39,6 @@ from mograder.web.pages.gradebook import ExportPage
 from mograder.web.pages.page import Frame, Page
 from mograder.web.pages.rendered import RenderedPage
 from mograder.web.pages.source import Contents, look_into
-from mograder.wire.endpoints import MIB
 from tests.grading_samples import HALF_RIGHT, record
 from tests.web.sample_parts import HOUR, LONG, NOBODY, NOW, SCRIPT, TASKS, TEACHER, assignment, work
 

@@ -14,8 +14,9 @@ from pathlib import Path
 
 import pytest
 
+from mograder.domain.allowance import MIB
 from mograder.domain.names import INSTRUCTOR
-from mograder.wire.endpoints import BY_NAME, MIB
+from mograder.wire.endpoints import BY_NAME
 from tests.parts import PATIENCE, Running, make_course_folder, running
 from tests.web.serving.test_server import LINGERING
 

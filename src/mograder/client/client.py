@@ -22,13 +22,14 @@ from msgspec import UnsetType
 from mograder.client.connection import CHUNK, Answer, Body, Connection, RetryPolicy, announced_length, read_body
 from mograder.client.files import DiskBudget
 from mograder.domain.access import Role
+from mograder.domain.allowance import MIB
 from mograder.domain.errors import BadRequest, NetworkFailure, NotFound, RequestTimeout, TooLarge, VerificationFailed
 from mograder.domain.grades import GradeEntry
 from mograder.domain.names import printable
 from mograder.domain.tokens import random_secret
 from mograder.wire import messages
 from mograder.wire.codec import MAX_VALUES, decode_json, encode_json
-from mograder.wire.endpoints import BY_NAME, CHECKSUM_HEADER, FILENAME_HEADER, MIB, Content
+from mograder.wire.endpoints import BY_NAME, CHECKSUM_HEADER, FILENAME_HEADER, Content
 from mograder.wire.paths import build_path
 
 MAX_REPLY = 64 * MIB  # bytes of a JSON or HTML answer

@@ -19,10 +19,10 @@ from pathlib import Path, PurePosixPath
 from mograder.bundle import open_zip
 from mograder.client.files import DiskBudget
 from mograder.client.trust import harmless_name
+from mograder.domain.allowance import MIB
 from mograder.domain.errors import VerificationFailed
 from mograder.domain.names import printable
 
-MIB = 1024 * 1024
 MAX_DEPTH = 20  # folders in one name
 MAX_MEMBERS = 5_000  # files in one archive
 MAX_MEMBER = 512 * MIB  # bytes of one unpacked file

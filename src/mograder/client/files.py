@@ -14,10 +14,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from mograder.domain.allowance import MIB
 from mograder.domain.errors import MograderError
 from mograder.permissions import private_mode
 
-MIB = 1024 * 1024
 LEFT_FREE = 1024 * MIB
 """Bytes that downloads leave free on a disk, or a twentieth of a smaller disk."""
 ALWAYS_TAKEN = 64 * MIB

@@ -14,8 +14,9 @@ import click
 from msgspec import Struct, field
 
 from mograder.client.client import Client
-from mograder.client.files import MIB, read_foreign, replacing
+from mograder.client.files import read_foreign, replacing
 from mograder.domain import deadlines
+from mograder.domain.allowance import MIB
 from mograder.domain.errors import BadRequest, MograderError, NotFound, Usage, VerificationFailed
 from mograder.signing import Ed25519Signer
 from mograder.wire import messages

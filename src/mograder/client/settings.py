@@ -11,10 +11,11 @@ from msgspec import Struct
 from mograder.client.extract import folder_name
 from mograder.client.files import read_foreign
 from mograder.client.trust import CONFIG_NAME, named_folder
+from mograder.domain.allowance import MIB
 from mograder.domain.errors import Usage
 from mograder.text import person_text
 
-MAX_SIZE = 1024 * 1024
+MAX_SIZE = MIB
 """Bytes of a mograder.toml at most."""
 
 MAX_COST = 100_000_000
@@ -39,7 +40,7 @@ def read_settings(folder: Path) -> Settings:
     except FileNotFoundError:
         return Settings()
     except (OSError, ValueError) as error:
-        raise Usage(f"{path} cannot be read: {error}") from None
+        raise Usage(f"{path} cannot be read: {getattr(error, 'strerror', None) or error}") from None
     found = {}
     for table, keys in {"https": ("url", "token"), "dirs": ("submitted", "feedback")}.items():
         values = document.get(table, {})

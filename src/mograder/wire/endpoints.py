@@ -12,6 +12,7 @@ from enum import StrEnum
 from msgspec import Struct
 
 from mograder.domain.access import Allow
+from mograder.domain.allowance import MIB
 from mograder.wire.messages import (
     Announcement,
     AssignmentInfo,
@@ -45,7 +46,7 @@ from mograder.wire.messages import (
     Submitted,
 )
 
-KIB, MIB = 1024, 1024 * 1024
+KIB = 1024
 
 HEADERS = {
     "Access-Control-Allow-Origin": "*",

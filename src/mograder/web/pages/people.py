@@ -251,9 +251,10 @@ def rename(request: PageRequest) -> Answer:
 
 def _account(request: PageRequest) -> Account:
     """The account that the path names. Raises NotFound."""
-    account = next((each for each in request.course.roster.all() if each.username == request.user()), None)
+    user = request.user()
+    account = next((each for each in request.course.roster.all() if each.username == user), None)
     if account is None:
-        raise NotFound(f"nobody called {request.user()!r} is on the roster")
+        raise NotFound(f"nobody called {user!r} is on the roster")
     return account
 
 

@@ -10,6 +10,7 @@ from msgspec.structs import replace
 from starlette.responses import RedirectResponse
 
 from mograder.domain.access import Allow
+from mograder.domain.allowance import MIB
 from mograder.domain.assignments import Assignment
 from mograder.domain.errors import BadRequest, ChangedMeanwhile, MograderError
 from mograder.domain.names import FileName
@@ -22,7 +23,6 @@ from mograder.web.pages.markdown import Instructions, rendered
 from mograder.web.pages.page import Page
 from mograder.web.pages.page_request import Answer, PageRequest, PageRoute, html
 from mograder.web.uploads import MULTIPART_EXTRA
-from mograder.wire.endpoints import MIB
 
 MOST = 64 * MIB
 """The most bytes of all files in one form. Larger files are copied into the course's folder, or published."""

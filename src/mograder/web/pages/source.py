@@ -5,7 +5,6 @@ Invariant: the bytes that are read, and the work for each of them, are bounded, 
 
 from __future__ import annotations
 
-import struct
 import zipfile
 from typing import BinaryIO
 
@@ -83,6 +82,6 @@ def _listed(opened: BinaryIO) -> Contents:
             entries = [(each.filename, each.file_size) for each in archive.infolist() if not each.is_dir()]
     except LongDirectory:
         return Contents(problem="this zip holds too many files to list: download it to look at it")
-    except (zipfile.BadZipFile, struct.error, OSError, ValueError, EOFError, NotImplementedError):
+    except (zipfile.BadZipFile, OSError, ValueError, EOFError, NotImplementedError):
         return Contents(problem="this zip is damaged: download it to look at it")
     return Contents(files=tuple(entries[:MOST_LISTED]), cut=len(entries) > MOST_LISTED)
