@@ -786,7 +786,7 @@ def test_standing_says_what_was_fetched_and_submitted_and_until_when_it_can_be(
     course.release.note_downloads([Download(STUDENT, "hw1", "hw1.py", NOON)])
     assert states() == [(True, False, "fetched"), (False, False, "new")]
     submit(course)
-    assert states() == [(True, True, "submitted"), (False, False, "new")]
+    assert states() == [(False, True, "submitted"), (False, False, "new")]
     (course_folder / "hw1" / "grades.json").write_text("[")
     assert course.standings.of(assignment, ALICE).grades_broken
     (course_folder / "hw1" / "grades.json").write_text("[]")

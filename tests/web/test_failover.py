@@ -160,6 +160,9 @@ def test_a_restart_of_the_database_is_answered_503_and_needs_no_restart_of_a_ser
                     answer = httpx2.get(f"{url}/assignments", headers=token, timeout=PATIENCE)
                     assert (answer.status_code, answer.json()["code"]) == (503, "unavailable")
                     assert int(answer.headers["retry-after"]) > 0
+                    page = httpx2.get(f"{url}/login", headers={"Accept": "text/html"}, timeout=PATIENCE)
+                    assert (page.status_code, page.headers["retry-after"]) == (503, answer.headers["retry-after"])
+                    assert "database is away: try again" in page.text
                 primary.start()
                 rush.wait_for_more(20)
                 primary.stop()

@@ -21,8 +21,8 @@ class Standing(Struct, frozen=True):
     """The state of one person in one assignment, as the person may see it.
 
     `schedule` includes the person's extension. `kept` are all submissions in the order of acceptance; `counting` is the
-    one that counts by `rule`. `fetched`: a file of the assignment was downloaded. `grades_broken`: the table of grades
-    cannot be parsed now, so it is unknown whether there is a grade.
+    one that counts by `rule`. `fetched`: a file of the assignment was downloaded, and nothing is submitted yet.
+    `grades_broken`: the table of grades cannot be parsed now, so it is unknown whether there is a grade.
     """
 
     submitted: bool
@@ -80,8 +80,9 @@ class Standings(Struct, frozen=True):
         extension = self.extensions.of(assignment, user)
         schedule = personal_schedule(assignment, extension)
         kept = counting.assess(store.submissions.receipts(name, user), schedule.due, policy)
+        submitted = store.submissions.file(name, FileName(latest_filename(user))) is not None
         return Standing(
-            submitted=store.submissions.file(name, FileName(latest_filename(user))) is not None,
+            submitted=submitted,
             grade=entry if entry is not None and entry.visible else None,
             feedback_available=store.grades.feedback(name, user) is not None,
             schedule=schedule,
@@ -89,7 +90,7 @@ class Standings(Struct, frozen=True):
             kept=kept,
             counting=counting.counting(kept, policy.counts),
             rule=policy.counts,
-            fetched=any(each.assignment == name for each in store.release.fetched(user)),
+            fetched=not submitted and any(each.assignment == name for each in store.release.fetched(user)),
             grades_broken=table is None,
         )
 

@@ -127,6 +127,7 @@ class Api:
         self._seen_regrades: object = None
         self.errors: deque[Failure] = deque(maxlen=LAST_ERRORS)
         self._actors: Memo[Actor] = Memo()
+        self._claims: Memo[str] = Memo()
         self._extensions: Memo[tuple[Extension, ...]] = Memo()
         self.fetches = DownloadRecorder(course, self.threads.run)
         # Counted apart, so that clients that keep sending a revoked token do not block registrations.
@@ -250,7 +251,7 @@ class Api:
             return ANONYMOUS
         given = headers.get("authorization")
         if self.course.is_remote:
-            await self.threads.refresh(_claimed(given))
+            await self.threads.refresh(self._claimed(given))
         if not self.check_tokens:
             return UNCHECKED
         try:
@@ -262,6 +263,16 @@ class Api:
                     whose.append(name_key(tokens.from_header(given).username))
                 await self.threads.run(lambda: self.bad_tokens.note(*whose))
             raise
+
+    def _claimed(self, given: str | None) -> str:
+        """The user name in an Authorization header, genuine or not; "" if it has none."""
+
+        def claim() -> str:
+            with contextlib.suppress(Unauthenticated):
+                return tokens.from_header(given).username
+            return ""
+
+        return self._claims.get(given, None, claim) if given and len(given) <= USUAL_HEADER else ""
 
     def _who(self, given: str | None) -> Actor:
         """The actor of this header. Cached as long as neither accounts nor secrets change."""
@@ -317,15 +328,21 @@ class Api:
         row, actor = request.row, request.actor
         place = (row.name, *request.values.values())
 
-        def look() -> tuple[tuple[Extension, ...], object]:
-            return self._own_extensions(actor), self._caches.tick.get(place, lambda: SAME_FOR_ALL[row.name](request))
+        def key(own: tuple[Extension, ...]) -> tuple[object, ...]:
+            return (place, request.query, actor.is_instructor, own)
 
-        own, listed = await self.threads.recall(look)
-        key = (place, request.query, actor.is_instructor, own)
-        if listed is None:
+        def from_memory() -> tuple[tuple[Extension, ...], Reply | StoredFile | None]:
+            own = self._own_extensions(actor)
+            listed = self._caches.tick.get(place, lambda: SAME_FOR_ALL[row.name](request))
+            if listed is None:
+                return own, None
+            return own, self._caches.tick.get(key(own), lambda: handler(request._replace(own=own, listed=listed)))
+
+        own, reply = await self.threads.recall(from_memory)
+        if reply is None:
             read = partial(self.course.recalled, lambda: handler(request._replace(own=own)), wait=True)
-            return await self._single_flight.get(key, read)
-        return self._caches.tick.get(key, lambda: handler(request._replace(own=own, listed=listed)))
+            reply = await self._single_flight.get(key(own), read)
+        return reply
 
     def _own_extensions(self, actor: Actor) -> tuple[Extension, ...]:
         """The actor's extensions, cached as long as the ledger does not change. Instructors have none."""
@@ -355,13 +372,6 @@ class Api:
         assignment = await self.threads.recall(request.assignment)
         accepted = await self._take(request.actor, assignment, request.person(), body, request.received)
         return await self.threads.recall(lambda: submitted(self.course, accepted))
-
-
-def _claimed(given: str | None) -> str:
-    """The user name in an Authorization header, genuine or not; "" if it has none."""
-    with contextlib.suppress(Unauthenticated):
-        return tokens.from_header(given).username
-    return ""
 
 
 def with_config_errors(reply: Reply, config_errors: tuple[Unreadable, ...]) -> Reply:

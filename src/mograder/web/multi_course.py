@@ -9,7 +9,7 @@ from collections.abc import Callable
 from functools import partial
 
 from mograder.domain.course import Course
-from mograder.domain.errors import BadName, MethodNotAllowed, MograderError, NotFound
+from mograder.domain.errors import BadName, MethodNotAllowed, MograderError, NotFound, Temporary
 from mograder.domain.names import CourseName, printable
 from mograder.web.app import App, answer_lifespan, create_app
 from mograder.web.body import PATIENT, Body, Receive, Scope, Send
@@ -70,6 +70,10 @@ class ManyApps:
         except NotFound:
             self._apps.pop(name, None)
             raise
+        except Temporary:
+            if app is None:
+                raise
+            return app  # which says itself what it cannot do
         if app is None or course != held:
             app = self._make(course)
         self._apps[name] = (time.monotonic(), course, app)

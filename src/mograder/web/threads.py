@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from typing import TypeVar
 
 from msgspec import Struct, field
@@ -31,11 +32,11 @@ MOST_RENDERINGS = 16
 
 
 class _Question(Struct):
-    """One `refresh` of the store, for all requests that came before it began."""
+    """One `refresh` of the store, for all requests that came before it began: each waits for a future of its own."""
 
     users: set[str] = field(default_factory=set)
     announced: set[Key] = field(default_factory=set)
-    answer: asyncio.Task[Announced] | None = None
+    waiting: list[asyncio.Future[Announced]] = field(default_factory=list)
 
 
 class StoreThreads:
@@ -50,7 +51,7 @@ class StoreThreads:
         self._is_remote = course.is_remote
         self._executor = ThreadPoolExecutor(MOST_THREADS, thread_name_prefix="store")
         self._next: _Question | None = None
-        self._running: asyncio.Task[Announced] | None = None
+        self._asking: asyncio.Task[None] | None = None
 
     async def run(self, work: Callable[[], T]) -> T:
         """What `work` returns, run in a thread."""
@@ -82,22 +83,31 @@ class StoreThreads:
             return await self.run(lambda: self._course.recalled(work, wait=True))
 
     async def _ask(self, user: str, key: Key | None) -> Announced:
-        question = self._next
-        if question is None or question.answer is None or question.answer.done():
-            question = self._next = _Question()
-            question.answer = asyncio.create_task(self._answer(question))
+        question = self._next = self._next or _Question()
         if user:
             question.users.add(user)
         if key is not None:
             question.announced.add(key)
-        assert question.answer is not None
-        return await asyncio.shield(question.answer)  # cancelling one caller must not cancel the others
+        answer: asyncio.Future[Announced] = asyncio.get_running_loop().create_future()
+        question.waiting.append(answer)
+        if self._asking is None or self._asking.done():
+            self._asking = asyncio.create_task(self._ask_the_store())
+        return await answer
 
-    async def _answer(self, question: _Question) -> Announced:
-        if self._running is not None and not self._running.done():
-            await asyncio.wait({self._running})
-        self._running, self._next = question.answer, None
-        return await self.run(lambda: self._course.refresh(question.users, question.announced))
+    async def _ask_the_store(self) -> None:
+        """Ask one question after the other, as long as requests wait."""
+        while question := self._next:
+            self._next = None
+            try:
+                found = await self.run(partial(self._course.refresh, question.users, question.announced))
+            except Exception as error:  # noqa: BLE001 (raised again by the requests that wait for it)
+                for each in question.waiting:
+                    if not each.done():
+                        each.set_exception(error)
+            else:
+                for each in question.waiting:
+                    if not each.done():  # a request may have been cancelled
+                        each.set_result(found)
 
 
 class RenderingQueue:

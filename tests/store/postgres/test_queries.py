@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+import re
+import traceback
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -13,15 +16,20 @@ import pytest
 
 from mograder.domain.access import COURSE_INSTRUCTOR
 from mograder.domain.course import Course
+from mograder.domain.names import INSTRUCTOR
 from mograder.domain.release import Fetched
 from mograder.signing import Ed25519Signer, new_private_key
 from mograder.store.folder.layout import Folders
 from mograder.store.postgres.courses import PostgresCourses
 from mograder.store.postgres.database import Database, Row
 from mograder.store.postgres.submissions import PostgresSubmissions
-from tests.parts import ALICE, CODE, HW1, NOON, Clock, make_course_folder
+from mograder.web.pages.routes import VIEWS
+from mograder.wire.endpoints import ENDPOINTS, Endpoint
+from mograder.wire.paths import build_path
+from tests.parts import ALICE, CODE, HW1, NOON, Clock, make_course_folder, token_of
 from tests.postgres import new_course
 from tests.web.in_process import Web
+from tests.web.pages.test_sessions import Visitor
 
 Query = tuple[str, Sequence[object]]
 
@@ -78,6 +86,52 @@ def test_every_query_of_a_request_is_answered_by_an_index(
         for sql, values in dict(queries).items():
             plan = "\n".join(line for (line,) in connection.execute(f"EXPLAIN {sql}", values).fetchall())
             assert "Seq Scan" not in plan, f"{sql}\n{plan}"
+
+
+@pytest.fixture
+def asked_in_the_event_loop(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Where the event loop of a server waited for the database: the code that did so."""
+    found: list[str] = []
+    attempt = Database._attempt
+
+    def noted(self: Database, work: Callable[[Any], Any], patience: float) -> Any:
+        with suppress(RuntimeError):
+            asyncio.get_running_loop()
+            found.append("".join(traceback.format_stack(limit=12)))
+        return attempt(self, work, patience)
+
+    monkeypatch.setattr(Database, "_attempt", noted)
+    return found
+
+
+@pytest.mark.parametrize("row", ENDPOINTS, ids=lambda row: row.name)
+def test_no_request_waits_for_the_database_in_the_event_loop(
+    web: Web, asked_in_the_event_loop: list[str], row: Endpoint
+) -> None:
+    web.submit().raise_for_status()
+    path = build_path(row, {"assignment": "hw1", "user": "alice", "file": "hw1.py"})
+    for user in (INSTRUCTOR, "alice", None):
+        for query in ("?user=alice", "?user=alice&which=counts"):
+            reply = web(row.method, path + query, user, content=b"" if row.method == "GET" else b"{}")
+            assert reply.status_code < 500
+    assert asked_in_the_event_loop == []
+
+
+@pytest.mark.parametrize("user", [INSTRUCTOR, "alice"])
+def test_no_page_waits_for_the_database_in_the_event_loop(
+    web: Web, asked_in_the_event_loop: list[str], user: str
+) -> None:
+    web.submit().raise_for_status()
+    visitor = Visitor(web.course)
+    values = {"assignment": "hw1", "user": "alice", "person": "alice", "file": "alice.py", "tag": "x", "name": "x"}
+    for view in VIEWS:
+        path = re.sub(r"{(\w+)[^}]*}", lambda match: values[match[1]], view.path)
+        if path.endswith(("/live", "/live/marking")) or path == "/logout":  # a stream has no end
+            continue
+        visitor.post("/login", token=token_of(web.course, user))
+        answer = visitor.get(path) if view.method == "GET" else visitor.post(path)
+        assert answer.status_code < 500
+    assert asked_in_the_event_loop == []
 
 
 def test_a_version_of_everything_is_one_query(web: Web, asked: list[list[Query]]) -> None:

@@ -54,7 +54,7 @@ class PostgresGrades:
         return self._tables.write(work)
 
     def feedback(self, assignment: AssignmentName, username: Username) -> StoredFile | None:
-        rows = self._tables.read(
+        rows = self._tables.recall(
             "SELECT size, modified, body FROM feedback WHERE course = %s AND assignment = %s AND username = %s",
             assignment, username,
         )  # fmt: skip

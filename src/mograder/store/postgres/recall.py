@@ -6,8 +6,7 @@ was right at some moment after the last completed `refresh` began.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from contextvars import ContextVar
 from enum import Enum, auto
 from typing import Any, TypeVar
@@ -32,12 +31,11 @@ class Reading(Enum):
 _reading: ContextVar[Reading] = ContextVar("reading", default=Reading.DATABASE)
 
 
-@contextmanager
-def reading(how: Reading) -> Iterator[None]:
-    """All reads inside the block are done this way."""
+def read_from(how: Reading, work: Callable[[], T]) -> T:
+    """Call `work`; all its reads are done this way."""
     before = _reading.set(how)
     try:
-        yield
+        return work()
     finally:
         _reading.reset(before)
 

@@ -27,7 +27,7 @@ from mograder.store.postgres.guard import PostgresGuard
 from mograder.store.postgres.jobs import PostgresJobs
 from mograder.store.postgres.keys import PostgresKeys
 from mograder.store.postgres.marking import PostgresMarking
-from mograder.store.postgres.recall import Reading, reading
+from mograder.store.postgres.recall import Reading, read_from
 from mograder.store.postgres.regrades import PostgresRegrades
 from mograder.store.postgres.release import PostgresRelease
 from mograder.store.postgres.rows import VERSIONS, commitments_place, read_commitments, record
@@ -96,14 +96,13 @@ class PostgresStore:
                 return dict(others[-1]) if places else {}
 
     def recalled(self, work: Callable[[], T], wait: bool) -> T:
-        with reading(Reading.MEMORY_FIRST if wait else Reading.MEMORY):
-            return work()
+        return read_from(Reading.MEMORY_FIRST if wait else Reading.MEMORY, work)
 
     def cached_assignments(self) -> tuple[Assignment, ...] | None:
         return None if self.tables.memory.versions is None else self.release.assignments()
 
     def cached_latest_files(self, assignment: AssignmentName) -> tuple[LatestFile, ...] | None:
-        return None
+        return self.submissions.cached_latest_files(assignment)
 
     def version(self, assignment: AssignmentName) -> object:
         return self.versions().people  # grades and feedback change it: each change is an event

@@ -45,6 +45,9 @@ COMMITTING = 2
 LATEST_SINCE = f"""SELECT DISTINCT ON (assignment, username) {RECEIPT_COLUMNS.replace("text", repr(""))} FROM receipts
 WHERE course = %s AND number > %s ORDER BY assignment, username, number DESC"""
 
+LATEST_OF_ASSIGNMENT = f"""SELECT DISTINCT ON (username) {RECEIPT_COLUMNS} FROM receipts
+WHERE course = %s AND assignment = %s AND number > %s ORDER BY username, attempt DESC"""
+
 TOGETHER = 100
 """Submissions in one transaction at most."""
 
@@ -61,12 +64,21 @@ class _PendingSubmission(Struct):
     error: BaseException | None = None
 
 
+class _Listed(Struct, frozen=True):
+    """The latest files of an assignment, sorted by person, with all receipts up to `number`; see `Versions`."""
+
+    people: object
+    number: int
+    files: tuple[LatestFile, ...]
+
+
 class PostgresSubmissions:
     """A `SubmissionsStore`. `close` it before the database."""
 
     def __init__(self, tables: CourseTables) -> None:
         self._tables = tables
         self._course = tables.course
+        self._listed: dict[AssignmentName, _Listed] = {}
         self._queue: deque[_PendingSubmission] = deque()
         self._taking = threading.Lock()
         self._committers = ThreadPoolExecutor(COMMITTING, thread_name_prefix="commit")
@@ -127,18 +139,27 @@ class PostgresSubmissions:
         blobs.drop(connection, self._course, unused)
 
     def latest_files(self, assignment: AssignmentName) -> tuple[LatestFile, ...]:
-        rows = self._tables.read(
-            f"SELECT DISTINCT ON (username) {RECEIPT_COLUMNS} FROM receipts WHERE course = %s AND assignment = %s "
-            "ORDER BY username, attempt DESC",
-            assignment,
-        )
-        found = [receipt_of(row).submission for row in rows]
-        return tuple(
-            LatestFile(
-                each.username, latest_filename(each.username), each.size, each.received / deadlines.SECOND, each.sha256
-            )
-            for each in sorted(found, key=lambda each: each.username)
-        )
+        versions, kept = self._tables.memory.versions, self._listed.get(assignment)  # versions before the rows
+        if kept is None or versions is None or kept.people != versions.people:
+            kept = _Listed(None, 0, ())
+        elif kept.number == versions.receipts:
+            return kept.files
+        rows = self._tables.read(LATEST_OF_ASSIGNMENT, assignment, kept.number)
+        found = kept.files
+        if rows:
+            files = {each.username: each for each in kept.files}
+            files.update((each.username, each) for each in map(_latest_file, map(receipt_of, rows)))
+            found = tuple(files[username] for username in sorted(files))
+        if versions is not None:
+            self._listed[assignment] = _Listed(versions.people, versions.receipts, found)
+        return found
+
+    def cached_latest_files(self, assignment: AssignmentName) -> tuple[LatestFile, ...] | None:
+        """As `latest_files`, but None if something would have to be read."""
+        versions, kept = self._tables.memory.versions, self._listed.get(assignment)
+        if kept is None or versions is None or (kept.people, kept.number) != (versions.people, versions.receipts):
+            return None
+        return kept.files
 
     def file(self, assignment: AssignmentName, filename: FileName) -> StoredFile | None:
         username = owner(filename)
@@ -195,3 +216,9 @@ class PostgresSubmissions:
     def users(self, assignment: AssignmentName) -> list[Username]:
         sql = "SELECT DISTINCT username FROM receipts WHERE course = %s AND assignment = %s"
         return [Username(username) for (username,) in self._tables.read(sql, assignment)]
+
+
+def _latest_file(receipt: Receipt) -> LatestFile:
+    kept = receipt.submission
+    name = latest_filename(kept.username)
+    return LatestFile(kept.username, name, kept.size, kept.received / deadlines.SECOND, kept.sha256)

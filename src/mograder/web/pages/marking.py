@@ -10,17 +10,15 @@ from operator import attrgetter, itemgetter
 from urllib.parse import urlencode
 
 from sse_starlette.sse import EventSourceResponse
-from starlette.requests import cookie_parser
 
 from mograder.domain.access import Allow
 from mograder.domain.assignments import Assignment
 from mograder.domain.board import due_order
-from mograder.domain.errors import BadRequest, Forbidden, NotFound, Unauthenticated
+from mograder.domain.errors import BadRequest, Forbidden, NotFound
 from mograder.domain.marking import Names
 from mograder.domain.marking_desk import Candidate, Overview
 from mograder.domain.names import Username, printable
 from mograder.web.broadcast import stream
-from mograder.web.pages import sessions
 from mograder.web.pages.board import PEOPLE_A_PAGE, Part, part_of
 from mograder.web.pages.page import Page
 from mograder.web.pages.page_request import Answer, PageRequest, PageRoute
@@ -197,17 +195,9 @@ def find_person(request: PageRequest, task: Assignment, text: str) -> Username:
 async def live(request: PageRequest) -> Answer:
     """The event stream that says that a mark has changed."""
     request.api.live_marking.check(request.actor.username)
-    name, course = sessions.cookie_name(request.course), request.course
-
-    def may() -> bool:
-        cookie = cookie_parser(request.headers.get("cookie", "")).get(name, "")
-        try:
-            return not request.api.check_tokens or sessions.read_cookie(course, cookie)[1].is_staff
-        except Unauthenticated:
-            return False
 
     async def events() -> AsyncIterator[dict[str, str]]:
-        async for _ in stream(request.api.live_marking, request.actor.username, lambda: request.api.threads.run(may)):
+        async for _ in stream(request.api.live_marking, request.actor.username, request.still_holds):
             yield {"event": "changed", "data": ""}
 
     return EventSourceResponse(events(), send_timeout=request.api.timeouts.taking)

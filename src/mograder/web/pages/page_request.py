@@ -75,7 +75,7 @@ class PageRequest(Struct, frozen=True):
 
     `path` is what the browser asked for, with the query. `address` is where clients reach the course, `root` the path
     at which it is mounted, `sender` the network for which failures are counted. `form` is empty for a view that reads
-    the `body` itself. `waiting` is how many requests for more time are undecided; 0 unless an instructor asks.
+    the `body` itself. `frame` is that of the answer's page.
     """
 
     api: Api
@@ -92,24 +92,14 @@ class PageRequest(Struct, frozen=True):
     address: str
     sender: str
     secure: bool
-    form: Mapping[str, str]
-    waiting: int = 0
+    frame: Frame
+    form: Mapping[str, str] = {}
     viewing: bool = False
     """Whether an instructor views the pages as a student; the actor is VIEWER then."""
 
     @property
     def course(self) -> Course:
         return self.api.course
-
-    @property
-    def frame(self) -> Frame:
-        user = self.actor.username if self.session else None
-        return Frame(
-            self.course.title or "Course", self.course.clock(), self.root, user, self.actor.is_instructor,
-            self.actor.is_staff and not self.actor.is_instructor,
-            self.api.check_tokens, self.course.config_errors(self.actor), self.waiting, self.viewing,
-            self.path.partition("?")[0].removeprefix(quote(self.root)),
-        )  # fmt: skip
 
     def assignment(self) -> Assignment:
         """The assignment that the path names. Raises NotFound."""
@@ -285,25 +275,24 @@ class PageEndpoint:
             await answer({**scope, "extensions": {}}, receive, taken)
 
     def _page_request(self, scope: Scope, headers: Mapping[str, str], body: Body) -> PageRequest:
-        course = self._api.course
-        received = course.clock()
+        """The request of an unknown person. This reads nothing from the store."""
+        received = self._api.course.clock()
         root = scope.get("root_path", "").rstrip("/")
         scheme = scope.get("scheme", "http")
-        address = course.url or f"{scheme}://{headers.get('host', 'localhost')}{root}"
+        address = f"{scheme}://{headers.get('host', 'localhost')}{root}"
         query = dict(parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True))
         query_text = scope["query_string"].decode("latin-1")
         path = quote(root) + path_of(scope).decode("latin-1") + (f"?{query_text}" if query_text else "")
         method = "GET" if scope["method"] == "HEAD" else scope["method"]
-        secure = scheme == "https" or address.startswith("https://")  # TLS may end at a proxy that we do not know of
+        frame = Frame("Course", received, root, checked=self._api.check_tokens)
         return PageRequest(
             self._api, method, path, ANONYMOUS, None, scope.get("path_params", {}), query, headers, body, received,
-            root, address,
-            address_key(scope), secure, {},
+            root, address, address_key(scope), scheme == "https", frame,
         )  # fmt: skip
 
     async def _answer(self, request: PageRequest) -> Response:
         try:
-            request = await self._api.threads.run(lambda: self._with_session(request))
+            request = await self._api.threads.run(lambda: self._identified(request))
             if self._view.method == "POST":
                 check_origin(request.headers)
                 if request.viewing and self._view.path != LEAVE:
@@ -329,6 +318,22 @@ class PageEndpoint:
             self._api.note_error(request.received, self._view.path, "internal error")
             return html(Problem(request.frame, 500, "internal error"), 500)
 
+    def _identified(self, request: PageRequest) -> PageRequest:
+        """The request with the course's address, the session, the actor, and the frame for them."""
+        course = request.course
+        address = course.url or request.address
+        secure = request.secure or address.startswith("https://")  # TLS may end at a proxy that we do not know of
+        found = self._with_session(replace(request, address=address, secure=secure))
+        actor = found.actor
+        is_page = self._view.allow is not Allow.ANYONE or self._view.path == "/"  # not what a page loads
+        frame = Frame(
+            course.title or "Course", course.clock(), request.root, actor.username if found.session else None,
+            actor.is_instructor, actor.is_staff and not actor.is_instructor, self._api.check_tokens,
+            course.config_errors(actor), len(course.extensions.waiting()) if actor.is_instructor and is_page else 0,
+            found.viewing, request.path.partition("?")[0].removeprefix(quote(request.root)),
+        )  # fmt: skip
+        return replace(found, frame=frame)
+
     def _with_session(self, request: PageRequest) -> PageRequest:
         """The request with its session and actor. An invalid or expired cookie counts as none."""
         cookies = cookie_parser(request.headers.get("cookie", ""))
@@ -338,12 +343,8 @@ class PageEndpoint:
             with contextlib.suppress(Unauthenticated):
                 session, actor = sessions.read_cookie(request.course, given)
                 found = replace(request, actor=actor, session=session)
-        if found.actor.is_instructor and sessions.view_cookie_name(request.course) in cookies:
-            return replace(found, actor=VIEWER, viewing=True)
-        is_page = self._view.allow is not Allow.ANYONE or self._view.path == "/"  # not what a page loads
-        if not found.actor.is_instructor or not is_page:
-            return found
-        return replace(found, waiting=len(request.course.extensions.waiting()))
+        is_viewing = found.actor.is_instructor and sessions.view_cookie_name(request.course) in cookies
+        return replace(found, actor=VIEWER, viewing=True) if is_viewing else found
 
     async def _finish(self, request: PageRequest, answer: Answer) -> Response:
         response = await self._api.threads.run(lambda: html(answer)) if isinstance(answer, Page) else answer
