@@ -27,7 +27,7 @@ screenshots: setup ## pictures of every page in every state, into build/screensh
 	$(BIN)/python tools/screenshots.py build/screenshots
 	$(BIN)/python tools/screenshots.py --readme
 
-mutants: setup    ## changes that no test notices in domain/ and store/: hours; ARGS choose, as "mograder.store.files*"
+mutants: setup    ## changes that no test notices in domain/ and store/: hours; ARGS choose, as "mograder.store.shared*"
 	$(BIN)/python -m pip install -q --group mutants
 	nice -n 19 $(BIN)/mutmut run $(ARGS)
 	$(BIN)/mutmut results | sed '/: not checked$$/d'

@@ -16,6 +16,7 @@ import functools
 import json
 import sys
 from collections.abc import Iterator, Sequence
+from enum import Enum
 from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
@@ -48,8 +49,8 @@ WRITTEN = "<!-- Written by tools/reference.py from the code: change the code and
 EXIT_CODES = {
     0: "all went well",
     1: "it failed, for a reason that the message gives",
-    2: "called with words that do not fit: an unknown option, a missing or empty file, no server or token, "
-    "no such assignment, a file that is no .py where nothing else is taken",
+    2: "wrong arguments: an unknown option, a missing or empty file, no server or token, no such assignment, "
+    "a file that is no .py where nothing else is accepted",
     3: "the server does not know the token or the enrollment code, or you are not allowed to",
     4: "what was asked for is not there",
     5: "refused by a rule of the course: closed, name taken, too large, wrong type, too many attempts",
@@ -60,23 +61,23 @@ EXIT_CODES = {
 }
 
 GRADING_KEYS = {
-    "hidden": "When students see titles and results of hidden tests: `never` (so by default), "
-    "`after-due` or `after-release`.",
-    "isolate": "`false` runs checks beside the answers, for courses that need it: results are not protected then.",
+    "hidden": "When students see titles and results of hidden tests; by default `never`.",
+    "isolate": "`false` runs checks in the process of the submission, for courses that need it: results are then not "
+    "protected.",
     "cell_seconds": "Seconds that a cell may take: 10 by default.",
     "total_seconds": "Seconds that a submission may take in all: 60 by default.",
     "memory_mb": "MiB of memory: 1024 by default.",
     "processes": "Processes and threads: 64 by default.",
     "file_mb": "MiB of a file that is written: 64 by default.",
     "output_kb": "KiB that are printed: 256 by default.",
-    "results": "When students see what checks say: `at-once` (so by default), `after-due` or `after-release`.",
-    "per_hour": "Attempts that a student has within an hour; without it, as many as `[server] max_per_hour` says.",
+    "results": "When students see what checks say; by default `at-once`.",
+    "per_hour": "Submissions that a student has within an hour; without it, as many as `[server] max_per_hour` says.",
     "calls": "How often checks may call into a submission: 100000 by default.",
 }
 KEYS = {
     "title": "The course's title.",
     "timezone": "The zone of times that name none, such as `Europe/London`.",
-    "counts": "Which of a person's submissions counts: `latest`, or `on-time`, the last on time (else the latest).",
+    "counts": "Which of a person's submissions counts; `on-time` is the last on time, else the latest.",
     "transport": "Always `https`. For clients.",
     "edit_links": (
         "Editors in which a student can open a file: name = address. `{content_lz}` is the text of a Python file, "
@@ -96,8 +97,8 @@ KEYS = {
     "assignments.accepts": 'File endings that are taken, such as `[".py", ".zip"]`; any when empty.',
     "assignments.points": "How many points it is worth.",
     "assignments.files": (
-        'The files that make a submission, such as `["part1.py", "part2.py"]`; any when empty. Tables of files to '
-        "fetch, as the published client writes them, are left alone."
+        'The files of a submission, such as `["part1.py", "part2.py"]`; any when empty. Tables of files to '
+        "fetch, as the published client writes them, are ignored."
     ),
     "assignments.files.name": "The file's name.",
     "assignments.grading": "What `[grading]` says, for this assignment alone.",
@@ -138,7 +139,7 @@ KEYS = {
     "server.enrollment_code": "The code with which students register themselves: `--enrollment-code` of this course.",
     "server.store": "`--store`: a PostgreSQL database whose courses are served. Better in the environment.",
     "penalties.enabled": "Whether late work costs anything.",
-    "penalties.apply": "Whether the penalty is taken off marks when they are released; else it is told beside them.",
+    "penalties.apply": "Whether the penalty is taken off marks when they are released; else it is shown beside them.",
     "assignments.questions": "What people mark, beside the questions that the notebook's checks mark.",
     "assignments.questions.key": "What the question is called.",
     "assignments.questions.points": "Its points.",
@@ -299,13 +300,16 @@ def type_name(hint: object) -> str:
         Any: "date, date and time, or Unix seconds",
     }  # fmt: skip
     parts = [part for part in get_args(hint) if part is not msgspec.UnsetType]
+    if isinstance(hint, type) and issubclass(hint, Enum):
+        return " or ".join(f"`{each.value}`" for each in hint)
     if getattr(hint, "__origin__", None) is list:
         return f"list of {type_name(parts[0])}"
     if getattr(hint, "__origin__", None) is dict:
         return "table of numbers" if parts[1] is float else "table of texts"
     if parts:
         return " or ".join(type_name(part) for part in parts)
-    return names.get(hint) or getattr(hint, "__name__", str(hint)).lstrip("_")
+    name = getattr(hint, "__name__", str(hint))
+    return names.get(hint) or ("table" if name.startswith("_") else name)
 
 
 def errors(base: type[MograderError] = MograderError) -> list[type[MograderError]]:
@@ -436,7 +440,7 @@ def settings() -> str:
         ]),
         "## mograder.toml",
         "It stands in the course's folder and is optional. Paths in it are relative to that folder. A table that is "
-        "not listed here is left alone; an unknown key in a listed one is an error that names the nearest known key.",
+        "not listed here is ignored; an unknown key in a listed one is an error that names the nearest known key.",
         *toml_tables(),
     )  # fmt: skip
 
@@ -462,7 +466,8 @@ def toml_tables() -> list[str]:
                 default = field.default
                 is_given = default is not None and default is not msgspec.NODEFAULT and default != ""
                 value = f"`{json.dumps(default)}`" if is_given else ""
-                rows.append((f"`{field.name}`", type_name(hint).replace(" or null", ""), value, KEYS.get(key, "")))
+                said = type_name(hint).replace(" or null", "").replace("list of table", "list of tables")
+                rows.append((f"`{field.name}`", said, value, KEYS.get(key, "")))
         parts.append(document(f"### {heading}", table(("key", "type", "default", ""), rows)))
         for held, key, title in inner:
             describe(held, key, title)
@@ -486,7 +491,7 @@ def commands() -> str:
     return document(
         "# Commands",
         WRITTEN,
-        "What a command finds goes to standard output, what it has to say about it to standard error.",
+        "Results go to standard output, messages to standard error.",
         *(command(each, inner) for each, inner in walk(command_line, context)),
         "## Exit codes",
         table(("code", "meaning", "errors"), [

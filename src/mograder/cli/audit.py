@@ -23,7 +23,7 @@ _MOMENT = re.compile(r"\b\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z")
 @reads_from_a_server
 @json_option
 def audit(last: int, everything: bool, course: Path | str | None, server: Server, as_json: bool) -> None:
-    """Say who did what to whom or to what, newest first. Repeats within an hour are one line.
+    """Show who did what to whom or to what, newest first. Repeats within an hour are one line.
 
     With --course it works on the folder that is served, while a server runs or not; otherwise over HTTP, with an
     instructor's token, found as for mograder https.

@@ -185,7 +185,7 @@ def archive(courses: Courses, name: CourseName, undo: bool) -> None:
 
 @click.group()
 def store() -> None:
-    """Look after the database that a server's courses are in.
+    """Upgrade the database that a server's courses are in, and copy courses into it or out of it.
 
     \b
     Example:

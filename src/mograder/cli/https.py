@@ -10,7 +10,7 @@ from mograder.cli.lazy import LazyGroup
 PLACES = {
     "login": ("mograder.cli.login:login", "Register on a server, or keep a token."),
     "logout": ("mograder.cli.login:logout", "Forget the token of a server."),
-    "whoami": ("mograder.cli.login:whoami", "Say as whom, and to which server, commands talk here."),
+    "whoami": ("mograder.cli.login:whoami", "Show the user and the server of commands in this folder."),
     "logins": ("mograder.cli.login:list_logins", "List your logins."),
     "fetch": ("mograder.cli.release:fetch_command", "Download the files of ASSIGNMENT, or list what there is."),
     "submit": ("mograder.cli.submissions:submit", "Submit files for ASSIGNMENT."),

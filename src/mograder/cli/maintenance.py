@@ -57,7 +57,7 @@ def _folders(folder: Path, release: Path | None, submitted: Path | None, grades:
 
 @click.command()
 @click.argument("place", type=PLACE, metavar="FOLDER|URL")
-@click.option("--repair", is_flag=True, help="Mend what is safe to mend: no submission is deleted or altered.")
+@click.option("--repair", is_flag=True, help="Repair what is safe to repair: no submission is deleted or altered.")
 @click.option("--json", "as_json", is_flag=True, help="Print the findings as JSON.")
 @_elsewhere
 def doctor(
@@ -73,8 +73,8 @@ def doctor(
     against the checksum in its receipt, links, leftovers, clock and free space; whether each assignment can be graded,
     and what waits. The exit code is 0 when nothing is wrong (notes do not count), 7 when something is.
 
-    Of a database's course, postgresql://…#course, or of all of them without #course, it checks what is not a matter of
-    files: the chain, every submission, what is left out, and grading.
+    In a database it checks one course, postgresql://…#course, or all of them without #course: the chain, every
+    submission, what is not in force, and grading.
 
     \b
     Examples:
@@ -189,7 +189,7 @@ def _conclude(findings: list[Finding]) -> None:
         raise click.exceptions.Exit(VerificationFailed.exit_code)
 
 
-@click.command(short_help="Re-hash a course against its chain of receipts; check grading records.")
+@click.command(short_help="Verify a course, receipts and grading records.")
 @click.argument("place", type=PLACE_OR_FILE, metavar="FOLDER|URL|FILE")
 @click.argument("receipts", nargs=-1, type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--head", "heads", multiple=True, metavar="NUMBER:HASH", help="A head that was printed or published.")
@@ -208,8 +208,8 @@ def verify(
 
     The course is in a folder, or in a copy of it, or in a database: postgresql://…#course. Reports every alteration,
     removal and insertion; the exit code is 7 when there is one. No server is needed, and one may run. At the end it
-    prints the head of the chain: publish or keep it, and a chain that is cut short or made anew later does not fit it
-    (--head). RECEIPTS that people kept, as files, do the same.
+    prints the head of the chain: publish or keep it, and give it later as --head, which finds a chain that was cut
+    short or made anew. RECEIPTS that people kept, as files, do the same.
 
     Given a RECORD that mograder autograde wrote, it checks the signature by the course's key, that the points follow
     from the checks, and that every other file given is what was graded or what it was graded with; by default it looks
@@ -372,7 +372,7 @@ def backup(
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.argument("folder", type=click.Path(path_type=Path))
 def restore(file: Path, folder: Path) -> None:
-    """Bring the course archived in FILE back, into FOLDER, which is new or empty.
+    """Restore the course archived in FILE into FOLDER, which is new or empty.
 
     Every file is checked against the archive's list of checksums, and the course by mograder doctor; the exit code is 7
     when something is wrong.

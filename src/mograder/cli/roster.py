@@ -77,7 +77,7 @@ _user = click.argument("user", callback=_name)
 
 @click.group()
 def roster() -> None:
-    """Say who is in the course, hand out personal codes, and revoke tokens.
+    """Manage the people of a course: personal codes, roles and tokens.
 
     With --course it works on the folder that is served, while a server runs or not; otherwise over HTTP, with an
     instructor's token, found as for mograder https. A personal code registers its own name and no other, once.

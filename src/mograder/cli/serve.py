@@ -72,7 +72,7 @@ def serve(folder: Path | None, print_unit: bool, **given: Any) -> None:
     """Serve the course in FOLDER until interrupted.
 
     Each subfolder with a files/ folder is an assignment. The secret, the ledger and the keys of the course are made
-    in FOLDER on first start. With --store, FOLDER may be left out: its mograder.toml has settings alone.
+    in FOLDER on first start. With --store, FOLDER is optional: only the settings in its mograder.toml are read.
 
     \b
     Examples:

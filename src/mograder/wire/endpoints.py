@@ -229,7 +229,7 @@ ENDPOINTS = (
     ),
     Endpoint(
         "set_role", "POST", "/roster/{user}/role", Allow.INSTRUCTOR, RosterEntry,
-        "Make a person an instructor, or a student again.", request=NewRole, limit=KIB, about_path="user",
+        "Make a person a student, a grader or an instructor.", request=NewRole, limit=KIB, about_path="user",
     ),
     Endpoint(
         "rename", "POST", "/roster/{user}/name", Allow.INSTRUCTOR, RosterEntry,
