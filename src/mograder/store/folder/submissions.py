@@ -50,8 +50,7 @@ from mograder.store.shared.stat_cache import Cached, StatCache, StatSnapshot
 
 log = logging.getLogger(__name__)
 
-STAMP = len("_20260310T200800.py")
-_STAMPED = re.compile(r"_\d{8}T\d{6}\.py", re.ASCII)
+_DATED = re.compile(r"[^/]*_\d{8}T\d{6}\.py/", re.ASCII)
 """The end of the name of a dated version (`names.HISTORY_STEM`)."""
 
 
@@ -292,12 +291,11 @@ def _latest_names(folder: Path) -> tuple[tuple[Username, str, str], ...]:
     Where the link is missing (some copies leave links out), the last version by its name is the latest.
     """
     names = os.listdir(folder)
-    # Most names, more with each submission, are dated versions: a cheap look at the end of the name tells.
-    dated = {
-        name for name in names
-        if (_STAMPED.fullmatch(name, max(0, len(name) - STAMP)) if name.endswith(".py") else version_owner(name))
-    }  # fmt: skip
-    found = [(owner(name), name) for name in names if name not in dated]
+    # Most names, more with each submission, are dated versions: one expression removes those of .py files together.
+    others = _DATED.sub("", "".join([f"{name}/" for name in names])).split("/")[:-1]
+    undated = [name for name in others if name.endswith(".py") or not version_owner(name)]
+    dated = set(names).difference(undated)
+    found = [(owner(name), name) for name in undated]
     named = [(username, name, _neighbour(str(folder), name)) for username, name in found if username]
     there = {username for username, _ in found}
     last: dict[Username, str] = {}
