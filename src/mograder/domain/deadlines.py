@@ -197,7 +197,7 @@ def stamp(moment: int) -> str:
 
 def of_stamp(text: str) -> int:
     """The moment of a text made by `stamp`. Raises ValueError."""
-    return microseconds(datetime.strptime(text, "%Y%m%dT%H%M%S").replace(tzinfo=UTC))
+    return microseconds(datetime.fromisoformat(text).replace(tzinfo=UTC))
 
 
 @lru_cache(1000)

@@ -279,10 +279,11 @@ def free_filename(
         return filename
     if greatest := last():
         received = max(received, deadlines.of_stamp(stem_of(greatest)[len(username) + 1 :]))
-    while taken(filename):
+    while True:
         received += deadlines.SECOND
         filename = version_filename(username, received, ending)
-    return filename
+        if not taken(filename):
+            return filename
 
 
 def latest_filename(username: Username, ending: str = USUAL_ENDING) -> str:

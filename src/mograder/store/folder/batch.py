@@ -12,7 +12,7 @@ from mograder.domain.allowance import HOUR, Usage
 from mograder.domain.names import AssignmentName, Username
 from mograder.domain.receipts import Issue, NewSubmission, Receipt, stem_of, version_filename
 from mograder.domain.submissions import Accepted
-from mograder.store.folder.rows import HEAD, LAST_VERSION, head_of
+from mograder.store.folder.rows import HEAD, head_of
 from mograder.store.shared.files import Spool, remove_scratch
 from mograder.store.shared.rows import RECEIPT_COLUMNS, Row, receipt_of
 
@@ -30,6 +30,10 @@ SELECT a, b FROM asked WHERE EXISTS (
     SELECT 1 FROM receipts WHERE assignment = a AND filename > b || '.' AND filename < b || '/'
 )"""  # "/" comes after "."
 """Those [assignment, stem] that are the name of a version, whatever its ending."""
+
+LAST = f"""{_ASKED}
+SELECT a, b, (SELECT max(filename) FROM receipts WHERE assignment = a AND username = b) FROM asked"""
+"""The greatest name among the versions of each [assignment, user name], or NULL."""
 
 USAGE = f"""{_ASKED}
 SELECT username, count(*) FILTER (WHERE received > b - {HOUR} AND received < b + {HOUR}),
@@ -87,7 +91,8 @@ class LedgerEnd:
     def __init__(self, connection: sqlite3.Connection, submitted: str, submissions: Sequence[NewSubmission]) -> None:
         self._connection = connection
         self._submitted = submitted
-        keys = {(each.assignment, each.username) for each in submissions}
+        self._keys = keys = {(each.assignment, each.username) for each in submissions}
+        self._last: dict[tuple[AssignmentName, Username], str | None] = {}
         stems = {(each.assignment, stem_of(version_filename(each.username, each.received))) for each in submissions}
         came: dict[Username, int] = {}
         for each in submissions:
@@ -112,8 +117,9 @@ class LedgerEnd:
         )
 
     def last_filename(self, assignment: AssignmentName, username: Username) -> str:
-        (found,) = self._connection.execute(LAST_VERSION, (assignment, username)).fetchone()
-        return found or ""
+        if not self._last:  # read for all at once, and only where two versions would have one name
+            self._last = {(a, b): filename for a, b, filename in self._read(LAST, self._keys)}
+        return self._last[assignment, username] or ""
 
     def usage(self, submission: NewSubmission) -> Usage:
         return self._usage.get(submission.username, Usage())

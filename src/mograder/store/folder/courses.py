@@ -153,7 +153,7 @@ def same_secret(root: Path) -> list[Path]:
         for each in sorted(home.parent.iterdir()):
             for other in (each / RELEASE, each):
                 with contextlib.suppress(OSError):
-                    if other.resolve() != root.resolve() and (other / SECRET_NAME).read_bytes().strip() == secret:
+                    if (other / SECRET_NAME).read_bytes().strip() == secret and not other.samefile(root):
                         found.append(other)
         return found if secret else []
     return []
