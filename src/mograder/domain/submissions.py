@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from mograder.domain import counting, deadlines, doubts
 from mograder.domain.access import Actor
 from mograder.domain.admission import Admission
-from mograder.domain.allowance import Allowance, AttemptsLeft, HourlyBound
+from mograder.domain.allowance import AttemptsLeft, HourlyBound
 from mograder.domain.assignments import Assignment, CountingRule, LatePolicy
 from mograder.domain.chain import Link
 from mograder.domain.commitments import Commitment, CommitmentsStore, commitment_for, used
@@ -198,7 +198,11 @@ class Submissions(Struct, frozen=True):
         submission = NewSubmission(
             user, assignment.name, actor.username, moment, body, late, schedule.due, arrived, sent_name(filename)
         )  # fmt: skip
-        allowance = None if actor.is_instructor else self._allowance(assignment, schedule, moment)
+        allowance = None
+        if not actor.is_instructor:
+            per_hour = assignment.rules.per_hour
+            bound = None if per_hour is None else _bound(per_hour, schedule, moment)
+            allowance = replace(plan.allowance, here=bound, zone=plan.zone)
         issue = issue_receipt(submission, self.signer, course_name(plan, self.signer), allowance)
         return Ready(submission, issue, commitment, any(each.sha256 == body.sha256 for each in announced))
 
@@ -233,11 +237,6 @@ class Submissions(Struct, frozen=True):
         if not alone.lower().endswith(doubts.MANY):  # the contents of a zip are not checked
             found.append(doubts.missing_and_extra(assignment.rules.expects, names))
         return tuple(filter(None, found))
-
-    def _allowance(self, assignment: Assignment, schedule: Schedule, now: int) -> Allowance:
-        plan, attempts = self.config.plan(), assignment.rules.per_hour
-        bound = None if attempts is None else _bound(attempts, schedule, now)
-        return replace(plan.allowance, here=bound, zone=plan.zone)
 
     # reading
 
