@@ -102,7 +102,7 @@ def _living(results: Results) -> str:
 
 
 BESIDE = (
-    ("forms", "rush of forms, beside one of raw bodies", ("rate", "raw"), 0.9, "a second"),
+    ("forms", "rush of forms, beside one of raw bodies", ("form", "raw"), 0.9, "a second"),
     ("first files", "first downloads, beside later ones", ("rate", "again"), 0.7, "a second"),
     ("first look", "first look at one's status after a rush, beside the next", ("rate", "again"), None, "a second"),
 )

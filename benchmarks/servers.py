@@ -31,7 +31,7 @@ class Contestant:
     program: list[str]
 
 
-OURS = Contestant("ours", [sys.executable, "-m", "mograder"])
+OURS = Contestant("ours", [str(Path(sys.executable).with_name("mograder"))])
 
 
 def published() -> Contestant | None:
