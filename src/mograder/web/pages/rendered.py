@@ -96,8 +96,11 @@ def of_submission(request: PageRequest) -> Answer:
 
 
 async def content_of_submission(request: PageRequest) -> Answer:
-    task, user, file = _named(request)
-    packed = await request.api.threads.run(lambda: request.course.results.notebook(task.name, user, file))
+    def find() -> bytes:
+        task, user, file = _named(request)
+        return request.course.results.notebook(task.name, user, file)
+
+    packed = await request.api.threads.run(find)
     return await request.api.renderings.run(lambda: _content(request, packed))
 
 
