@@ -82,7 +82,7 @@ def rows(path: Path) -> dict[str, dict[str, str]]:
     return {row[first]: row for row in found}
 
 
-def test_every_submission_ends_in_one_outcome_and_one_number_is_everywhere(course: Path, command: Command) -> None:
+def test_every_submission_has_one_outcome_and_the_same_points_everywhere(course: Path, command: Command) -> None:
     told = command("autograde", "hw1", "--json", "-j", 1)
     records = {each["username"]: each for each in json.loads(told.out)}
     assert {user: (each["report"]["outcome"], each["points"]) for user, each in records.items()} == {
@@ -105,7 +105,7 @@ def test_every_submission_ends_in_one_outcome_and_one_number_is_everywhere(cours
     assert "bob,Q2,Q2: s3cret,true" in everything
 
 
-def test_what_is_told_at_the_end(graded: Path) -> None:
+def test_the_summary_has_outcomes_mean_points_and_most_missed_questions(graded: Path) -> None:
     told = (graded / "told.txt").read_text()
     assert "hw1: graded 4 submissions" in told
     assert "graded: 2  their code failed: 1  limit reached: 1  our failure: 0" in told
@@ -114,7 +114,7 @@ def test_what_is_told_at_the_end(graded: Path) -> None:
     assert "ZeroDivisionError: division by zero" in told
 
 
-def test_only_what_has_changed_is_graded_and_changed_tests_change_everything(course: Path, command: Command) -> None:
+def test_only_changed_submissions_are_graded_and_changed_tests_regrade_all(course: Path, command: Command) -> None:
     (course / "submitted" / "hw1" / "dave.py").unlink()  # his endless loop takes seconds
     (course / "submitted" / "hw1" / "bob.py").write_text(RIGHT)
     assert "hw1: graded 1 submission, 2 unchanged" in command("autograde", "-j", 1).out
@@ -122,7 +122,7 @@ def test_only_what_has_changed_is_graded_and_changed_tests_change_everything(cou
     assert "hw1: graded 3 submissions" in command("autograde", "hw1", "-j", 2).out
 
 
-def test_one_submission_can_be_named_by_its_path(course: Path, command: Command) -> None:
+def test_one_submission_can_be_graded_by_its_path(course: Path, command: Command) -> None:
     told = command("autograde", "submitted/hw1/alice.py", "--force", "-o", "elsewhere", "-j", 1, "--timeout", 30)
     assert "hw1: graded 1 submission" in told.out
     assert sorted(each.name for each in (course / "elsewhere" / "hw1").iterdir()) == [
@@ -139,13 +139,15 @@ def test_one_submission_can_be_named_by_its_path(course: Path, command: Command)
         (["hw1", "--source", "nothing.py"], "does not exist"),
     ],
 )  # fmt: skip
-def test_what_is_not_there_is_said_in_one_line(words: list[str], message: str, course: Path, command: Command) -> None:
+def test_a_missing_file_or_folder_is_a_one_line_error(
+    words: list[str], message: str, course: Path, command: Command
+) -> None:
     code = 4 if words == ["hw9"] else 2
     (line,) = command("autograde", *words, code=code).err.splitlines()
     assert message in line
 
 
-def test_a_source_with_mistakes_is_named_with_its_lines(course: Path, command: Command) -> None:
+def test_mistakes_in_a_source_are_reported_with_their_lines(course: Path, command: Command) -> None:
     (course / "source" / "hw1" / "hw1.py").write_text(SOURCE.replace("### END SOLUTION", "", 1))
     told = command("autograde", "hw1", code=2).err
     assert "source/hw1/hw1.py: line " in told
@@ -154,7 +156,7 @@ def test_a_source_with_mistakes_is_named_with_its_lines(course: Path, command: C
 # proof
 
 
-def test_a_record_verifies_with_the_files_it_is_about(course: Path, command: Command) -> None:
+def test_a_record_is_verified_against_the_files_it_is_about(course: Path, command: Command) -> None:
     told = command("verify", "autograded/hw1/bob.json").out
     assert "right: autograded/hw1/bob.json: hw1 of bob: 9.2 points by checks (4 checks)" in told
     assert "bob.py: is what was graded" in told
@@ -163,7 +165,7 @@ def test_a_record_verifies_with_the_files_it_is_about(course: Path, command: Com
     assert "wrong: submitted/hw1/alice.py: this is neither what was graded" in told
 
 
-def test_an_altered_record_and_another_key_are_found(course: Path, command: Command) -> None:
+def test_an_altered_record_and_a_record_signed_with_another_key_are_detected(course: Path, command: Command) -> None:
     record = course / "autograded" / "hw1" / "bob.json"
     (course / "other.pem").write_bytes(public_pem(new_private_key()))
     told = command("verify", record, "--keys", "other.pem", code=7)
@@ -173,7 +175,7 @@ def test_an_altered_record_and_another_key_are_found(course: Path, command: Comm
     assert "the file was altered" in json.loads(told.out)["checked"][0]["problem"]
 
 
-def test_records_of_a_served_course_are_signed_with_its_key_and_know_their_receipts(
+def test_records_of_a_served_course_are_signed_with_its_key_and_name_their_receipts(
     tmp_path: Path, command: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     root = make_course_folder(tmp_path)
@@ -204,7 +206,7 @@ def fill_in(course: Path, **rows: str) -> None:
     )
 
 
-def test_feedback_makes_pages_and_the_table_of_grades_with_the_same_numbers(course: Path, command: Command) -> None:
+def test_feedback_writes_pages_and_a_table_of_grades_with_the_same_points(course: Path, command: Command) -> None:
     assert read_marks((course / "marks" / "hw1.csv").read_text(), QUESTIONS).keys() == {"alice", "bob", "carol", "dave"}
     fill_in(course, alice='4.5,"well done, alice"', bob="2,")
     told = command("feedback", "hw1", "--grades-csv", "grades.csv", "--no-penalties")
@@ -223,7 +225,7 @@ def test_feedback_makes_pages_and_the_table_of_grades_with_the_same_numbers(cour
         assert "A part of these points comes from tests that are not shown." in page
 
 
-def test_hidden_tests_are_shown_after_the_due_time_with_title_and_result_alone(course: Path, command: Command) -> None:
+def test_hidden_tests_are_shown_after_the_due_time_with_title_and_result_only(course: Path, command: Command) -> None:
     (course / "mograder.toml").write_text(TOML.replace("cell_seconds = 1", 'cell_seconds = 1\nhidden = "after-due"'))
     command("feedback", "hw1")
     page = (course / "feedback" / "hw1" / "bob.html").read_text()
@@ -236,7 +238,7 @@ def test_hidden_tests_are_shown_after_the_due_time_with_title_and_result_alone(c
     assert "s3cret" not in (course / "feedback" / "hw1" / "bob.html").read_text()
 
 
-def test_what_code_learns_from_a_hidden_test_it_cannot_tell_its_author(course: Path, command: Command) -> None:
+def test_code_that_saw_a_hidden_test_cannot_tell_the_student_about_it(course: Path, command: Command) -> None:
     source = course / "source" / "hw1" / "hw1.py"
     text = source.read_text()
     begin, end = text.index("    ### BEGIN HIDDEN"), text.index("    return\n", text.index("### END HIDDEN TESTS"))
@@ -262,7 +264,7 @@ def test_what_code_learns_from_a_hidden_test_it_cannot_tell_its_author(course: P
         assert ("KeyError (your line" in page) == (user == "bob")  # alice's visible check passes
 
 
-def test_late_work_costs_what_the_course_says_beside_the_mark(course: Path, command: Command) -> None:
+def test_the_late_penalty_of_the_course_is_shown_beside_the_mark(course: Path, command: Command) -> None:
     collected = course / "submitted" / "hw1" / ".mograder"
     collected.mkdir()
     records = {
@@ -286,7 +288,9 @@ def test_late_work_costs_what_the_course_says_beside_the_mark(course: Path, comm
     assert "days late" not in (course / "feedback" / "hw1" / "bob.html").read_text()
 
 
-def test_what_was_collected_is_graded_with_the_lateness_that_the_server_knows(tmp_path: Path, command: Command) -> None:
+def test_collected_submissions_are_graded_with_the_lateness_that_the_server_knows(
+    tmp_path: Path, command: Command
+) -> None:
     """Extensions are known there alone; and who submits no notebook is told so."""
     root = make_course_folder(tmp_path)
     late = "[penalties]\nenabled = true\nmax = 30\n[[assignments]]\nname = 'hw1'\ndue = 2020-01-01T12:00:00\n"
@@ -309,7 +313,9 @@ def test_what_was_collected_is_graded_with_the_lateness_that_the_server_knows(tm
     assert "bob" in Path("feedback/hw1/bob.html").read_text()
 
 
-def test_what_was_not_graded_or_has_changed_since_is_told(course: Path, command: Command) -> None:
+def test_feedback_reports_submissions_that_were_not_graded_or_have_changed_since(
+    course: Path, command: Command
+) -> None:
     (course / "submitted" / "hw1" / "erin.py").write_text(RIGHT)
     (course / "submitted" / "hw1" / "bob.py").write_text(RIGHT)
     told = command("feedback", "hw1", "--no-penalties", code=1)
@@ -318,14 +324,14 @@ def test_what_was_not_graded_or_has_changed_since_is_told(course: Path, command:
     assert "Made 4 feedback pages" in told.out
 
 
-def test_a_mark_that_cannot_be_understood_is_named_with_its_line(course: Path, command: Command) -> None:
+def test_an_invalid_mark_is_reported_with_its_line(course: Path, command: Command) -> None:
     fill_in(course, bob="many,")
     told = command("feedback", "hw1", code=1).err
     assert "line 3: 'many' in the column 'Q3' is no number of points" in told
     assert "marks/hw1.csv" in told
 
 
-def test_what_a_person_wrote_into_the_table_stays_and_new_people_are_added(course: Path, command: Command) -> None:
+def test_marks_entered_in_the_table_by_hand_are_kept_and_new_people_are_added(course: Path, command: Command) -> None:
     fill_in(course, alice="4.5,fine")
     (course / "submitted" / "hw1" / "erin.py").write_text(RIGHT)
     command("autograde", "hw1", "-j", 1)
@@ -334,7 +340,7 @@ def test_what_a_person_wrote_into_the_table_stays_and_new_people_are_added(cours
     ]  # fmt: skip
 
 
-def test_the_server_takes_grades_and_pages_as_they_are_and_shows_the_same_number(
+def test_the_server_accepts_grades_and_pages_unchanged_and_shows_the_same_points(
     course: Path, tmp_path: Path, command: Command
 ) -> None:
     fill_in(course, alice="4.5,fine", bob="2,", carol="0,", dave="0,")
@@ -355,7 +361,7 @@ def test_the_server_takes_grades_and_pages_as_they_are_and_shows_the_same_number
 # a gradebook of the published toolchain
 
 
-def test_a_published_gradebook_is_compared_and_its_marks_by_hand_are_taken_over(course: Path, command: Command) -> None:
+def test_a_published_gradebook_is_compared_and_its_manual_marks_are_imported(course: Path, command: Command) -> None:
     row = {"auto_mark": 30, "manual_mark": 4, "total_mark": 34, "feedback": "fine", "check_results": ALL_PASSED}
     make(course, row, {**row, "student": "bob", "total_mark": 35, "auto_mark": 20})
     told = command("course", "import-gradebook", "--json")
@@ -371,7 +377,9 @@ def test_a_published_gradebook_is_compared_and_its_marks_by_hand_are_taken_over(
     assert "alice,5,better" in (course / "marks" / "hw1.csv").read_text()
 
 
-def test_a_dry_run_writes_nothing_and_without_a_gradebook_it_is_said(course: Path, command: Command) -> None:
+def test_a_dry_run_of_import_gradebook_writes_nothing_and_a_missing_gradebook_is_a_usage_error(
+    course: Path, command: Command
+) -> None:
     before = (course / "marks" / "hw1.csv").read_text()
     command("course", "import-gradebook", code=2)
     make(course, {"auto_mark": 1, "manual_mark": 4, "check_results": ALL_PASSED})

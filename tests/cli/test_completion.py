@@ -19,7 +19,7 @@ def completed(*words: str) -> list[str]:
     return [each.value for each in found]
 
 
-def test_the_names_of_assignments_complete(alice: Mograder, server: Running) -> None:
+def test_assignment_names_are_completed(alice: Mograder, server: Running) -> None:
     (server.root / "hw20/files").mkdir(parents=True)
     for command in ("submit", "fetch", "feedback", "ask-extension", "receipts"):
         assert completed("https", command, "") == ["hw1", "hw20"]
@@ -28,7 +28,7 @@ def test_the_names_of_assignments_complete(alice: Mograder, server: Running) -> 
     assert completed("https", "submit", "") == []
 
 
-def test_completing_in_a_folder_of_somebody_else_asks_nobody(
+def test_completion_in_the_folder_of_another_person_contacts_no_server(
     mograder: Mograder, hostile_server: HostileServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MOGRADER_HTTPS_TOKEN", "__instructor__:" + "5" * 64)
@@ -40,7 +40,7 @@ def test_completing_in_a_folder_of_somebody_else_asks_nobody(
     assert completed("https", "submit", "") == []
 
 
-def test_commands_on_a_folder_complete_its_assignments_and_else_files(
+def test_commands_on_a_folder_complete_its_assignments_or_else_files(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in ("source/hw1", "submitted/hw2", "source/.git"):

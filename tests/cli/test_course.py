@@ -75,7 +75,7 @@ def test_a_department_sets_up_its_courses(
     assert "1 new" in said("mirror", place, tmp_path / "mirror")
 
 
-def test_courses_in_a_folder_are_made_listed_and_archived_likewise(
+def test_courses_in_a_folder_are_created_listed_and_archived_like_those_in_a_database(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     store = ["--store", str(tmp_path)]
@@ -103,7 +103,7 @@ def test_courses_in_a_folder_are_made_listed_and_archived_likewise(
         ["token", "--course", "postgresql://127.0.0.1:1/x", "alice"],
     ],
 )
-def test_a_place_that_does_not_fit_is_one_line_and_exit_2(
+def test_an_unsuitable_folder_or_url_is_a_one_line_error_with_exit_code_2(
     words: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run([str(tmp_path) if word == "FOLDER" else word for word in words]) == 2
@@ -117,7 +117,7 @@ def test_a_place_that_does_not_fit_is_one_line_and_exit_2(
         (["serve", "URL"], "serve --store"),
     ],
 )
-def test_where_a_folder_is_needed_a_database_is_told_what_to_do_instead(
+def test_a_command_that_needs_a_folder_says_what_to_do_for_a_database_instead(
     words: list[str], instead: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run([word.replace("URL", "postgresql://me:secret@127.0.0.1:1/x#algebra") for word in words]) == 2
@@ -132,7 +132,7 @@ def test_the_flags_of_one_course_are_refused_with_many(tmp_path: Path, capsys: p
     assert "--enrollment-code is for one course" in capsys.readouterr().err
 
 
-def test_the_folder_around_a_served_one_is_not_copied_as_an_empty_course(
+def test_the_parent_of_a_served_folder_is_not_copied_as_an_empty_course(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     root = make_course_folder(tmp_path)

@@ -127,7 +127,7 @@ WORDS = [*(("https", *words) for words in COMMANDS), *OTHERS]
 
 
 @pytest.mark.parametrize("words", WORDS, ids=" ".join)
-def test_every_command_ends_with_an_error_in_plain_letters(
+def test_every_command_ends_with_an_error_in_plain_text(
     words: tuple[str, ...], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for answer in KINDS.values():
@@ -138,7 +138,7 @@ def test_every_command_ends_with_an_error_in_plain_letters(
 
 
 @pytest.mark.parametrize("text", HARMFUL.values(), ids=HARMFUL)
-def test_a_configuration_that_takes_long_to_read_is_none(
+def test_a_configuration_that_takes_too_long_to_parse_is_refused(
     text: str, hostile_server: HostileServer, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(connect, "Client", Client)
@@ -159,7 +159,7 @@ def check_plain(capsys: pytest.CaptureFixture[str]) -> str:
 
 
 @pytest.mark.parametrize("words", [*WORDS, *(("https", *each, "--json") for each in WITH_JSON)], ids=" ".join)
-def test_what_the_answers_of_the_protocol_say_steers_no_terminal(
+def test_nothing_in_the_answers_of_the_protocol_controls_the_terminal(
     words: tuple[str, ...], hostile_server: HostileServer, monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str], tmp_path: Path,
 ) -> None:  # fmt: skip
@@ -173,7 +173,7 @@ def test_what_the_answers_of_the_protocol_say_steers_no_terminal(
 
 
 @pytest.mark.parametrize("words", WORDS, ids=" ".join)
-def test_no_command_follows_to_another_server_with_a_secret(
+def test_no_command_follows_a_redirect_to_another_server_with_a_secret(
     words: tuple[str, ...], hostile_server: HostileServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for status in (b"301 Moved", b"302 Found", b"303 See", b"307 Go", b"308 Go"):
@@ -186,7 +186,7 @@ def test_no_command_follows_to_another_server_with_a_secret(
     assert not leaked(hostile_server, "x = 1")
 
 
-def test_a_file_that_nobody_named_is_written_here(
+def test_a_file_that_the_user_did_not_name_is_never_written(
     hostile_server: HostileServer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("MOGRADER_HTTPS_URL", hostile_server.url)
@@ -201,7 +201,7 @@ def test_a_file_that_nobody_named_is_written_here(
     assert set(names_in(tmp_path)) <= {"home", "work"}
 
 
-def test_one_file_without_end_and_ones_own_versions_fill_no_disk_either(
+def test_an_endless_file_and_downloaded_versions_do_not_fill_the_disk(
     hostile_server: HostileServer, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(files, "ALWAYS_TAKEN", 1_000_000)

@@ -54,7 +54,7 @@ def points_of(course: Course, user: str) -> float | None:
     return None if shown.shown is None else shown.shown.marks.automatic
 
 
-def test_new_tests_are_shown_beside_the_old_ones_and_are_in_force_once_applied(
+def test_results_of_new_tests_are_shown_beside_the_old_ones_and_in_force_once_applied(
     course: Course, capsys: pytest.CaptureFixture[str]
 ) -> None:
     before = {user: points_of(course, user) for user in ("alice", "bob")}
@@ -82,7 +82,7 @@ def test_new_tests_are_shown_beside_the_old_ones_and_are_in_force_once_applied(
     assert {each["is_new"] for each in regraded(course, capsys).values()} == {False}
 
 
-def test_what_differs_between_two_runs_is_named_and_costs_nothing(
+def test_twice_finds_a_submission_whose_result_differs_between_two_runs(
     course: Course, capsys: pytest.CaptureFixture[str]
 ) -> None:
     # Every second pair of runs differs so that all points remain.

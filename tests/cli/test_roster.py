@@ -28,9 +28,7 @@ def asked(capsys: pytest.CaptureFixture[str], *words: str) -> Any:
     return json.loads(capsys.readouterr().out)
 
 
-def test_a_course_is_put_together_on_its_folder_and_claimed_over_http(
-    server: Running, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_roster_made_in_the_folder_is_claimed_over_http(server: Running, capsys: pytest.CaptureFixture[str]) -> None:
     Path("list.csv").write_text("email;name\nada@u.de;Ada\nbob@u.de;Bob\n")
     here, there = ["--course", str(server.root)], ["--url", server.url, "--token", server.token("__instructor__")]
     ada, bob = asked(capsys, "roster", "import", "list.csv", *here)
@@ -50,7 +48,7 @@ def test_a_course_is_put_together_on_its_folder_and_claimed_over_http(
     assert run(["roster", "list", *as_tom]) == 3
 
 
-def test_a_code_is_printed_once_and_never_again(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_code_is_printed_only_once(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for words in (["add", "alice"], ["reset", "alice"]):
         assert run(["roster", *words, "--course", str(folder)]) == 0
         out = capsys.readouterr().out
@@ -60,7 +58,7 @@ def test_a_code_is_printed_once_and_never_again(folder: Path, capsys: pytest.Cap
         assert code not in capsys.readouterr().out
 
 
-def test_everybody_gets_a_new_code_in_a_table_that_only_the_instructor_can_read(
+def test_everybody_gets_a_new_code_in_a_file_that_only_its_owner_can_read(
     server: Running, capsys: pytest.CaptureFixture[str]
 ) -> None:
     old = server.client.post("/register", json={"user": "alice", "enrollment_code": CODE}).json()["token"]
@@ -80,14 +78,16 @@ def test_everybody_gets_a_new_code_in_a_table_that_only_the_instructor_can_read(
     assert server.client.post("/roster/reset", json={"everybody": False}, headers=server.bearer()).status_code == 400
 
 
-def test_a_list_with_a_mistake_adds_nobody_and_names_the_line(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_list_with_a_mistake_adds_nobody_and_the_line_is_named(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     Path("list.csv").write_text("username\nada\nal ice\n")
     assert run(["roster", "import", "list.csv", "--course", str(folder)]) == 1
     assert "list.csv: nobody was added, because of 1 row: line 3: " in capsys.readouterr().err
     assert asked(capsys, "roster", "list", "--course", str(folder)) == []
 
 
-def test_what_a_list_changes_is_said_first(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_changes_of_an_import_are_shown_first(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     here = ["--course", str(folder)]
     Path("old.csv").write_text("Email address,First name,Last name\nada@u.de,Ada,L\nbob@u.de,Bob,N\ncy@u.de,Cy,Y\n")
     asked(capsys, "roster", "import", "old.csv", *here)
@@ -108,7 +108,7 @@ def test_what_a_list_changes_is_said_first(folder: Path, capsys: pytest.CaptureF
         assert added == {"ada@u.de", "bob@u.de", "cy@u.de"} | ({"dee"} if not words else set())
 
 
-def test_details_are_kept_updated_exported_and_the_dropped_leave(
+def test_an_import_updates_details_and_can_drop_people_and_the_export_is_the_same_list(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     here = ["--course", str(folder)]
@@ -134,7 +134,7 @@ def test_details_are_kept_updated_exported_and_the_dropped_leave(
     assert capsys.readouterr().out.splitlines()[1:] == ["ada,Ada Lovelace,a@u.de,Sec 2,00123,987,,,"]
 
 
-def test_the_export_of_another_system_is_a_list(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_export_of_another_system_is_accepted_as_a_list(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     here = ["--course", str(folder)]
     Path("g.csv").write_text(samples.GITHUB_CLASSROOM)
     assert [each["user"] for each in asked(capsys, "roster", "import", "g.csv", *here)] == ["alice@example.org", "boz"]
@@ -156,23 +156,25 @@ def test_the_export_of_another_system_is_a_list(folder: Path, capsys: pytest.Cap
         (["role", "nobody", "student"], 4), (["role", "nobody", "god"], 2), (["import", "no-such-file"], 2),
     ],
 )  # fmt: skip
-def test_what_cannot_be_done_has_its_exit_code(folder: Path, words: list[str], code: int) -> None:
+def test_every_refusal_has_its_exit_code(folder: Path, words: list[str], code: int) -> None:
     assert run(["roster", *words, "--course", str(folder)]) == code
 
 
-def test_a_folder_without_a_course_is_left_alone(tmp_path: Path) -> None:
+def test_a_folder_without_a_course_is_refused_and_not_changed(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     for words in (["roster", "list", "--course", "empty"], ["secret", "rotate", "empty"]):
         assert run(words) == 2
     assert list((tmp_path / "empty").iterdir()) == []
 
 
-def test_the_course_s_folder_does_as_well_as_the_served_one(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_folder_of_the_course_is_accepted_like_the_served_one(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert asked(capsys, "roster", "list", "--course", str(folder.parent)) == []
     assert not (folder.parent / ".mograder-secret").exists()
 
 
-def test_a_running_server_takes_a_new_secret_and_the_old_one_as_long_as_said(
+def test_a_running_server_accepts_a_new_secret_and_the_old_one_for_the_grace_period(
     server: Running, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def status(name: str, token: str) -> int:
@@ -189,13 +191,13 @@ def test_a_running_server_takes_a_new_secret_and_the_old_one_as_long_as_said(
 
 
 @pytest.mark.parametrize("grace", ["7", "-1d", "", "d", "1w", "9999999d"])
-def test_a_grace_that_is_no_time_changes_nothing(folder: Path, grace: str) -> None:
+def test_an_invalid_grace_period_changes_nothing(folder: Path, grace: str) -> None:
     before = (folder / ".mograder-secret").read_text()
     assert run(["secret", "rotate", str(folder), "--grace", grace]) == 2
     assert (folder / ".mograder-secret").read_text() == before
 
 
-def test_a_token_that_is_handed_out_beside_the_ledger_reserves_the_name(
+def test_a_token_issued_for_a_course_reserves_the_name(
     folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert LEDGER_NAME == LEDGER
@@ -212,7 +214,7 @@ def test_a_token_that_is_handed_out_beside_the_ledger_reserves_the_name(
     assert run(["token", "--secret-file", str(folder / ".mograder-secret"), "alice"]) == 5
 
 
-def test_a_name_for_which_a_token_was_handed_out_cannot_be_registered(server: Running) -> None:
+def test_a_name_for_which_a_token_was_issued_cannot_be_registered(server: Running) -> None:
     assert run(["token", "alice", "--secret-file", str(server.root / ".mograder-secret")]) == 0
     reply = server.client.post("/register", json={"user": "alice", "enrollment_code": CODE})
     assert reply.status_code == 409

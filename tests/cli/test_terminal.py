@@ -50,14 +50,14 @@ def at_a_terminal(
     return shown.decode()
 
 
-def test_login_asks_and_does_not_show_the_code(server: Running, tmp_path: Path) -> None:
+def test_login_prompts_for_the_code_without_showing_it(server: Running, tmp_path: Path) -> None:
     answers = ((b"Server URL", server.url), (b"User name", "alice"), (b"Enrollment code", CODE))
     shown = at_a_terminal(tmp_path, "login", answers=answers)
     assert f"Registered at {server.url} as alice" in shown
     assert CODE not in shown
 
 
-def test_tables_are_drawn_and_transfers_have_a_bar(server: Running, tmp_path: Path) -> None:
+def test_tables_are_drawn_and_transfers_have_a_progress_bar(server: Running, tmp_path: Path) -> None:
     words = ("--url", server.url, "--token", server.token("alice"))
     assert "─" in at_a_terminal(tmp_path, "fetch", "--list", *words)
     assert "bytes" not in at_a_terminal(tmp_path, "fetch", "hw1", *words)
@@ -74,7 +74,7 @@ def test_tables_are_drawn_and_transfers_have_a_bar(server: Running, tmp_path: Pa
     assert "bytes" not in piped.stdout + piped.stderr
 
 
-def test_serve_shows_the_link_that_logs_in_to_who_sits_there(course_folder: Path) -> None:
+def test_serve_shows_the_login_link_on_a_terminal(course_folder: Path) -> None:
     person, screen = os.openpty()
     process = subprocess.Popen(
         [sys.executable, "-m", "mograder", "serve", str(course_folder), "-p", str(free_port())],
@@ -89,7 +89,7 @@ def test_serve_shows_the_link_that_logs_in_to_who_sits_there(course_folder: Path
     assert re.search(rb"your pages +http://localhost:\d+/once#\S+  \(logs you in once", shown)
 
 
-def test_what_is_uploaded_is_shown_and_asked_about(server: Running, tmp_path: Path) -> None:
+def test_an_upload_of_grades_or_feedback_is_shown_and_needs_confirmation(server: Running, tmp_path: Path) -> None:
     server.submit("alice", b"x = 1\n").raise_for_status()
     (tmp_path / "g.csv").write_text("username,grade\nalice,9\n")
     (tmp_path / "pages").mkdir()
@@ -108,7 +108,7 @@ def test_what_is_uploaded_is_shown_and_asked_about(server: Running, tmp_path: Pa
         (server.root / "hw1/grades.json").unlink(missing_ok=True)
 
 
-def test_a_persons_token_is_shown_without_the_instructors(server: Running, tmp_path: Path) -> None:
+def test_the_token_of_a_person_is_printed_without_that_of_the_instructor(server: Running, tmp_path: Path) -> None:
     secret = ("--secret-file", str(server.root / ".mograder-secret"))
     assert at_a_terminal(tmp_path, *secret, "alice", command="token") == f"alice: {server.token('alice')}\r\n"
     shown = at_a_terminal(tmp_path, *secret, command="token")
@@ -127,7 +127,7 @@ EVIL = "\x1b]0;title\x07\x1b[2J\x9b31m\u202e\x08\rover\x1b[8mhid [red]en[/red]"
         ("https", ("login", "--user", "bob", "--code", "x"), 0),
     ],
 )  # fmt: skip
-def test_nothing_that_a_server_answers_steers_the_terminal(
+def test_nothing_in_an_answer_of_a_server_controls_the_terminal(
     command: str, words: tuple[str, ...], code: int, hostile_server: HostileServer, tmp_path: Path
 ) -> None:
     (tmp_path / "hw1.py").write_text("x = 1\n")
@@ -161,7 +161,7 @@ def test_nothing_that_a_server_answers_steers_the_terminal(
     assert "\x1b[8m" not in shown
 
 
-def test_the_terminal_is_asked_and_written_to_by_one_module() -> None:
+def test_only_one_module_reads_from_and_writes_to_the_terminal() -> None:
     for path in sorted((Path(cli.__file__).parent).glob("*.py")):
         found = set(re.findall(r"click\.(confirm|prompt|secho|style)\(|\bprint\(", path.read_text()))
         assert found == set() or path.name == "output.py", path.name

@@ -49,7 +49,7 @@ def analyzed(*words: str | Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(["systemd-analyze", *words], capture_output=True, text=True, timeout=90)
 
 
-def test_it_runs_the_command_that_was_typed_as_the_owner_and_writes_in_the_course_alone(
+def test_the_unit_runs_the_typed_command_as_the_owner_and_may_write_only_in_the_course(
     owned: Path, tmp_path: Path
 ) -> None:
     (tmp_path / "code.txt").write_text(CODE_TEXT)
@@ -71,7 +71,7 @@ def test_it_runs_the_command_that_was_typed_as_the_owner_and_writes_in_the_cours
     sound(ran.stdout, tmp_path, exposure=17)
 
 
-def test_where_submissions_are_graded_the_sandbox_may_make_namespaces(owned: Path, tmp_path: Path) -> None:
+def test_the_unit_of_a_course_with_grading_allows_the_namespaces_of_the_sandbox(owned: Path, tmp_path: Path) -> None:
     ran = run_command("serve", owned, "--print-unit", "--grading-workers", 2)
     found = settings_of(ran.stdout)
     assert {"user", "mnt", "pid", "net"} <= set(found["RestrictNamespaces"].split())
@@ -82,7 +82,7 @@ def test_where_submissions_are_graded_the_sandbox_may_make_namespaces(owned: Pat
     sound(ran.stdout, tmp_path, exposure=34)
 
 
-def test_no_secret_stands_in_a_unit_and_no_service_is_root(owned: Path, course_folder: Path) -> None:
+def test_print_unit_refuses_a_secret_on_the_command_line_and_a_course_of_root(owned: Path, course_folder: Path) -> None:
     for words in (("--enrollment-code", "swordfish"), ("--store", "postgresql://u:swordfish@db/x")):
         ran = run_command("serve", owned, "--print-unit", *words)
         assert ran.returncode == 2
