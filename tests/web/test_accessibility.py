@@ -45,7 +45,7 @@ def show(browser: Browser) -> Iterator[Show]:
 
 
 @pytest.mark.parametrize("page", SAMPLES.values(), ids=SAMPLES.keys())
-def test_axe_finds_nothing_focus_is_seen_and_the_page_fits_a_telephone_and_paper(page: Page, show: Show) -> None:
+def test_axe_finds_no_violation_focus_is_visible_and_pages_fit_a_phone_and_paper(page: Page, show: Show) -> None:
     tab = show(page)
     tab.set_viewport_size({"width": 360, "height": 800})
     tab.emulate_media(media="screen", color_scheme="light")

@@ -90,7 +90,7 @@ def small_and_large(
 
 
 @pytest.mark.parametrize(("method", "path", "accept"), REQUESTS)
-def test_an_anonymous_request_costs_no_more_in_a_large_course(
+def test_an_anonymous_request_does_not_cost_more_in_a_large_course(
     small_and_large: tuple[Web, Web], method: str, path: str, accept: str
 ) -> None:
     small, large = (cost(web, method, path, accept) for web in small_and_large)

@@ -53,7 +53,7 @@ def test_requests_during_a_read_share_the_next_one() -> None:
     assert asyncio.run(ask()) == ([1, 2, 2], -1)
 
 
-def test_a_failed_read_fails_only_for_the_requests_that_waited_for_it() -> None:
+def test_a_failed_read_fails_only_the_requests_that_waited_for_it() -> None:
     async def ask() -> int:
         async def run(read: Callable[[], int]) -> int:
             return read()
@@ -66,7 +66,7 @@ def test_a_failed_read_fails_only_for_the_requests_that_waited_for_it() -> None:
     assert asyncio.run(ask()) == 5
 
 
-def test_a_memo_lasts_until_its_value_changes() -> None:
+def test_a_memo_keeps_its_value_until_the_version_changes() -> None:
     written: Memo[str] = Memo(most=2)
     assert written.get("list", (1,), lambda: "one") == "one"
     assert written.get("list", (1,), lambda: "again") == "one"
@@ -127,7 +127,9 @@ def test_polling_shows_every_change_at_once(course: Course, course_folder: Path)
     asyncio.run(ask())
 
 
-def test_simultaneous_requests_of_several_people_get_their_own_times(course: Course, course_folder: Path) -> None:
+def test_simultaneous_requests_of_several_people_get_the_times_of_each_person(
+    course: Course, course_folder: Path
+) -> None:
     (course_folder.parent / "mograder.toml").write_text('[[assignments]]\nname = "hw1"\nduedate = 1773144000\n')
     for name in ("alice", "bob"):
         course.accounts.register(name, CODE)
@@ -147,7 +149,7 @@ def test_simultaneous_requests_of_several_people_get_their_own_times(course: Cou
     assert asyncio.run(ask()) == [1773144000 + 3600, 1773144000] * 10
 
 
-def test_a_tick_cache_lasts_for_one_turn_of_the_event_loop() -> None:
+def test_a_tick_cache_keeps_its_value_for_one_iteration_of_the_event_loop() -> None:
     """Whoever asks after a value was read has it read again."""
     reads = itertools.count()
     shared = TickCache()
@@ -165,7 +167,7 @@ def test_a_tick_cache_lasts_for_one_turn_of_the_event_loop() -> None:
     assert [shared.get("list", lambda: next(reads)) for _ in range(2)] == [4, 5]  # a thread has no turns
 
 
-def test_a_read_that_failed_is_tried_again_for_the_next_request() -> None:
+def test_a_failed_read_is_repeated_for_the_next_request() -> None:
     shared = TickCache()
 
     async def ask() -> int:
@@ -176,7 +178,7 @@ def test_a_read_that_failed_is_tried_again_for_the_next_request() -> None:
     assert asyncio.run(ask()) == 5
 
 
-def test_a_client_that_asks_again_at_once_sees_a_change_in_between(course: Course, course_folder: Path) -> None:
+def test_a_client_that_polls_sees_a_change_made_in_between(course: Course, course_folder: Path) -> None:
     grades = course_folder / "hw1" / "grades.json"
 
     async def ask() -> list[str]:
@@ -193,7 +195,9 @@ def test_a_client_that_asks_again_at_once_sees_a_change_in_between(course: Cours
     assert asyncio.run(ask()) == ["1", "2", "3"]
 
 
-def test_an_edit_by_hand_to_a_value_that_python_calls_equal_shows_at_once(course: Course, course_folder: Path) -> None:
+def test_an_edit_by_hand_shows_at_once_even_if_python_considers_the_values_equal(
+    course: Course, course_folder: Path
+) -> None:
     course.accounts.register("alice", CODE)
     web, api, shown = Web(course), Api(course), []
     for value in ("1", "true", "1.0", "1"):

@@ -214,11 +214,11 @@ TestTwoServersOfACourseThatLives = LivingFolder.TestCase
 TestTwoServersOfACourseThatLives.settings = LIVING
 
 
-def test_two_servers_of_a_course_that_lives_in_a_database(postgres_url: str) -> None:
+def test_two_servers_on_a_database_always_answer_as_a_freshly_started_one(postgres_url: str) -> None:
     run_state_machine_as_test(lambda: LivingDatabase(postgres_url), settings=settings(LIVING, max_examples=3))
 
 
-def test_every_kind_of_change_shows_at_the_other_server_of_a_database(postgres_url: str) -> None:
+def test_every_kind_of_change_in_a_database_shows_at_the_other_server(postgres_url: str) -> None:
     living, hw1 = LivingDatabase(postgres_url), ASSIGNMENTS[0]
     living.begin()
     for change in (

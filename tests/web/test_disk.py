@@ -35,7 +35,7 @@ def wrong(root: Path) -> list[findings.Finding]:
 # kill -9
 
 
-def test_kill_9_at_any_instant_again_and_again_loses_nothing_that_was_answered(course_folder: Path) -> None:
+def test_kill_9_at_any_moment_loses_nothing_that_was_acknowledged(course_folder: Path) -> None:
     seed = int(os.environ.get("MOGRADER_SEED", "0")) or random.randrange(1, 1 << 30)
     print(f"MOGRADER_SEED={seed}")  # shown when the test fails
     chance = random.Random(seed)
@@ -141,7 +141,7 @@ def fill(server: Running, size: int) -> tuple[dict[str, bytes], httpx2.Response]
 
 
 @pytest.mark.parametrize("size", [20_000, 1_500_000])
-def test_a_full_disk_is_507_loses_nothing_and_works_again_when_there_is_room(tmp_path: Path, size: int) -> None:
+def test_a_full_disk_is_answered_507_and_loses_nothing(tmp_path: Path, size: int) -> None:
     with small_disk(tmp_path / "disk", 16) as disk:
         root = make_course_folder(disk)
         (root.parent / "mograder.toml").write_text("[server]\nmax_per_hour = 10000\n")
@@ -170,7 +170,7 @@ def test_a_full_disk_is_507_loses_nothing_and_works_again_when_there_is_room(tmp
             check_taken(server, taken)
 
 
-def test_feedback_and_registrations_on_a_full_disk_are_507_and_change_nothing(tmp_path: Path) -> None:
+def test_feedback_and_registrations_on_a_full_disk_are_answered_507_and_change_nothing(tmp_path: Path) -> None:
     with small_disk(tmp_path / "disk", 12) as disk:
         root = make_course_folder(disk)
         page = root / "hw1" / "feedback" / "alice.html"
@@ -224,7 +224,7 @@ def check_taken(server: Running, taken: dict[str, bytes]) -> None:
     assert [each["sha256"] for each in listed if each["username"] == "alice"] == [sha256(taken[last])]
 
 
-def test_a_disk_that_may_not_be_written_is_503_and_works_again_afterwards(tmp_path: Path) -> None:
+def test_a_read_only_disk_is_answered_503_until_it_is_writable_again(tmp_path: Path) -> None:
     with small_disk(tmp_path / "disk", 16) as disk:
         root = make_course_folder(disk)
         with running(root) as server:
@@ -250,7 +250,7 @@ def test_a_disk_that_may_not_be_written_is_503_and_works_again_afterwards(tmp_pa
 
 
 @pytest.mark.parametrize("size", [10, 1_500_000])
-def test_a_folder_that_is_gone_is_503_and_works_again_when_it_is_back(course_folder: Path, size: int) -> None:
+def test_a_missing_folder_is_answered_503_until_it_is_back(course_folder: Path, size: int) -> None:
     away = course_folder.parent.with_name("away")
     with running(course_folder) as server:
         bearers = server.bearer("alice")
@@ -270,7 +270,7 @@ def test_a_folder_that_is_gone_is_503_and_works_again_when_it_is_back(course_fol
 
 
 @pytest.mark.parametrize("size", [10, 1_500_000])
-def test_submissions_whose_folder_is_gone_are_503_until_it_is_back(server: Running, size: int) -> None:
+def test_submissions_whose_folder_is_missing_are_answered_503_until_it_is_back(server: Running, size: int) -> None:
     away = server.submitted.with_name("away")
     assert server.submit("alice", b"before").status_code == 200
     server.submitted.rename(away)
@@ -303,7 +303,7 @@ def powerless() -> tuple[str, ...]:
     return (setpriv, "--bounding-set", "-dac_override,-dac_read_search")
 
 
-def test_folders_that_may_not_be_written_are_503_and_leave_everything_as_it_was(course_folder: Path) -> None:
+def test_unwritable_folders_are_answered_503_and_nothing_changes(course_folder: Path) -> None:
     with running(course_folder, under=powerless()) as server:
         teacher = server.bearer()
         folders = [server.submitted / "hw1", course_folder / "hw1", course_folder / "hw1" / "feedback"]
@@ -353,7 +353,9 @@ def pending(root: Path) -> int:
 
 
 @pytest.mark.parametrize("size", [1000, 300_000])
-def test_a_released_file_that_may_not_be_read_is_503_in_json_and_hides_no_other(course_folder: Path, size: int) -> None:
+def test_an_unreadable_released_file_is_answered_503_in_json_and_hides_no_other_file(
+    course_folder: Path, size: int
+) -> None:
     secret = course_folder / "hw1" / "files" / "secret.py"
     secret.write_bytes(b"x" * size)
     secret.chmod(0o000)

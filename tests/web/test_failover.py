@@ -125,7 +125,7 @@ def deployed(url: str, folder: Path) -> Iterator[Deployment]:
         yield Deployment(url, name, urls, [process for process, _, _ in started], rush)
 
 
-def test_a_failover_to_the_replica_loses_nothing_that_was_acknowledged(tmp_path: Path) -> None:
+def test_a_failover_to_the_replica_loses_no_acknowledged_submission(tmp_path: Path) -> None:
     with servers("primary", "replica") as (primary, replica):
         primary.make()
         primary.start()
@@ -146,7 +146,7 @@ def test_a_failover_to_the_replica_loses_nothing_that_was_acknowledged(tmp_path:
             deployment.assert_all_there()
 
 
-def test_a_restart_of_the_database_is_answered_503_and_needs_no_restart_of_a_server(tmp_path: Path) -> None:
+def test_a_restart_of_the_database_is_answered_503_and_servers_recover_by_themselves(tmp_path: Path) -> None:
     with servers("primary") as (primary,):
         primary.make()
         primary.start()
@@ -168,7 +168,7 @@ def test_a_restart_of_the_database_is_answered_503_and_needs_no_restart_of_a_ser
             deployment.assert_all_there()
 
 
-def test_servers_that_are_killed_leave_nothing_half_written(tmp_path: Path, postgres_server: Server) -> None:
+def test_killed_servers_leave_nothing_half_written(tmp_path: Path, postgres_server: Server) -> None:
     with deployed(fresh_database(postgres_server), tmp_path) as deployment:
         rush = deployment.rush
         with rush.going_on():

@@ -30,7 +30,7 @@ KNOWN = (
         (INSTRUCTOR, "known", "coverage,fuzzing"),
     ],
 )
-def test_no_request_is_answered_otherwise_than_openapi_says(
+def test_every_answer_conforms_to_the_openapi_description(
     server: Running, tmp_path: Path, who: str | None, names: str, phases: str
 ) -> None:
     server.submit("alice", b"work")

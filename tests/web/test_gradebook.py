@@ -44,7 +44,7 @@ def choose(tab: Tab, label: str, path: Path, content: str | bytes) -> None:
     tab.get_by_label(label, exact=True).set_input_files(path)
 
 
-def test_a_list_grades_and_exports_go_round_with_sections_and_nothing_is_stored_unseen(
+def test_roster_grades_and_exports_work_with_sections_and_nothing_is_stored_without_a_preview(
     tab: Tab, server: Running, tmp_path: Path
 ) -> None:
     (server.root.parent / "mograder.toml").write_text(TOML)

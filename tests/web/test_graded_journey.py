@@ -36,7 +36,7 @@ def grade_what_waits(server: Running) -> None:
     assert run(["worker", str(server.root), "--drain"]) == 0
 
 
-def test_a_student_watches_the_result_come_and_sees_the_points_of_new_tests(
+def test_a_student_sees_the_result_appear_and_the_points_of_new_tests(
     tab: Tab, browser: Browser, server: Running, tmp_path: Path
 ) -> None:
     write_source(server, SOURCE)

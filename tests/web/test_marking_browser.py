@@ -55,7 +55,7 @@ def logged_in(browser: Browser, server: Running, name: str) -> Iterator[Tab]:
     assert wrong == []
 
 
-def test_twenty_submissions_are_marked_by_keyboard_alone(browser: Browser, marked: Running) -> None:
+def test_twenty_submissions_are_marked_with_the_keyboard_only(browser: Browser, marked: Running) -> None:
     with logged_in(browser, marked, "grace") as tab:
         tab.goto("/marking/hw1/next")
         for number in range(1, 21):
@@ -76,7 +76,7 @@ def test_twenty_submissions_are_marked_by_keyboard_alone(browser: Browser, marke
         expect(tab.locator("#total")).to_have_text("8 of 15")
 
 
-def test_two_who_mark_the_same_on_two_servers_see_each_other_and_a_conflict_stands_side_by_side(
+def test_two_graders_on_two_servers_see_each_other_and_their_conflicting_marks_side_by_side(
     browser: Browser, marked: Running
 ) -> None:
     with (
@@ -110,7 +110,9 @@ def test_two_who_mark_the_same_on_two_servers_see_each_other_and_a_conflict_stan
         expect(guy.locator("#unsaved")).to_be_hidden()
 
 
-def test_what_was_typed_while_the_connection_was_broken_outlives_the_page(browser: Browser, marked: Running) -> None:
+def test_text_typed_without_a_connection_is_still_there_after_leaving_the_page(
+    browser: Browser, marked: Running
+) -> None:
     with logged_in(browser, marked, "grace") as tab:
         tab.goto("/marking/hw1/people/s02")
         tab.context.set_offline(True)
@@ -125,7 +127,7 @@ def test_what_was_typed_while_the_connection_was_broken_outlives_the_page(browse
         expect(tab.locator("#note")).to_have_value("typed in a tunnel")
 
 
-def test_what_arrived_while_its_page_was_closed_is_kept_no_longer_and_is_no_conflict(
+def test_a_mark_that_was_saved_as_its_page_closed_is_neither_kept_locally_nor_a_conflict(
     browser: Browser, marked: Running
 ) -> None:
     with logged_in(browser, marked, "grace") as tab:
@@ -175,7 +177,7 @@ def test_a_mark_is_drafted_released_disputed_changed_and_released_again(browser:
         expect(student.locator("#mark")).to_have_count(0)
 
 
-def test_anonymous_marking_has_no_name_in_page_header_or_file_name(browser: Browser, marked: Running) -> None:
+def test_anonymous_marking_shows_no_name_in_page_header_or_file_name(browser: Browser, marked: Running) -> None:
     with logged_in(browser, marked, INSTRUCTOR) as teacher, logged_in(browser, marked, "grace") as grace:
         teacher.goto("/marking/hw2")
         teacher.get_by_role("button", name="Hide names").click()

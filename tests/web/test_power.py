@@ -62,7 +62,7 @@ def new_disk(image: Path) -> Path:
     return image
 
 
-def test_what_was_answered_is_there_after_a_power_cut_right_behind_the_answer(tmp_path: Path) -> None:
+def test_everything_acknowledged_survives_a_power_cut_right_after_the_answer(tmp_path: Path) -> None:
     image = new_disk(tmp_path / "disk")
     copies = {}
     with mounted(image, tmp_path / "live") as disk:

@@ -17,7 +17,7 @@ DROP = """(place) => {
 }"""
 
 
-def test_an_assignment_is_made_filled_and_seen_as_a_student_sees_it(
+def test_an_assignment_is_created_given_files_and_viewed_as_a_student(
     tab: Tab, server: Running, course_folder: Path, tmp_path: Path
 ) -> None:
     log_in(tab, server)

@@ -23,13 +23,13 @@ def seen(page: str, path: str) -> str:
     return found[1]
 
 
-def test_it_is_said_what_happens_to_marks_that_are_released() -> None:
+def test_the_page_says_what_happens_to_released_marks() -> None:
     assert "stay until you" in render(SAMPLES["regrade-done"])
     at_once = render(SAMPLES["regrade-at-once"])
     assert ("stay until you" in at_once, "change with them, even where they are released" in at_once) == (False, True)
 
 
-def test_what_was_shown_is_applied_or_dropped_and_anything_else_is_shown_again(desk: Course) -> None:
+def test_a_regrade_is_applied_or_dropped_only_as_the_page_has_shown_it(desk: Course) -> None:
     visitor = Visitor(desk)
     visitor.post("/login", token=token_of(desk, INSTRUCTOR))
     assert 'value="nobody"' not in visitor.get(PAGE).text

@@ -47,7 +47,7 @@ def grade_as_ran(server: Running, notebook: RenderedNotebook) -> None:
         assert course.store.jobs.finish(job, signed_result(course.store, course.signer, job), pack(notebook))
 
 
-def test_what_cells_showed_is_seen_by_whoever_marks_and_nothing_of_it_runs(tab: Tab, server: Running) -> None:
+def test_the_output_of_cells_is_shown_to_graders_and_none_of_it_is_executed(tab: Tab, server: Running) -> None:
     version = server.submit("alice", b"import marimo\n").json()["version"]
     cells = (
         RenderedCell("answer", 5, "x = 41\nx", True, "text/html", HOSTILE, "printed <b>this</b>"),
@@ -98,7 +98,7 @@ class Counting(ThreadingHTTPServer):
         self.heard: list[str] = []
 
 
-def test_even_without_the_filter_the_frame_lets_nothing_run_send_or_lead_away(
+def test_even_without_the_filter_nothing_in_the_frame_runs_sends_or_navigates_away(
     browser: Browser, server: Running
 ) -> None:
     """The page's own policies alone, against the very bytes that a student has made."""
@@ -139,7 +139,7 @@ def test_even_without_the_filter_the_frame_lets_nothing_run_send_or_lead_away(
     assert (outside.heard, sent) == ([], [])
 
 
-def test_axe_finds_nothing_in_the_frame_and_focus_is_seen(browser: Browser) -> None:
+def test_axe_finds_no_violation_in_the_frame_and_focus_is_visible(browser: Browser) -> None:
     cells = tuple(
         ShownCell(f"cell {number}", highlight_python(each.code), each)
         for number, each in enumerate((

@@ -39,7 +39,7 @@ def drop(tab: Tab, *paths: Path) -> None:
         session.send("Input.dispatchDragEvent", {"type": kind, "data": data, **place})
 
 
-def test_files_that_are_chosen_or_dropped_together_are_one_submission(
+def test_files_that_are_chosen_or_dropped_together_become_one_submission(
     tab: Tab, server: Running, tmp_path: Path
 ) -> None:
     say(server, "[[assignments]]\nname = 'hw1'\nfiles = ['part1.py', 'part2.py']\n")
@@ -103,7 +103,7 @@ def test_files_that_are_chosen_or_dropped_together_are_one_submission(
     assert len(list((server.submitted / "hw1").iterdir())) == 4
 
 
-def test_a_late_submission_asks_before_it_replaces_one_in_time_and_a_pdf_stays_one(
+def test_replacing_a_submission_on_time_by_a_late_one_needs_confirmation_and_a_pdf_stays_a_pdf(
     tab: Tab, server: Running, tmp_path: Path
 ) -> None:
     rule = "[penalties]\nenabled = true\nper_day = 10\ngrace_minutes = 0\n"

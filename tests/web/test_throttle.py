@@ -52,13 +52,13 @@ def door(course: Course, clock: Clock) -> Door:
     return Door(course, clock)
 
 
-def test_three_hundred_students_behind_one_address_are_undisturbed(door: Door) -> None:
+def test_three_hundred_students_behind_one_address_are_not_slowed_down(door: Door) -> None:
     for number in range(300):
         reply = door.register(f"s{number}", CODE)
         assert door.enter(reply.json()["token"]).status_code == 200
 
 
-def test_a_class_behind_one_address_registers_and_submits_while_one_of_it_guesses_tokens(server: Running) -> None:
+def test_a_class_behind_one_address_registers_and_submits_while_one_of_them_guesses_tokens(server: Running) -> None:
     """On a real server: every third mistypes the code first, and bad tokens come all the while."""
     over = threading.Event()
 
@@ -91,7 +91,7 @@ def test_a_class_behind_one_address_registers_and_submits_while_one_of_it_guesse
     assert len(server.client.get("/assignments/hw1/submissions", headers=server.bearer()).json()) == 300
 
 
-def test_wrong_codes_count_at_every_server_on_the_course(two_servers: Sequence[Running | Side]) -> None:
+def test_wrong_codes_are_counted_across_all_servers_of_the_course(two_servers: Sequence[Running | Side]) -> None:
     def register(number: int, user: str, code: str) -> int:
         form = {"user": user, "enrollment_code": code}
         return two_servers[number % 2].client.post("/register", json=form).status_code
@@ -110,7 +110,7 @@ def test_wrong_codes_count_at_every_server_on_the_course(two_servers: Sequence[R
         assert sent.status_code == 200
 
 
-def test_typing_errors_of_a_class_do_not_add_up_but_those_about_one_name_do(door: Door) -> None:
+def test_typing_errors_of_a_class_do_not_add_up_except_those_for_one_name(door: Door) -> None:
     ((_, code),) = door.course.roster.add(COURSE_INSTRUCTOR, [Person(ALICE)])
     for number in range(3 * LIMIT):
         assert door.register(f"s{number}", "wrong").status_code == 403
@@ -123,7 +123,7 @@ def test_typing_errors_of_a_class_do_not_add_up_but_those_about_one_name_do(door
     assert door.register("alice", code).status_code == 200
 
 
-def test_guessing_codes_from_one_address_is_answered_429_and_the_right_code_lets_in(
+def test_guessing_codes_from_one_address_is_answered_429_and_the_right_code_is_accepted(
     course: Course, clock: Clock
 ) -> None:
     door = Door(replace(course, enrollment_code=HARD), clock)
@@ -144,9 +144,7 @@ def test_guessing_codes_from_one_address_is_answered_429_and_the_right_code_lets
     [["10.0.0.1"], [f"2001:db8:1:{number:x}::1" for number in range(500)]],
     ids=["one address", "all networks of a customer"],
 )
-def test_a_code_that_can_be_guessed_is_looked_at_ever_less_often_for_a_network_that_guesses(
-    door: Door, network: list[str]
-) -> None:
+def test_a_weak_code_is_checked_less_and_less_often_for_a_network_that_guesses(door: Door, network: list[str]) -> None:
     seen: dict[int, int] = {}
     for second in range(3600):
         if second % 4 == 0:
@@ -165,7 +163,7 @@ def test_a_code_that_can_be_guessed_is_looked_at_ever_less_often_for_a_network_t
     assert door.register("carol", CODE, network[0]).status_code == 200
 
 
-def test_of_guesses_at_one_moment_at_several_servers_one_is_looked_at(course: Course, clock: Clock) -> None:
+def test_of_simultaneous_guesses_at_several_servers_only_one_is_checked(course: Course, clock: Clock) -> None:
     servers = [Failures(course, "code"), Failures(course, "code")]
     for _ in range(LIMIT):
         servers[0].count("n")
@@ -179,7 +177,7 @@ def test_of_guesses_at_one_moment_at_several_servers_one_is_looked_at(course: Co
     assert servers[0].pause("n") == 10
 
 
-def test_who_asks_again_for_a_lost_answer_opens_no_way_to_guess(door: Door) -> None:
+def test_repeating_a_registration_after_a_lost_answer_allows_no_guessing(door: Door) -> None:
     ((_, code),) = door.course.roster.add(COURSE_INSTRUCTOR, [Person(ALICE)])
     key = "k" * 32
     first = {"user": "alice", "enrollment_code": code, "claim_key": key}
@@ -201,7 +199,7 @@ def test_who_asks_again_for_a_lost_answer_opens_no_way_to_guess(door: Door) -> N
 )
 @pytest.mark.parametrize("name", ["alice", " ALICE ", "Alice"])
 @pytest.mark.parametrize("personal", [True, False])
-def test_nobody_is_kept_from_registering_by_what_others_try_elsewhere(
+def test_guesses_from_elsewhere_do_not_prevent_a_registration(
     door: Door, outside: list[str], name: str, personal: bool
 ) -> None:
     code = door.course.roster.add(COURSE_INSTRUCTOR, [Person(ALICE)])[0][1] if personal else CODE
@@ -210,7 +208,7 @@ def test_nobody_is_kept_from_registering_by_what_others_try_elsewhere(
     assert door.register("alice", code, "10.0.2.1").status_code == 200
 
 
-def test_a_personal_code_is_accepted_in_a_network_where_somebody_guesses(door: Door) -> None:
+def test_a_personal_code_is_accepted_from_a_network_in_which_somebody_guesses(door: Door) -> None:
     ((_, code),) = door.course.roster.add(COURSE_INSTRUCTOR, [Person(ALICE)])
     for number in range(LIMIT + 1):
         door.register(f"s{number}", "wrong")
@@ -220,7 +218,7 @@ def test_a_personal_code_is_accepted_in_a_network_where_somebody_guesses(door: D
     assert door.register("alice", code).status_code == 200
 
 
-def test_too_many_bad_tokens_are_answered_429_and_good_ones_are_still_accepted(door: Door) -> None:
+def test_too_many_invalid_tokens_are_answered_429_and_valid_ones_are_still_accepted(door: Door) -> None:
     for number in range(LIMIT):
         assert door.enter(f"s{number}:{'0' * 64}").status_code == 401
     for bad in (f"carl:{'0' * 64}", "nonsense"):
@@ -233,7 +231,7 @@ def test_too_many_bad_tokens_are_answered_429_and_good_ones_are_still_accepted(d
     assert door.enter("nonsense").status_code == 401
 
 
-def test_bad_tokens_for_one_name_are_counted_wherever_they_come_from(door: Door) -> None:
+def test_invalid_tokens_for_one_name_are_counted_across_all_addresses(door: Door) -> None:
     for number in range(LIMIT):
         assert door.enter(f"alice:{'0' * 64}", f"10.0.1.{number}").status_code == 401
     assert door.enter(f"alice:{'0' * 64}", "10.0.2.1").status_code == 429

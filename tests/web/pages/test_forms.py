@@ -72,7 +72,7 @@ def forms(of_students: bool) -> list[tuple[str, list[str]]]:
 
 
 @pytest.mark.parametrize("who", ["s01", INSTRUCTOR])
-def test_no_field_of_any_form_is_an_internal_error(any_course: Course, who: str) -> None:
+def test_no_value_of_any_form_field_causes_an_internal_error(any_course: Course, who: str) -> None:
     visitor = Visitor(any_course)
     for user in ("s01", "s02"):
         submit_work(any_course.store, any_course.signer, Username(user), b"x = 1")
@@ -93,7 +93,7 @@ def test_no_field_of_any_form_is_an_internal_error(any_course: Course, who: str)
     assert 303 in found or who != INSTRUCTOR
 
 
-def test_a_form_has_no_character_that_a_store_cannot_keep() -> None:
+def test_a_form_field_never_holds_a_character_that_a_store_cannot_keep() -> None:
     with pytest.raises(BadRequest):
         parse_form(b"text=a%00b")
     with pytest.raises(BadRequest):

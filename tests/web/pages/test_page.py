@@ -61,7 +61,7 @@ def test_every_template_belongs_to_a_page_or_is_part_of_one() -> None:
 
 
 @each_sample
-def test_every_link_leads_to_a_page_of_ours_below_the_mount(page: Page, course: Course) -> None:
+def test_every_link_leads_to_a_page_of_the_application_below_its_mount_path(page: Page, course: Course) -> None:
     router = make_router(Api(course))
     for tag, attributes in elements(page):
         for name in ("href", "src", "action", "hx-get", "hx-post", "sse-connect"):
@@ -84,7 +84,7 @@ def test_every_link_leads_to_a_page_of_ours_below_the_mount(page: Page, course: 
 
 
 @each_sample
-def test_no_text_of_strangers_becomes_markup_and_nothing_is_inline(page: Page) -> None:
+def test_no_text_from_outside_becomes_markup_and_no_page_has_inline_scripts(page: Page) -> None:
     assert SCRIPT not in render(page)
     for tag, attributes in elements(page):
         assert tag != "style"
@@ -101,12 +101,12 @@ def test_every_field_has_a_label(page: Page) -> None:
             assert attributes["id"] in labelled or attributes.get("aria-label")
 
 
-def test_the_pages_own_paths_are_known_to_the_application_and_none_of_the_protocols() -> None:
+def test_the_paths_of_the_pages_are_known_to_the_application_and_are_no_paths_of_the_protocol() -> None:
     assert {view.path.split("/")[1].encode() for view in VIEWS} - {b""} == PAGES
     assert not PAGES & {row.path.split("/")[1].encode() for row in ENDPOINTS}
 
 
-def test_the_ids_of_other_systems_are_labels_and_no_sentences() -> None:
+def test_ids_of_other_systems_are_shown_as_labels() -> None:
     assert "<dt>Canvas id</dt>" in render(SAMPLES["overview-details"])
 
 

@@ -27,7 +27,9 @@ def put(visitor: Visitor, path: str, file: str, headers: dict[str, str] | None =
     return visitor.send("POST", path, OURS if headers is None else headers, data=fields, files=files).status_code
 
 
-def test_names_lead_nowhere_and_only_forms_of_the_course_are_taken(visitor: Visitor, course_folder: Path) -> None:
+def test_a_published_file_stays_in_its_folder_and_forms_of_other_sites_are_refused(
+    visitor: Visitor, course_folder: Path
+) -> None:
     before = everything_in(course_folder.parent)
     for name in ("..", ".x", "a\\.."):
         assert put(visitor, "/board/hw1/files", name) == 400
@@ -41,7 +43,7 @@ def test_names_lead_nowhere_and_only_forms_of_the_course_are_taken(visitor: Visi
     assert (course_folder / "hw1" / "files" / "up.py").read_bytes() == b"x = 1"
 
 
-def test_who_views_as_a_student_has_no_work_and_sends_nothing_and_a_student_gains_nothing_by_it(
+def test_an_instructor_who_views_as_a_student_submits_nothing_and_a_student_gains_no_rights(
     course: Course, visitor: Visitor
 ) -> None:
     assert visitor.post("/as-student", assignment="hw1").headers["location"] == "/my/hw1"

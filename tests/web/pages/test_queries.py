@@ -100,7 +100,7 @@ async def status(visitor: Visitor, path: str, query: str) -> int:
 
 
 @pytest.mark.parametrize("who", ["alice", INSTRUCTOR])
-def test_no_query_of_any_page_is_an_internal_error(course: Course, who: str) -> None:
+def test_no_query_of_any_page_causes_an_internal_error(course: Course, who: str) -> None:
     submit_work(course.store, course.signer, ALICE, b"x = 1")
     visitor = Visitor(course)
     visitor.post("/login", token=token_of(course, who))

@@ -33,9 +33,7 @@ main()
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="a signal ends a process of Windows at once")
-def test_a_server_starts_without_the_services_that_nobody_has_used_and_collects_garbage(
-    course_folder: Path, tmp_path: Path
-) -> None:
+def test_a_server_does_not_import_unused_services_and_collects_garbage(course_folder: Path, tmp_path: Path) -> None:
     loaded = tmp_path / "loaded"
     with running(course_folder, program=("-c", NOTED.format(path=str(loaded)), "serve")) as server:
         assert server.client.get("/.well-known/jwks.json").status_code == 200
@@ -47,7 +45,7 @@ def test_a_server_starts_without_the_services_that_nobody_has_used_and_collects_
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="a signal ends a process of Windows at once")
-def test_a_server_loads_nothing_of_pages_clients_and_grading_until_it_is_asked_for_them(
+def test_a_server_does_not_import_pages_clients_and_grading_before_they_are_used(
     course_folder: Path, tmp_path: Path
 ) -> None:
     loaded = tmp_path / "loaded"
