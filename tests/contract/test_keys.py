@@ -9,13 +9,13 @@ from tests.parts import (
 )
 
 
-def test_there_is_always_a_secret_and_it_stays(open_again: Open) -> None:
+def test_a_course_always_has_a_secret_that_does_not_change_by_itself(open_again: Open) -> None:
     first = open_again()
     assert first.keys.secrets()[0]
     assert open_again().keys.secrets() == first.keys.secrets()
 
 
-def test_a_new_secret_is_first_and_the_old_one_stays_until_its_end(open_again: Open) -> None:
+def test_a_new_secret_comes_first_and_the_old_one_is_kept_until_it_expires(open_again: Open) -> None:
     store, other = open_again(), open_again()
     (old,) = store.keys.secrets()
     far = 4_000_000_000 * SECOND

@@ -18,7 +18,7 @@ from tests.parts import (
 )
 
 
-def test_everything_is_there_after_close_and_open(open_again: Open) -> None:
+def test_everything_is_there_after_closing_and_reopening(open_again: Open) -> None:
     def all_of(store: Store) -> list[object]:
         page = store.grades.feedback(HW1, ALICE)
         return [
@@ -45,7 +45,7 @@ def test_everything_is_there_after_close_and_open(open_again: Open) -> None:
     assert_unbroken(list(again.submissions.receipts()))
 
 
-def test_two_openings_of_one_course_see_and_respect_each_other(open_again: Open) -> None:
+def test_two_stores_open_on_one_course_see_the_changes_of_each_other(open_again: Open) -> None:
     stores = [open_again(), open_again()]
     with ThreadPoolExecutor(16) as threads:
         list(threads.map(lambda n: submit_work(stores[n % 2], SIGNER, ALICE, b"%d" % n), range(60)))

@@ -46,7 +46,7 @@ def forged(result: Result, other: Result, signer: Ed25519Signer) -> dict[str, Re
     }
 
 
-def test_results_that_the_course_did_not_sign_for_the_receipt_are_found(store: Store) -> None:
+def test_results_that_the_course_did_not_sign_for_their_receipt_are_detected(store: Store) -> None:
     signer = Ed25519Signer(store.keys.signing_key(new_private_key))
     store.jobs.announce(HW1, Announced("t1"))
     results = []

@@ -134,7 +134,9 @@ def said_by(root: Path) -> list[object]:
         store.close()
 
 
-def test_a_course_goes_into_a_database_and_back_as_it_was(root: Path, courses: PostgresCourses, tmp_path: Path) -> None:
+def test_a_course_copied_into_a_database_and_back_is_unchanged(
+    root: Path, courses: PostgresCourses, tmp_path: Path
+) -> None:
     before = said_by(root)
     to_database(Folders.of(root), courses, NAME, NOON, quiet)
     assert all_of(courses.open(NAME)) == before
@@ -163,7 +165,7 @@ def test_a_course_goes_into_a_database_and_back_as_it_was(root: Path, courses: P
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems know no such names")
-def test_names_that_are_not_utf8_are_left_behind_by_name_and_all_else_is_copied(
+def test_files_whose_names_are_not_utf8_are_reported_and_the_rest_is_copied(
     root: Path, courses: PostgresCourses, tmp_path: Path
 ) -> None:
     odd = os.fsdecode(b"caf\xe9")
@@ -183,7 +185,7 @@ def test_names_that_are_not_utf8_are_left_behind_by_name_and_all_else_is_copied(
     assert all(each.isprintable() and each.isascii() for each in left)
 
 
-def test_a_copy_that_was_cut_short_goes_on_where_it_ended(
+def test_an_interrupted_copy_continues_where_it_stopped(
     root: Path, courses: PostgresCourses, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(copy, "TOGETHER", 2)
@@ -211,9 +213,7 @@ def test_a_copy_that_was_cut_short_goes_on_where_it_ended(
         assert whole() == before
 
 
-def test_a_course_in_which_nothing_has_happened_goes_into_a_folder_and_gets_its_key(
-    courses: PostgresCourses, tmp_path: Path
-) -> None:
+def test_an_unused_course_is_copied_into_a_folder_with_its_key(courses: PostgresCourses, tmp_path: Path) -> None:
     store = courses.open(new_course(courses))
     to_folder(store, tmp_path / "release", NOON, quiet)
     back = open_store(tmp_path / "release")
@@ -225,7 +225,7 @@ def test_a_course_in_which_nothing_has_happened_goes_into_a_folder_and_gets_its_
     back.close()
 
 
-def test_what_a_copy_that_was_killed_leaves_is_known_as_a_leftover(tmp_path: Path) -> None:
+def test_files_left_by_a_killed_copy_are_recognised_as_leftovers(tmp_path: Path) -> None:
     def pieces() -> Iterator[bytes]:
         yield b"one"
         assert [is_scratch(name) for name in names_in(tmp_path)] == [True]
@@ -236,7 +236,7 @@ def test_what_a_copy_that_was_killed_leaves_is_known_as_a_leftover(tmp_path: Pat
     assert (tmp_path / LONG).read_bytes() == b"onetwo"
 
 
-def test_a_course_that_is_half_copied_is_closed_to_everybody(
+def test_a_partly_copied_course_is_closed(
     root: Path, courses: PostgresCourses, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def cut(_text: str) -> None:
@@ -247,7 +247,7 @@ def test_a_course_that_is_half_copied_is_closed_to_everybody(
     assert [each.archived for each in courses.entries()] == [NOON]
 
 
-def test_a_copy_never_goes_over_another_course(root: Path, courses: PostgresCourses, tmp_path: Path) -> None:
+def test_a_copy_never_overwrites_another_course(root: Path, courses: PostgresCourses, tmp_path: Path) -> None:
     to_database(Folders.of(root), courses, NAME, NOON, quiet)
     with pytest.raises(NameTaken, match="open"):
         to_database(Folders.of(root), courses, NAME, NOON, quiet)
@@ -260,7 +260,7 @@ def test_a_copy_never_goes_over_another_course(root: Path, courses: PostgresCour
         to_folder(courses.open(NAME), root, NOON, quiet)
 
 
-def test_a_copy_never_goes_over_what_went_on_by_itself(root: Path, courses: PostgresCourses) -> None:
+def test_a_copy_never_overwrites_a_course_that_has_changed_since(root: Path, courses: PostgresCourses) -> None:
     to_database(Folders.of(root), courses, NAME, NOON, quiet)
     copied = courses.open(NAME)
     submit_work(copied, Ed25519Signer(copied.keys.signing_key(new_private_key)), ALICE, b"there")
@@ -284,7 +284,7 @@ class Restless(FolderPlace):
         return found
 
 
-def test_a_source_that_changes_while_it_is_copied_is_said_to_and_the_copy_can_be_run_again(
+def test_a_source_that_changes_during_the_copy_is_reported_and_the_copy_can_be_repeated(
     root: Path, courses: PostgresCourses
 ) -> None:
     courses.create(NAME, NOTE)
@@ -306,13 +306,13 @@ def test_a_source_that_changes_while_it_is_copied_is_said_to_and_the_copy_can_be
     assert target.store.tables.read(f"SELECT body FROM pieces WHERE course = %s AND body NOT IN ({kept})") == []
 
 
-def test_bytes_that_are_not_those_of_their_receipt_stop_the_copy(root: Path, courses: PostgresCourses) -> None:
+def test_a_file_that_does_not_match_its_receipt_stops_the_copy(root: Path, courses: PostgresCourses) -> None:
     (root.parent / "submitted" / "hw2" / "alice_20260310T120001.py").write_bytes(b"altered")
     with pytest.raises(VerificationFailed, match="hw2/alice_20260310T120001"):
         to_database(Folders.of(root), courses, NAME, NOON, quiet)
 
 
-def test_a_mirror_has_the_familiar_tree_and_fetches_only_what_is_new(
+def test_a_mirror_has_the_usual_folders_and_fetches_only_new_files(
     root: Path, courses: PostgresCourses, tmp_path: Path
 ) -> None:
     to_database(Folders.of(root), courses, NAME, NOON, quiet)

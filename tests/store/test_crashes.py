@@ -155,7 +155,7 @@ WRITES = {
     [pytest.param(write, EARLIER, id=name) for name, write in WRITES.items()]
     + [pytest.param(WRITES[name], (), id=f"first {name}") for name in ("small", "large", "grades", "feedback")],
 )
-def test_a_crash_before_any_step_of_a_write_loses_nothing_that_was_answered(
+def test_a_crash_before_any_step_of_a_write_loses_nothing_acknowledged(
     tmp_path: Path, write: Write, earlier: tuple[Write, ...]
 ) -> None:
     root, model = course(tmp_path, earlier)
@@ -167,7 +167,7 @@ def test_a_crash_before_any_step_of_a_write_loses_nothing_that_was_answered(
     assert 1 < answered < steps
 
 
-def test_what_a_crash_leaves_on_its_way_is_gone_with_the_first_start_after_a_day(tmp_path: Path) -> None:
+def test_leftovers_of_a_crash_are_deleted_by_the_first_start_after_a_day(tmp_path: Path) -> None:
     root, _ = course(tmp_path, EARLIER)
     left_over: set[str] = set()
     for left, _ in before_every_step(copies(root), doing(SMALL)):
@@ -181,7 +181,7 @@ def test_what_a_crash_leaves_on_its_way_is_gone_with_the_first_start_after_a_day
     assert {each.partition("-")[0] for each in left_over} == {"incoming", "alice"}
 
 
-def test_a_crash_before_any_step_of_spending_a_ticket_lets_nobody_spend_it_twice(tmp_path: Path) -> None:
+def test_a_crash_before_any_step_of_using_a_ticket_never_allows_a_second_use(tmp_path: Path) -> None:
     root, _ = course(tmp_path, EARLIER)
     steps = 0
 
@@ -202,7 +202,7 @@ def test_a_crash_before_any_step_of_spending_a_ticket_lets_nobody_spend_it_twice
     assert steps > 1
 
 
-def test_a_crash_before_any_step_of_an_erasure_leaves_the_person_whole_or_a_rest_that_goes_when_asked_again(
+def test_a_crash_before_any_step_of_an_erasure_can_be_completed_by_repeating_it(
     tmp_path: Path,
 ) -> None:
     root, model = course(tmp_path, EARLIER)
@@ -244,7 +244,7 @@ def test_a_crash_before_any_step_of_an_erasure_leaves_the_person_whole_or_a_rest
     assert steps > 1
 
 
-def test_a_crash_before_any_step_of_a_start_that_finishes_what_a_crash_left_loses_nothing(tmp_path: Path) -> None:
+def test_a_crash_before_any_step_of_a_recovery_loses_nothing(tmp_path: Path) -> None:
     root, model = course(tmp_path, EARLIER)
 
     def submit_and_die(say: Say) -> None:
@@ -271,7 +271,7 @@ def test_a_crash_before_any_step_of_a_start_that_finishes_what_a_crash_left_lose
     assert steps > 5
 
 
-def test_a_crash_before_any_step_of_the_first_start_leaves_a_course_that_starts(tmp_path: Path) -> None:
+def test_a_crash_before_any_step_of_the_first_start_leaves_a_course_that_can_start(tmp_path: Path) -> None:
     def start(root: Path, say: Say) -> None:
         say(BEGIN)
         store = open_store(root)

@@ -197,7 +197,7 @@ WHY = {
         (gone, "list the assignments", lambda course: course.store.release.assignments()),
     ],
 )
-def test_who_is_refused_by_the_disk_is_told_what_could_not_be_done(
+def test_an_error_of_the_disk_names_the_failed_action_and_the_reason(
     course: Course,
     fault: Callable[[Course], contextlib.AbstractContextManager[None]],
     doing: str,

@@ -89,7 +89,7 @@ def submitted(course: Path) -> list[Path]:
     return sorted(path for path in (course / "submitted").rglob("*.py"))
 
 
-def test_a_sound_course_has_nothing_and_its_head_fits(course: Path) -> None:
+def test_a_sound_course_has_no_findings_and_matches_its_head(course: Path) -> None:
     found = verified(course)
     assert (found.findings, found.receipts, found.erased) == ([], 6, 2)
     last = record(course)[-1]
@@ -98,7 +98,7 @@ def test_a_sound_course_has_nothing_and_its_head_fits(course: Path) -> None:
     assert check(folders(course), utc_now()) == []
 
 
-def test_without_the_courses_key_it_is_said_where_it_belongs_and_what_to_do(course: Path) -> None:
+def test_a_missing_key_is_an_error_that_says_where_it_belongs_and_what_to_do(course: Path) -> None:
     key = course / "release" / ".mograder-signing-key.pem"
     key.unlink()
     with pytest.raises(Unreadable, match="the course's key cannot be read") as refused:
@@ -131,7 +131,7 @@ def other_values(value: object) -> list[object]:
     return [0, 1]
 
 
-def test_every_change_of_every_column_of_every_row_is_found(course: Path) -> None:
+def test_every_change_of_every_column_of_every_row_is_detected(course: Path) -> None:
     """The doctor finds by the same comparison as `verify`: it is asked about one row of each table."""
     ledger = course / "release" / ".mograder.db"
     kept = ledger.read_bytes()
@@ -156,7 +156,7 @@ def test_every_change_of_every_column_of_every_row_is_found(course: Path) -> Non
     assert changes > 150
 
 
-def test_every_letter_of_a_receipt_counts_and_of_the_last_one_too(course: Path) -> None:
+def test_every_character_of_every_receipt_is_verified(course: Path) -> None:
     signer = Evidence(folders(course)).own_signer()
     whole = read_record(course / "release" / ".mograder.db")
     links = whole.links
@@ -169,7 +169,7 @@ def test_every_letter_of_a_receipt_counts_and_of_the_last_one_too(course: Path) 
 
 
 @pytest.mark.parametrize("number", range(1, 9))
-def test_a_removed_place_is_found_wherever_it_is(course: Path, number: int) -> None:
+def test_a_removed_chain_position_is_detected_wherever_it_is(course: Path, number: int) -> None:
     sql(course, f"DELETE FROM receipts WHERE number = {number}", f"DELETE FROM erased WHERE number = {number}")
     assert_found(course, f"place {number} removed")
 
@@ -220,7 +220,7 @@ LEDGER_CHANGES: dict[str, list[str]] = {
 
 
 @pytest.mark.parametrize("statements", LEDGER_CHANGES.values(), ids=LEDGER_CHANGES)
-def test_receipts_moved_put_in_or_called_erased_are_found(course: Path, statements: list[str]) -> None:
+def test_receipts_that_are_moved_inserted_or_called_erased_are_detected(course: Path, statements: list[str]) -> None:
     with closing(sqlite3.connect(course / "release" / ".mograder.db")) as connection:
         names = [row[1] for row in connection.execute("PRAGMA table_info(receipts)")]
     known = {*COLUMNS.split(", "), "number", "previous", "text"}
@@ -230,7 +230,7 @@ def test_receipts_moved_put_in_or_called_erased_are_found(course: Path, statemen
     assert_found(course, statements)
 
 
-def test_bytes_that_wait_in_the_ledger_are_compared_as_well(course: Path) -> None:
+def test_bytes_pending_in_the_ledger_are_verified_too(course: Path) -> None:
     last = record(course)[-1]
     (course / "submitted" / last.submission.assignment / last.submission.filename).unlink()
     sql(
@@ -245,7 +245,7 @@ def test_bytes_that_wait_in_the_ledger_are_compared_as_well(course: Path) -> Non
 # the files
 
 
-def test_every_file_altered_cut_or_gone_is_found(course: Path, tmp_path: Path) -> None:
+def test_every_altered_truncated_or_missing_file_is_detected(course: Path, tmp_path: Path) -> None:
     for path in submitted(course):
         if path.is_symlink():
             continue
@@ -257,7 +257,7 @@ def test_every_file_altered_cut_or_gone_is_found(course: Path, tmp_path: Path) -
     assert verified(course).findings == []
 
 
-def test_every_link_led_elsewhere_is_found(course: Path) -> None:
+def test_every_redirected_link_is_detected(course: Path) -> None:
     for link in submitted(course):
         if not link.is_symlink():
             continue
@@ -281,14 +281,14 @@ def test_every_link_led_elsewhere_is_found(course: Path) -> None:
 @pytest.mark.parametrize(
     "name", ["hw1/alice_20300101T000000.py", "hw1/dora.py", "hw1/notes.txt", "hw3/alice.py", "x.py"]
 )
-def test_a_file_that_was_put_in_is_found(course: Path, name: str) -> None:
+def test_an_added_file_is_detected(course: Path, name: str) -> None:
     path = course / "submitted" / name
     path.parent.mkdir(exist_ok=True)
     path.write_bytes(b"x")
     assert_found(course, name)
 
 
-def test_two_files_in_each_others_place_are_found(course: Path) -> None:
+def test_two_swapped_files_are_detected(course: Path) -> None:
     one, other = [path for path in submitted(course) if not path.is_symlink()][:2]
     content = one.read_bytes()
     one.write_bytes(other.read_bytes())
@@ -309,7 +309,7 @@ def cut(course: Path) -> None:
     sql(course, "DELETE FROM receipts WHERE number = 8")
 
 
-def test_a_chain_that_was_cut_short_is_found_by_a_kept_receipt_or_head(course: Path) -> None:
+def test_a_truncated_chain_is_detected_with_a_saved_receipt_or_head(course: Path) -> None:
     signer = Evidence(folders(course)).own_signer()
     head, last = verified(course).head, record(course)[-1]
     cut(course)
@@ -337,7 +337,7 @@ def remade(course: Path, key: bytes | None, rewrite: Callable[[bytes], bytes]) -
     store.close()
 
 
-def test_a_chain_made_anew_with_the_courses_key_is_found_by_a_kept_receipt_alone(course: Path) -> None:
+def test_a_chain_rebuilt_with_the_key_of_the_course_is_detected_only_with_a_saved_receipt(course: Path) -> None:
     signer, kept = Evidence(folders(course)).own_signer(), record(course)
     remade(course, None, lambda content: content.replace(b"bob", b"BOB"))
     assert verified(course).findings == []
@@ -346,7 +346,7 @@ def test_a_chain_made_anew_with_the_courses_key_is_found_by_a_kept_receipt_alone
     assert verified(course, head_of(kept[0].text, signer)).findings == []
 
 
-def test_a_chain_made_anew_with_another_key_is_found_by_the_keys_that_were_kept(course: Path) -> None:
+def test_a_chain_rebuilt_with_another_key_is_detected_with_the_saved_keys(course: Path) -> None:
     signer = Evidence(folders(course)).own_signer()
     remade(course, new_private_key(), bytes)
     assert verified(course).findings == []

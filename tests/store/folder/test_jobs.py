@@ -51,6 +51,8 @@ def steps(ledger: Path, waiting: int, finished: int, sql: str, values: tuple[obj
     [(jobs._WAITING, (0,)), (f"{jobs._NEXT} LIMIT 1", (f'["{HW1}"]', 0, NOON, NOON))],
     ids=["waiting", "claim"],
 )
-def test_one_persons_many_submissions_do_not_slow_the_queue(ledger: Path, sql: str, values: tuple[object, ...]) -> None:
+def test_many_submissions_of_one_person_do_not_slow_down_the_queue(
+    ledger: Path, sql: str, values: tuple[object, ...]
+) -> None:
     few, many = steps(ledger, 200, 50, sql, values), steps(ledger, 1600, 400, sql, values)
     assert many < 16 * few  # eight times the jobs; each counted among all others would be 64 times the steps

@@ -34,7 +34,7 @@ def held(store: FolderStore) -> dict[str, int]:
     return found
 
 
-def test_caches_do_not_grow_with_the_submissions_of_a_person(store: FolderStore) -> None:
+def test_caches_do_not_grow_with_the_number_of_submissions_of_a_person(store: FolderStore) -> None:
     signer, sizes = Ed25519Signer(new_private_key()), []
     for number in range(24):
         submit_work(store, signer, (ALICE, BOB)[number % 2], b"x = %d" % number, NOON + number * SECOND)

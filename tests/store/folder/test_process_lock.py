@@ -37,7 +37,7 @@ def is_locked(path: Path) -> bool:
     return False
 
 
-def test_one_at_a_time_has_a_turn(lock: Path, others: ThreadPoolExecutor) -> None:
+def test_only_one_process_at_a_time_holds_the_process_lock(lock: Path, others: ThreadPoolExecutor) -> None:
     having, most = [], []
 
     def have_turns() -> None:
@@ -52,7 +52,9 @@ def test_one_at_a_time_has_a_turn(lock: Path, others: ThreadPoolExecutor) -> Non
     assert most == [1] * 80
 
 
-def test_who_waits_comes_before_who_had_a_turn_and_wants_another(lock: Path, others: ThreadPoolExecutor) -> None:
+def test_a_waiting_process_gets_the_lock_before_the_one_that_just_held_it(
+    lock: Path, others: ThreadPoolExecutor
+) -> None:
     order = []
 
     def wait() -> None:
@@ -68,7 +70,7 @@ def test_who_waits_comes_before_who_had_a_turn_and_wants_another(lock: Path, oth
     assert order == ["waited", "again"]
 
 
-def test_who_waits_too_long_is_told_and_stands_in_nobodys_way(lock: Path) -> None:
+def test_a_wait_that_times_out_is_an_error_and_blocks_nobody(lock: Path) -> None:
     with locked(lock), pytest.raises(TimeoutError), locked(lock, longest=0.01):
         pass
     with locked(lock, longest=0):
@@ -77,14 +79,14 @@ def test_who_waits_too_long_is_told_and_stands_in_nobodys_way(lock: Path) -> Non
     assert not is_locked(queue_of(lock))
 
 
-def test_a_turn_ends_with_what_goes_wrong_in_it(lock: Path) -> None:
+def test_the_process_lock_is_released_after_an_exception(lock: Path) -> None:
     with pytest.raises(ValueError, match="wrong"), locked(lock):
         raise ValueError("wrong")
     with locked(lock, longest=0):
         pass
 
 
-def test_a_user_who_may_only_read_the_folder_cannot_stop_a_turn(lock: Path) -> None:
+def test_a_user_who_may_only_read_the_folder_cannot_hold_the_process_lock(lock: Path) -> None:
     """Whoever can open a file for reading can lock it: of ours, nobody else can."""
     lock.touch(mode=0o644)
     with locked(lock):

@@ -59,9 +59,7 @@ PATHS = (
 )  # fmt: skip
 
 
-def test_every_query_of_a_request_is_answered_by_an_index(
-    web: Web, asked: list[list[Query]], postgres_url: str
-) -> None:
+def test_every_query_of_a_request_uses_an_index(web: Web, asked: list[list[Query]], postgres_url: str) -> None:
     web.submit().raise_for_status()
     for path in PATHS:
         web("GET", path).raise_for_status()
@@ -80,12 +78,12 @@ def test_every_query_of_a_request_is_answered_by_an_index(
             assert "Seq Scan" not in plan, f"{sql}\n{plan}"
 
 
-def test_a_version_of_everything_is_one_query(web: Web, asked: list[list[Query]]) -> None:
+def test_all_versions_are_read_with_one_query(web: Web, asked: list[list[Query]]) -> None:
     web.course.store.versions()
     assert len(asked) == 1
 
 
-def test_a_submission_asks_twice_when_it_comes_and_when_its_bytes_are_there(web: Web, asked: list[list[Query]]) -> None:
+def test_a_submission_makes_two_round_trips(web: Web, asked: list[list[Query]]) -> None:
     """Both times for the versions and the sender's rows, and for commitments at the end."""
     headers = web.bearer("alice")
     web.submit(content=b"one").raise_for_status()
@@ -94,7 +92,7 @@ def test_a_submission_asks_twice_when_it_comes_and_when_its_bytes_are_there(web:
     assert len(asked) == 2, asked
 
 
-def test_submissions_that_come_together_share_what_they_ask(
+def test_simultaneous_submissions_share_their_queries(
     web: Web, asked: list[list[Query]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     people = [f"s{number:02}" for number in range(40)]

@@ -50,14 +50,14 @@ def looks_of(together: int, tmp_path: object, first: int = NOON) -> tuple[float,
     return end.looks / together, names
 
 
-def test_many_submissions_of_one_second_cost_a_few_looks_each(tmp_path: object) -> None:
+def test_many_submissions_within_one_second_need_few_queries_each(tmp_path: object) -> None:
     for together in (1, 100):
         looks, names = looks_of(together, tmp_path)
         assert len(names) == together
         assert looks <= 6
 
 
-def test_versions_dated_ahead_cost_a_few_looks_each(tmp_path: object) -> None:
+def test_versions_dated_in_the_future_need_few_queries_each(tmp_path: object) -> None:
     looks, names = looks_of(100, tmp_path, NOON + 2400 * SECOND)
     assert len(names) == 100
     assert looks <= 6
