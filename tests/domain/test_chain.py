@@ -56,7 +56,7 @@ def named(breaks: Iterable[Break]) -> list[str]:
     return [each.what for each in found]
 
 
-def test_a_whole_chain_has_no_break_and_fits_every_place_that_was_kept() -> None:
+def test_an_unbroken_chain_matches_every_saved_head() -> None:
     links = chain()
     kept = [Head(each.number, each.hash) for each in links]
     assert list(find_breaks(links, SIGNER, kept)) == []
@@ -121,17 +121,17 @@ BROKEN: dict[str, tuple[Callable[[Links], Links], list[str]]] = {
 
 
 @pytest.mark.parametrize(("change", "said"), BROKEN.values(), ids=BROKEN)
-def test_each_break_is_named_at_its_place(change: Callable[[Links], Links], said: list[str]) -> None:
+def test_every_break_is_reported_with_its_chain_position(change: Callable[[Links], Links], said: list[str]) -> None:
     assert named(find_breaks(change(chain()), SIGNER))[: len(said)] == said
 
 
-def test_a_text_that_is_no_receipt_breaks_the_chain_and_nothing_else() -> None:
+def test_a_text_that_is_no_receipt_breaks_only_the_chain() -> None:
     links = with_place(chain(), 4, replace(receipt_at(chain(), 4), text="é"))
     assert named(find_breaks(links, SIGNER)) == ["receipt 4 is not signed by the course", FOLLOWS.format(5)]
     assert named(find_breaks(links, None)) == [FOLLOWS.format(5)]
 
 
-def test_every_letter_of_the_last_receipt_counts() -> None:
+def test_every_character_of_the_last_receipt_is_verified() -> None:
     links = chain()
     last = receipt_at(links, 5)
     letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
@@ -139,7 +139,7 @@ def test_every_letter_of_the_last_receipt_counts() -> None:
         assert list(find_breaks(with_place(links, 5, replace(last, text=last.text[:-1] + letter)), SIGNER)), letter
 
 
-def test_a_chain_that_is_shorter_or_another_does_not_fit_what_was_kept() -> None:
+def test_a_shorter_or_different_chain_does_not_match_a_saved_head() -> None:
     links = chain()
     assert named(find_breaks(links[:4], SIGNER, [Head(5, links[4].hash)])) == [
         "the chain was cut: it ends at receipt 4, and there was a receipt 5"
@@ -150,7 +150,7 @@ def test_a_chain_that_is_shorter_or_another_does_not_fit_what_was_kept() -> None
     ]
 
 
-def test_a_head_is_a_number_and_a_hash() -> None:
+def test_a_head_is_written_as_a_number_and_a_hash() -> None:
     digest = "0123456789abcdef" * 4
     assert parse_head(f" 57:{digest.upper()}\n") == Head(57, digest)
     wrong = [f"{number}:{digest}" for number in ("", "x", "-1", "\u0663")]
@@ -159,7 +159,7 @@ def test_a_head_is_a_number_and_a_hash() -> None:
             parse_head(text)
 
 
-def test_a_receipt_names_its_place_and_a_statement_of_an_erasure_is_no_receipt() -> None:
+def test_a_receipt_states_its_chain_position_and_a_statement_of_an_erasure_is_no_receipt() -> None:
     links = chain()
     assert head_of(receipt_at(links, 4).text, SIGNER) == Head(4, links[3].hash)
     for text in (erased_at_three(links).statement, SIGNER.sign({"number": "x"}), "nonsense"):
@@ -167,7 +167,7 @@ def test_a_receipt_names_its_place_and_a_statement_of_an_erasure_is_no_receipt()
             head_of(text, SIGNER)
 
 
-def test_what_the_course_signs_of_an_erasure_is_the_place_and_the_moment() -> None:
+def test_the_signed_statement_of_an_erasure_has_chain_position_and_time() -> None:
     second, erased = receipt_at(chain(), 2), erased_at_three(chain())
     assert SIGNER.verify(erased.statement) == {
         "course": "Kurs", "erased": "2026-03-10T12:00:00.000000Z", "number": 3, "previous": second.hash,

@@ -181,7 +181,7 @@ def expected(course: Course, course_folder: Path, clock: Clock) -> dict[Username
     return students
 
 
-def test_the_rush_comes_to_what_an_independent_computation_says(
+def test_a_simulated_rush_gives_the_results_of_an_independent_computation(
     course: Course, course_folder: Path, expected: dict[Username, Expected]
 ) -> None:
     hw1 = course.release.assignment(COURSE_INSTRUCTOR, "hw1")

@@ -49,7 +49,7 @@ def issue(content: bytes, turn: ChainPosition = FIRST, **changes: Any) -> Receip
     return issue_receipt(new(content, **changes), SIGNER, "Kurs ä")(turn)
 
 
-def test_a_receipt_states_who_what_when_and_its_place() -> None:
+def test_a_receipt_states_person_file_time_and_chain_position() -> None:
     assert SIGNER.verify(issue(b"one").text) == {
         "course": "Kurs ä", "number": 1, "previous": "", "user": "alice", "assignment": "hw1", "attempt": 1,
         "filename": "alice_20260310T120000.py", "sha256": sha256(b"one"), "size": 3,
@@ -57,19 +57,19 @@ def test_a_receipt_states_who_what_when_and_its_place() -> None:
     }  # fmt: skip
 
 
-def test_a_receipt_states_the_deadline_and_when_the_file_came_after_its_checksum() -> None:
+def test_a_receipt_states_the_deadline_and_when_an_announced_file_arrived() -> None:
     receipt = issue(b"one", late=True, due=NOON, arrived=NOON + 7 * SECOND)
     stated = SIGNER.verify(receipt.text)
     assert (stated["late"], stated["due"]) == (True, "2026-03-10T12:00:00.000000Z")
     assert (stated["received"], stated["arrived"]) == ("2026-03-10T12:00:00.000005Z", "2026-03-10T12:00:07.000000Z")
 
 
-def test_a_receipt_of_before_says_nothing_of_the_deadline() -> None:
+def test_a_receipt_from_an_earlier_version_says_nothing_about_the_deadline() -> None:
     before = replace(issue(b"one").submission, late=None)
     assert {"late", "due", "arrived"}.isdisjoint(claims(before, 1, "", "c"))
 
 
-def test_the_same_bytes_in_time_after_late_ones_are_a_new_attempt() -> None:
+def test_a_late_submission_repeated_on_time_is_a_new_attempt() -> None:
     late = issue(b"one", late=True)
     turn = ChainPosition(7, "other", late, "x")
     assert issue(b"one", turn, late=True) is late
@@ -86,7 +86,7 @@ def test_a_receipt_holds_the_hash_of_the_one_before() -> None:
     assert (second.number, second.submission.attempt) == (2, 2)
 
 
-def test_the_same_bytes_again_give_the_receipt_of_the_latest_itself() -> None:
+def test_repeating_the_latest_submission_gives_its_receipt() -> None:
     first = issue(b"one")
     turn = ChainPosition(7, "other", first, "x")
     assert issue(b"one", turn, received=NOON + 9 * SECOND, by=ALICE) is first
@@ -94,7 +94,7 @@ def test_the_same_bytes_again_give_the_receipt_of_the_latest_itself() -> None:
 
 
 @pytest.mark.parametrize("taken", [0, 1, 61, 300])
-def test_a_taken_name_gives_the_next_free_second_in_a_few_looks(taken: int) -> None:
+def test_a_taken_file_name_gives_the_next_free_second_within_a_few_tries(taken: int) -> None:
     names: set[str] = set()
 
     def last() -> str:
@@ -114,5 +114,5 @@ def test_a_taken_name_gives_the_next_free_second_in_a_few_looks(taken: int) -> N
         names.add(free)
 
 
-def test_the_date_in_a_name_is_utc_to_the_second() -> None:
+def test_the_date_in_a_file_name_is_utc_to_the_second() -> None:
     assert version_filename(Username("a.b"), NOON + SECOND - 1) == "a.b_20260310T120000.py"

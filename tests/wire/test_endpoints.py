@@ -23,7 +23,7 @@ def test_every_row_has_a_handler_a_name_and_a_summary(row: Endpoint) -> None:
 
 
 @EVERY_ROW
-def test_every_row_says_whom_it_is_about_and_what_it_accepts(row: Endpoint) -> None:
+def test_every_row_says_whom_it_concerns_and_what_it_accepts(row: Endpoint) -> None:
     about = row.about_query or row.about_path
     assert about if row.allow is Allow.SELF else row.allow is Allow.INSTRUCTOR or not about
     assert row.about_path is None or f"{{{row.about_path}}}" in row.path
