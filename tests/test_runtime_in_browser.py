@@ -97,7 +97,7 @@ def pyodide(tmp_path: Path) -> Iterator[tuple[str, list[str]]]:
         thread.join()
 
 
-def test_a_notebook_in_a_browser_installs_the_servers_wheel_shows_what_it_shows_elsewhere_and_submits(
+def test_a_notebook_in_a_browser_installs_the_wheel_of_the_server_and_submits(
     pyodide: tuple[str, list[str]], server: Running, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     url, wheels = pyodide

@@ -59,7 +59,7 @@ def downloads(server: HostileServer) -> list[str]:
     return [asked.path for asked in server.asked if asked.path.startswith("/f/")]
 
 
-def test_only_what_is_new_is_collected(server: Running, instructor: Client, tmp_path: Path) -> None:
+def test_only_new_submissions_are_collected(server: Running, instructor: Client, tmp_path: Path) -> None:
     folder = tmp_path / "collected"
     assert bring(instructor, folder) == {}
     students = [f"student{number}" for number in range(20)]
@@ -76,7 +76,7 @@ def test_only_what_is_new_is_collected(server: Running, instructor: Client, tmp_
     assert bring(instructor, folder, force=True) == dict.fromkeys(students, True)
 
 
-def test_what_a_instructor_wrote_into_a_collected_file_stays_until_there_is_something_new(
+def test_changes_by_an_instructor_in_a_collected_file_stay_until_there_is_a_new_submission(
     server: Running, instructor: Client, tmp_path: Path
 ) -> None:
     server.submit("alice", b"work\n")
@@ -86,7 +86,7 @@ def test_what_a_instructor_wrote_into_a_collected_file_stays_until_there_is_some
     assert (tmp_path / "alice.py").read_bytes() == b"work  # good\n"
 
 
-def test_an_archive_becomes_a_notebook_and_a_folder_of_its_student(
+def test_an_archive_is_unpacked_into_a_notebook_and_a_folder_of_its_student(
     server: Running, instructor: Client, tmp_path: Path
 ) -> None:
     folder = tmp_path / "collected"
@@ -102,9 +102,7 @@ def test_an_archive_becomes_a_notebook_and_a_folder_of_its_student(
     assert names_in(folder / "alice") == ["main.py"]
 
 
-def test_nothing_stays_of_an_earlier_submission_of_another_kind(
-    server: Running, instructor: Client, tmp_path: Path
-) -> None:
+def test_an_earlier_submission_of_another_kind_is_removed(server: Running, instructor: Client, tmp_path: Path) -> None:
     folder = tmp_path / "collected"
     server.submit("bob", b"work")
     bring(instructor, folder)
@@ -133,7 +131,7 @@ ODD = {
 """Archives with odd names; the last two are taken as they are."""
 
 
-def test_archives_with_odd_names_do_not_hold_up_the_others_and_are_named_by_their_students(
+def test_archives_with_unusual_names_do_not_delay_others_and_are_reported_by_student(
     server: Running, instructor: Client, tmp_path: Path
 ) -> None:
     for user, archive in ODD.items():
@@ -159,7 +157,7 @@ def test_archives_with_odd_names_do_not_hold_up_the_others_and_are_named_by_thei
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no such modes")
 @pytest.mark.parametrize(("folder_mode", "others"), [(0o755, 0o077), (0o2755, 0o027)])
-def test_other_users_of_the_machine_open_nothing_that_was_collected(
+def test_other_users_cannot_open_collected_files(
     folder_mode: int, others: int, stranger: Client, hostile_server: HostileServer, tmp_path: Path
 ) -> None:
     work = {"alice": b"x = 1", "bob": zipped({"a.py": b"x = 2", "data/b.csv": b"1"}), "carol": b"%PDF-1", "dan": b"PK"}
@@ -193,7 +191,7 @@ def test_without_checksums_contents_are_compared(
     assert len(downloads(hostile_server)) == asked
 
 
-def test_a_run_that_was_broken_off_goes_on_where_it_was(
+def test_an_interrupted_run_continues_where_it_stopped(
     hostile_server: HostileServer, stranger: Client, tmp_path: Path
 ) -> None:
     lists(hostile_server, {f"user{number}": b"1" for number in range(20)}, sha256=sha256(b"1"), size=1)
@@ -209,7 +207,7 @@ def test_a_run_that_was_broken_off_goes_on_where_it_was(
 
 
 @pytest.mark.parametrize("name", ["../evil", "/etc/x", "..", "", "a/b", "alice.py", ".hidden", "alice_20260310T200800"])
-def test_a_user_name_cannot_lead_outside(
+def test_a_user_name_cannot_lead_out_of_the_folder(
     name: str, hostile_server: HostileServer, stranger: Client, tmp_path: Path
 ) -> None:
     listing = [{"username": name, "filename": "x.py", "url": "/f/x"}]
@@ -222,7 +220,7 @@ def test_a_user_name_cannot_lead_outside(
     assert names_in(tmp_path / "in") == [".mograder"]
 
 
-def test_a_missing_file_is_a_problem_of_that_student_alone(
+def test_a_missing_file_is_a_problem_of_that_student_only(
     hostile_server: HostileServer, stranger: Client, tmp_path: Path
 ) -> None:
     lists(hostile_server, {"alice": b"1", "bob": b"1", "Alice": b"2"})
@@ -232,7 +230,7 @@ def test_a_missing_file_is_a_problem_of_that_student_alone(
     assert (tmp_path / "alice.py").read_bytes() == b"1"
 
 
-def test_what_somebody_changed_in_a_collected_file_is_kept_and_named_when_something_new_comes(
+def test_a_changed_file_is_kept_aside_and_reported_when_a_new_submission_arrives(
     server: Running, instructor: Client, tmp_path: Path
 ) -> None:
     folder = tmp_path / "in"
@@ -256,9 +254,7 @@ def test_what_somebody_changed_in_a_collected_file_is_kept_and_named_when_someth
     assert (aside / "2-alice.py").read_bytes() == b"more work  # better\n"
 
 
-def test_caches_that_running_a_notebook_leaves_are_no_change(
-    server: Running, instructor: Client, tmp_path: Path
-) -> None:
+def test_caches_left_by_running_a_notebook_are_no_change(server: Running, instructor: Client, tmp_path: Path) -> None:
     server.submit("alice", zipped({"hw1.py": b"# alice", "tea.csv": b"1"}))
     bring(instructor, tmp_path / "in")
     for name in ("__pycache__/hw1.pyc", "__marimo__/session/hw1.json", ".ipynb_checkpoints/x"):
@@ -269,7 +265,7 @@ def test_caches_that_running_a_notebook_leaves_are_no_change(
     assert not (tmp_path / "in/.mograder/aside").exists()
 
 
-def test_the_work_of_people_who_are_not_listed_any_more_is_moved_aside_and_named(
+def test_work_of_people_no_longer_listed_is_moved_aside_and_reported(
     hostile_server: HostileServer, stranger: Client, tmp_path: Path
 ) -> None:
     def listing(*users: str) -> None:
@@ -305,7 +301,7 @@ def test_the_work_of_people_who_are_not_listed_any_more_is_moved_aside_and_named
      ("bob.py", zipped({"[Content_Types].xml": b"<x/>"}), "bob.docx", True),
      ("bob.toml", b"[https]", "bob.bin", False), ("bob", b"x = 1\n", "bob.py", False)],
 )  # fmt: skip
-def test_what_is_no_notebook_is_kept_as_it_is_under_its_own_ending(
+def test_a_submission_that_is_no_notebook_is_kept_unchanged_under_its_own_ending(
     filename: str,
     content: bytes,
     kept: str,

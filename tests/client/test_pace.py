@@ -37,19 +37,19 @@ def work(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("kind", SLOW)
-def test_an_answer_that_comes_a_little_at_a_time_is_given_up(kind: str) -> None:
+def test_an_answer_that_arrives_byte_by_byte_is_abandoned(kind: str) -> None:
     with speaking(SLOW[kind]) as url, given_up(url, r"too slowly|does not look like") as client:
         client.assignments()
 
 
 @pytest.mark.parametrize("kind", ["a body", "a body without a length", "chunks", "headers"])
-def test_a_file_that_comes_a_little_at_a_time_is_given_up(kind: str) -> None:
+def test_a_file_that_arrives_byte_by_byte_is_abandoned(kind: str) -> None:
     file = messages.ReleaseFileInfo("hw1.py", "/files/hw1.py")
     with speaking(SLOW[kind]) as url, given_up(url, r"too slowly") as client:
         client.release_file(file, io.BytesIO())
 
 
-def test_a_server_that_takes_a_submission_a_little_at_a_time_is_given_up(work: Path) -> None:
+def test_a_server_that_reads_a_submission_byte_by_byte_is_abandoned(work: Path) -> None:
     def answer(connection: socket.socket, moment: Moment) -> None:
         while moment() and connection.recv(1):
             pass
@@ -58,7 +58,7 @@ def test_a_server_that_takes_a_submission_a_little_at_a_time_is_given_up(work: P
         client.submit("hw1", "alice", work)
 
 
-def test_a_server_that_takes_a_submission_and_then_answers_a_little_at_a_time_is_given_up(work: Path) -> None:
+def test_a_server_that_reads_a_submission_and_then_answers_byte_by_byte_is_abandoned(work: Path) -> None:
     def answer(connection: socket.socket, moment: Moment) -> None:
         left = work.stat().st_size
         while left and (taken := len(connection.recv(65536))):
@@ -69,7 +69,7 @@ def test_a_server_that_takes_a_submission_and_then_answers_a_little_at_a_time_is
         client.submit("hw1", "alice", work)
 
 
-def test_bytes_of_a_body_buy_time_and_nothing_is_saved_up(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_bytes_of_a_body_extend_the_time_but_cannot_be_saved_up(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = Clock(0)
     monkeypatch.setattr(pace.time, "monotonic", clock)
     paced = Pace(60)

@@ -75,7 +75,7 @@ def disk(monkeypatch: pytest.MonkeyPatch, free: int, total: int = 10**12) -> Non
 
 @ways
 @pytest.mark.usefixtures("small_limits")
-def test_downloads_end_before_the_disk_is_full(
+def test_downloads_stop_before_the_disk_is_full(
     content: bytes, ending: str, bring: Callable[[Client, Path, list[str]], None], client: Client,
     hostile_server: HostileServer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path,
 ) -> None:  # fmt: skip
@@ -90,7 +90,7 @@ def test_downloads_end_before_the_disk_is_full(
 @ways
 @pytest.mark.usefixtures("small_limits")
 @pytest.mark.parametrize(("free", "total"), [(files.LEFT_FREE + MIB, 10**12), (6 * MIB, 100 * MIB)])
-def test_what_leaves_enough_free_is_downloaded(
+def test_downloads_that_leave_enough_free_space_succeed(
     content: bytes, ending: str, bring: Callable[[Client, Path, list[str]], None], free: int, total: int,
     client: Client, hostile_server: HostileServer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path,
 ) -> None:  # fmt: skip
@@ -98,7 +98,7 @@ def test_what_leaves_enough_free_is_downloaded(
     bring(client, tmp_path, serve_many(hostile_server, content, ending))
 
 
-def test_a_notebook_has_room_on_a_disk_that_is_nearly_full(
+def test_a_notebook_can_be_fetched_to_a_disk_that_is_nearly_full(
     client: Client, hostile_server: HostileServer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     disk(monkeypatch, free=MIB)

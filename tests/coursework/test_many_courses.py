@@ -25,7 +25,7 @@ def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Place]:
         yield made
 
 
-def test_no_course_waits_for_the_rush_of_another_and_one_with_tests_later_is_graded_too(
+def test_courses_take_turns_and_a_course_that_gets_tests_later_is_graded_too(
     place: Place, capsys: pytest.CaptureFixture[str]
 ) -> None:
     place.submit(BUSY, "alice", "bob", "carl")

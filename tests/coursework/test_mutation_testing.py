@@ -25,7 +25,7 @@ def put(folder: Path, text: str) -> GradingFolders:
     return GradingFolders.of(folder)
 
 
-def test_mistakes_that_the_tests_do_not_notice_are_shown_with_cell_and_line(tmp_path: Path) -> None:
+def test_mistakes_that_the_tests_do_not_detect_are_reported_with_cell_and_line(tmp_path: Path) -> None:
     """One that loops for ever is noticed."""
     seen: list[tuple[int, int]] = []
     tried = try_mistakes(put(tmp_path, WEAK), "hw1", 500, 2, lambda done, total: seen.append((done, total)))
@@ -37,7 +37,7 @@ def test_mistakes_that_the_tests_do_not_notice_are_shown_with_cell_and_line(tmp_
     assert {each.cell for each in tried.unnoticed} == {"double"}  # x is checked well
 
 
-def test_some_of_many_are_spread_over_the_file() -> None:
+def test_a_sample_of_mistakes_is_spread_over_the_file() -> None:
     assert (spread(range(10), 3), spread(range(2), 3)) == ([0, 3, 6], [0, 1])
 
 

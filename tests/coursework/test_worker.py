@@ -89,7 +89,7 @@ def points(course: Course) -> dict[str, list[float | None]]:
     return found
 
 
-def test_what_waits_is_graded_once_with_a_signed_record(root: Path, opened: Callable[[int], Course]) -> None:
+def test_waiting_submissions_are_graded_once_with_a_signed_record(root: Path, opened: Callable[[int], Course]) -> None:
     course = opened(0)
     for name, (text, _) in STUDENTS.items():
         submit_work(course.store, course.signer, Username(name), text.encode())
@@ -99,7 +99,7 @@ def test_what_waits_is_graded_once_with_a_signed_record(root: Path, opened: Call
     assert course.store.jobs.waiting(course.clock()) == []
 
 
-def test_a_file_that_is_not_what_was_submitted_is_given_back(root: Path, opened: Callable[[int], Course]) -> None:
+def test_a_file_that_differs_from_the_submission_is_not_graded(root: Path, opened: Callable[[int], Course]) -> None:
     course = opened(0)
     kept = submit_work(course.store, course.signer, Username("alice"), RIGHT.encode()).receipt.submission
     (root.parent / "submitted" / "hw1" / kept.filename).write_text(HALF)
@@ -110,7 +110,7 @@ def test_a_file_that_is_not_what_was_submitted_is_given_back(root: Path, opened:
     assert "not what was submitted" in course.store.jobs.waiting(course.clock())[0].error
 
 
-def test_a_source_that_cannot_be_read_stops_no_other(root: Path, opened: Callable[[int], Course]) -> None:
+def test_an_unreadable_source_does_not_stop_the_grading_of_others(root: Path, opened: Callable[[int], Course]) -> None:
     broken = root.parent / "source" / "hw0"
     broken.mkdir()
     (broken / "hw0.py").write_text("no notebook")
@@ -121,7 +121,7 @@ def test_a_source_that_cannot_be_read_stops_no_other(root: Path, opened: Callabl
     assert "hw0 is not graded" in said[0]
 
 
-def test_nobody_waits_for_the_environment_of_another_assignment_which_is_built_once(
+def test_building_an_environment_does_not_delay_other_assignments_and_happens_once(
     root: Path, opened: Callable[[int], Course], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     gate, hw0 = tmp_path / "gate", AssignmentName("hw0")
@@ -151,7 +151,7 @@ def test_nobody_waits_for_the_environment_of_another_assignment_which_is_built_o
     assert (ready[broken].state, "no solution found" in ready[broken].error) == (ReadyState.FAILED, True)
 
 
-def test_instructors_know_whether_it_can_be_graded_and_what_fails_is_tried_again(root: Path, clock: Clock) -> None:
+def test_instructors_see_whether_an_assignment_can_be_graded_and_failures_are_retried(root: Path, clock: Clock) -> None:
     course = open_course(root, clock)
     assert isinstance(course.signer, Ed25519Signer)
     source, said = root.parent / "source" / "hw1" / "hw1.py", list[str]()
@@ -208,7 +208,7 @@ def test_a_worker_with_other_tests_than_the_announced_ones_grades_nothing(
     assert "graded with other tests now" in said[-1]
 
 
-def test_killed_workers_cost_no_submission_and_make_no_second_result(
+def test_killed_workers_lose_no_submission_and_create_no_second_result(
     root: Path, opened: Callable[[int], Course]
 ) -> None:
     course = opened(0)
@@ -226,7 +226,7 @@ def test_killed_workers_cost_no_submission_and_make_no_second_result(
     assert points(course) == {name: [9.2] for name in names}
 
 
-def test_marks_by_checks_alone_are_released_at_once_where_the_assignment_says_so(
+def test_automatic_marks_are_released_at_once_if_the_assignment_says_so(
     root: Path, opened: Callable[[int], Course]
 ) -> None:
     source, plan = root.parent / "source" / "hw1" / "hw1.py", root.parent / "mograder.toml"

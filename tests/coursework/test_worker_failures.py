@@ -47,7 +47,7 @@ COURSE, ROUNDS = "algebra", 3
 
 
 @pytest.mark.parametrize("store", ["folder", "postgres"])
-def test_kill_9_of_server_and_worker_again_and_again_gives_each_submission_one_result(
+def test_killing_server_and_worker_repeatedly_gives_each_submission_exactly_one_result(
     store: str, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
     url = fresh_database(request.getfixturevalue("postgres_server")) if store == "postgres" else ""
@@ -174,7 +174,7 @@ def submit(course: Course, user: Username, text: str) -> None:
     submit_work(course.store, course.signer, user, text.encode())
 
 
-def test_a_result_that_a_full_disk_cannot_hold_is_kept_until_there_is_room(tmp_path: Path) -> None:
+def test_a_result_that_does_not_fit_on_the_disk_is_kept_until_there_is_space(tmp_path: Path) -> None:
     with small_disk(tmp_path / "disk", 24) as disk, course_to_grade(disk) as (root, course):
         submit(course, ALICE, LOOPING)
         with Working(root) as worker:
@@ -204,7 +204,7 @@ def fill(disk: Path, root: Path) -> Path:
     return filler
 
 
-def test_without_its_sandbox_a_worker_gives_no_zero_tells_and_goes_on_when_it_is_back(tmp_path: Path) -> None:
+def test_a_worker_without_its_sandbox_gives_no_zero_and_continues_when_it_is_back(tmp_path: Path) -> None:
     real = find_sandbox().program
     programs = tmp_path / "programs"
     programs.mkdir()
@@ -232,7 +232,7 @@ def children_of_all_threads(process: int) -> list[int]:
     return [int(each) for path in Path(f"/proc/{process}/task").glob("*/children") for each in path.read_text().split()]
 
 
-def test_tests_that_come_while_a_submission_runs_are_for_the_next_one(tmp_path: Path) -> None:
+def test_tests_that_change_while_a_submission_runs_apply_to_the_next_one(tmp_path: Path) -> None:
     with course_to_grade(tmp_path) as (root, course), Working(root):
         submit(course, ALICE, LOOPING)
         until(lambda: any(each.lease for each in course.store.jobs.waiting(course.clock())))

@@ -453,13 +453,13 @@ def test_only_the_hash_of_a_personal_code_is_stored(course: Course) -> None:
     assert code not in repr((course.roster.all(), course.audit.events()))
 
 
-def test_after_a_reset_and_a_new_registration_old_tokens_stay_invalid(course: Course) -> None:
+def test_registering_again_after_a_reset_gives_a_token_of_the_current_generation(course: Course) -> None:
     put(course, Account(ALICE, generation=2))
     (code,) = add(course)
     assert course.accounts.register("alice", code)[1] == sign(course.store.keys.secrets()[0], ALICE, 2)
 
 
-def test_adding_an_existing_person_changes_details_and_gives_no_code(course: Course) -> None:
+def test_adding_an_existing_person_keeps_name_and_role_and_gives_no_new_code(course: Course) -> None:
     course.accounts.register("alice", CODE)
     (first,) = add(course, Person(BOB, "Bob"))
     codes = add(course, Person(ALICE, "Alice A.", Role.INSTRUCTOR), Person(BOB, "Robert"), Person(Username("carl")))

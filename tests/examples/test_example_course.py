@@ -64,7 +64,7 @@ def test_a_released_file_runs_as_a_script_from_any_folder(tmp_path: Path) -> Non
     python("-c", AS_SCRIPTS, *(folder / f"{name}.py" for name, folder in folders.items()), cwd=elsewhere)
 
 
-def test_a_released_file_exports_as_a_page_that_tells_what_is_to_do(tmp_path: Path) -> None:
+def test_a_released_file_exports_as_a_page_with_its_tasks(tmp_path: Path) -> None:
     folder = a_copy("hw2", tmp_path)
     page = folder / "page.html"
     python(*("-m", "marimo", "--yes", "export", "html", "--no-sandbox"), *(folder / "hw2.py", "-o", page), cwd=tmp_path)
@@ -99,7 +99,7 @@ FULL: dict[str, list[float | None]] = {
 
 
 @pytest.mark.parametrize("assignment", ASSIGNMENTS)
-def test_the_source_gives_all_points_to_three_styles_of_solution_and_none_to_what_is_handed_out(
+def test_three_styles_of_solution_get_full_points_and_the_released_notebook_gets_none(
     assignment: str, points_of: Points
 ) -> None:
     source, full = COURSE / "source" / assignment / f"{assignment}.py", FULL[assignment]
@@ -129,9 +129,7 @@ def test_the_source_gives_all_points_to_three_styles_of_solution_and_none_to_wha
         ("hw3", "rng.choices(a, k=len(a))", "rng.sample(a, k=len(a))", 5),
     ],
 )  # fmt: skip
-def test_a_common_mistake_costs_points(
-    assignment: str, right: str, wrong: str, exercise: int, points_of: Points
-) -> None:
+def test_common_mistakes_cost_points(assignment: str, right: str, wrong: str, exercise: int, points_of: Points) -> None:
     text = solution(assignment).read_text(encoding="utf-8")
     assert right in text
     got = points_of(assignment, text.replace(right, wrong, 1))  # the first place is the student's
@@ -152,18 +150,18 @@ def test_the_release_and_the_solution_are_made_from_the_source(tmp_path: Path) -
         assert re.sub(block, "", answered) == re.sub(block, "", solution(assignment).read_text(encoding="utf-8"))
 
 
-def test_marimo_finds_nothing_to_criticise() -> None:
+def test_marimo_check_reports_nothing() -> None:
     python("-m", "marimo", "check", "--strict", *notebooks(), cwd=COURSE)
 
 
 @pytest.mark.parametrize("notebook", notebooks(), ids=lambda path: f"{path.parent.name}/{path.name}")
-def test_no_line_of_text_turns_into_a_list(notebook: Path) -> None:
+def test_no_line_of_text_starts_a_markdown_list_by_accident(notebook: Path) -> None:
     # A minus or an asterisk of a formula that a line break has put first begins a list in Markdown.
     assert not re.findall(r"(?m)^    [-*+] .*", notebook.read_text(encoding="utf-8"))
 
 
 @pytest.mark.parametrize("notebook", notebooks(), ids=lambda path: f"{path.parent.name}/{path.name}")
-def test_a_notebook_says_what_it_needs_to_run(notebook: Path) -> None:
+def test_a_notebook_states_what_it_needs_to_run(notebook: Path) -> None:
     # The reference pattern of PEP 723, for the one type of block that it defines
     blocks = re.findall(r"(?m)^# /// script$\s(?P<content>(^#(| .*)$\s)+)^# ///$", notebook.read_text(encoding="utf-8"))
     assert len(blocks) == 1
@@ -173,7 +171,7 @@ def test_a_notebook_says_what_it_needs_to_run(notebook: Path) -> None:
 
 
 @pytest.mark.parametrize("assignment", ASSIGNMENTS)
-def test_a_solution_leaves_the_instructors_cells_as_they_were(assignment: str) -> None:
+def test_a_solution_does_not_change_the_cells_of_the_instructor(assignment: str) -> None:
     assert hidden_cells(solution(assignment)) == hidden_cells(handed_out(assignment))
     recorded = [
         re.findall("mograder-cell-hashes = .*", find(assignment).read_text()) for find in (solution, handed_out)
@@ -191,7 +189,7 @@ def hidden_cells(notebook: Path) -> list[str]:
 
 
 @pytest.mark.parametrize("assignment", ASSIGNMENTS)
-def test_the_points_of_the_exercises_sum_up_to_those_of_the_assignment(assignment: str) -> None:
+def test_the_points_of_the_exercises_add_up_to_those_of_the_assignment(assignment: str) -> None:
     course = tomllib.loads((COURSE / "mograder.toml").read_text(encoding="utf-8"))
     points = {entry["name"]: entry["points"] for entry in course["assignments"]}
     assert tuple(points) == ASSIGNMENTS
@@ -200,7 +198,7 @@ def test_the_points_of_the_exercises_sum_up_to_those_of_the_assignment(assignmen
     assert f"{points[assignment]} points\n    in all" in text or f"{points[assignment]} points in all" in text
 
 
-def test_every_due_date_is_a_moment_still_to_come() -> None:
+def test_every_due_date_is_in_the_future() -> None:
     course = tomllib.loads((COURSE / "mograder.toml").read_text(encoding="utf-8"))
     for entry in course["assignments"]:
         assert entry["due"].utcoffset() is not None
@@ -218,11 +216,11 @@ def test_the_grades_agree_with_the_feedback_page() -> None:
     assert f"{grades['alice']['grade']} of {sum(int(most) for _, most in exercises)} points" in page
 
 
-def test_the_course_is_small_enough_to_travel_in_the_package() -> None:
+def test_the_course_is_small_enough_for_the_package() -> None:
     assert sum(path.stat().st_size for path in shipped()) < 150_000
 
 
-def test_the_course_holds_only_what_was_put_there() -> None:
+def test_the_course_contains_only_its_own_files() -> None:
     names = {path.relative_to(COURSE / "release").as_posix() for path in shipped() if "release" in path.parts}
     assert names == {
         "hw1/files/hw1.py",

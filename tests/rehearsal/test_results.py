@@ -48,7 +48,7 @@ def followed(course: Course, grading: Grading, seen: Callable[[int, int], None] 
     return follow_results(course, "hw1", seen, clock=grading, pause=grading.pause)
 
 
-def test_the_time_is_that_of_the_last_students_last_submission(course: Course) -> None:
+def test_the_measured_time_ends_with_the_result_of_the_last_submission_of_every_student(course: Course) -> None:
     seen: list[tuple[int, int]] = []
     grading = Grading(course, 4)
     found = followed(course, grading, lambda done, total: seen.append((done, total)))
@@ -56,12 +56,12 @@ def test_the_time_is_that_of_the_last_students_last_submission(course: Course) -
     assert (found.complete, seen) == (True, [(0, 2), (1, 2), (2, 2)])
 
 
-def test_what_is_not_waited_for_is_reckoned(course: Course) -> None:
+def test_the_remaining_time_is_estimated_when_waiting_ends_early(course: Course) -> None:
     found = followed(course, Grading(course, MOST_SECONDS / 2, graded=1))
     assert (found.complete, found.graded, found.last, found.median) == (False, 1, 2 * MOST_SECONDS, MOST_SECONDS)
 
 
-def test_what_was_given_up_is_not_waited_for(course: Course) -> None:
+def test_failed_jobs_are_not_waited_for(course: Course) -> None:
     course.store.jobs.announce(HW1, Announced("t1"))
     for number in range(3 * TRIES):
         job = course.store.jobs.claim("w", NOON + number, NOON + number, [HW1])
@@ -71,7 +71,7 @@ def test_what_was_given_up_is_not_waited_for(course: Course) -> None:
     assert (found.graded, found.last, found.failures, found.first_failure) == (0, None, 2, "no sandbox")
 
 
-def test_tests_that_are_never_ready_are_no_result(course: Course) -> None:
+def test_without_tests_there_are_no_results(course: Course) -> None:
     now = iter(range(0, 10_000, 100))
     found = follow_results(course, "hw1", lambda *_: None, clock=lambda: next(now), pause=lambda _: None)
     assert found.first_failure == f"no worker had the tests ready within {READY_SECONDS:.0f} s"

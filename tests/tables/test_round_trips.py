@@ -126,7 +126,7 @@ Writer = Callable[[Sequence[Someone]], bytes]
 
 @pytest.mark.parametrize(("form", "write"), SYSTEMS.items(), ids=[each.value for each in SYSTEMS])
 @given(people=classes(), data=st.data())
-def test_a_class_comes_from_a_system_and_its_grades_go_back(
+def test_a_roster_is_imported_from_a_system_and_its_grades_are_exported_back(
     form: ExportFormat, write: Writer, people: list[Someone], data: st.DataObject
 ) -> None:
     content = write(people)
@@ -178,7 +178,7 @@ def _only_ours_changed(before: Sheet, after: Sheet, form: ExportFormat) -> None:
             assert left == right or any(name in column for name in OURS), (form, column)
 
 
-def test_a_table_of_two_thousand_goes_round_with_every_hostile_name() -> None:
+def test_a_table_of_two_thousand_people_with_hostile_names_is_exported_and_imported_unchanged() -> None:
     people = [Someone(at, HOSTILE[at % 8], HOSTILE[at // 8 % 8], f"Sec {at % 3}") for at in range(2000)]
     for form, write in ((ExportFormat.CANVAS, canvas), (ExportFormat.MOODLE_WORKSHEET, worksheet)):
         members = read_roster(read_sheet(write(people))).members
@@ -189,7 +189,7 @@ def test_a_table_of_two_thousand_goes_round_with_every_hostile_name() -> None:
         assert (len(taken.entries), taken.problems) == (2000, ())
 
 
-def test_ids_of_every_kind_find_the_person_and_one_that_a_spreadsheet_mangled_is_told() -> None:
+def test_ids_of_every_kind_find_the_person_and_a_damaged_one_is_reported() -> None:
     ids = (Key(Kind.STUDENT, "001234567890123456"), Key(Kind.CANVAS, "987"), Key(Kind.GITHUB, "4711"))
     members = [Member("ada", ids=ids), Member("bob", ids=(Key(Kind.STUDENT, "0042"),))]
 
