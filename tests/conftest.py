@@ -16,7 +16,7 @@ from mograder.store.postgres.database import upgrade
 from tests.courses import make_sound_course
 from tests.hostile import HostileServer, hostile
 from tests.parts import STRICT, Clock, Running, make_course_folder, open_course, running
-from tests.postgres import Server, Side, fresh_database, running_server, sides
+from tests.postgres import CourseServer, Server, fresh_database, running_server, two_course_servers
 
 # A busy machine is no fault.
 settings.register_profile("mograder", max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -100,13 +100,15 @@ def postgres_url(postgres_server: Server) -> str:
 
 
 @pytest.fixture(params=["folder", "postgres"])
-def two_servers(request: pytest.FixtureRequest, course_folder: Path) -> Iterator[Sequence[Running | Side]]:
+def two_servers(request: pytest.FixtureRequest, course_folder: Path) -> Iterator[Sequence[Running | CourseServer]]:
     """Two real servers on one course; who guesses too often at them waits for minutes."""
     if request.param == "folder":
         with running(course_folder, first=STRICT) as first, running(course_folder, first=STRICT) as second:
             yield first, second
     else:
-        with sides(fresh_database(request.getfixturevalue("postgres_server")), course_folder, STRICT) as both:
+        with two_course_servers(
+            fresh_database(request.getfixturevalue("postgres_server")), course_folder, STRICT
+        ) as both:
             yield both
 
 

@@ -15,7 +15,7 @@ from typing import Any
 
 
 @dataclass(frozen=True)
-class Asked:
+class RecordedRequest:
     method: str
     path: str
     headers: Mapping[str, str]
@@ -47,8 +47,8 @@ class HostileServer:
 
     port: int
     answers: dict[str, list[Answer]] = field(default_factory=dict)
-    asked: list[Asked] = field(default_factory=list)
-    otherwise: Callable[[Asked], Answer] = lambda _: Answer(status=404)
+    asked: list[RecordedRequest] = field(default_factory=list)
+    otherwise: Callable[[RecordedRequest], Answer] = lambda _: Answer(status=404)
 
     @property
     def url(self) -> str:
@@ -73,9 +73,9 @@ def hostile(port: int = 0, tls: ssl.SSLContext | None = None) -> Iterator[Hostil
 
         def _answer(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-            server.asked.append(Asked(self.command, self.path, dict(self.headers), body))
+            server.requests.append(RecordedRequest(self.command, self.path, dict(self.headers), body))
             known = server.answers.get(f"{self.command} {self.path.partition('?')[0]}")
-            left = known or [server.otherwise(server.asked[-1])]
+            left = known or [server.otherwise(server.requests[-1])]
             answer = left.pop(0) if len(left) > 1 else left[0]
             self.close_connection = True
             if answer.hang_up:
@@ -111,7 +111,7 @@ Moment = Callable[[], bool]
 
 
 @contextmanager
-def speaking(answer: Callable[[socket.socket, Moment], None]) -> Iterator[str]:
+def raw_server(answer: Callable[[socket.socket, Moment], None]) -> Iterator[str]:
     """The URL of a server that reads the head of a request, no more, and then does what `answer` does.
 
     What it sends a little at a time it sends in steps of a moment.

@@ -60,7 +60,7 @@ class Model:
     def of(self, user: str, assignment: str) -> list[KeptSubmission]:
         return [each for each in self.submissions if (each.user, each.assignment) == (user, assignment)]
 
-    def looks(self) -> dict[str, Any]:
+    def contents(self) -> dict[str, Any]:
         """Everything that can be asked for; what is under one key changes as one."""
         pairs = {(each.user, each.assignment): each for each in self.submissions}
         return {
@@ -83,7 +83,7 @@ class Model:
         }
 
 
-def look(store: Store, signer: Signer) -> dict[str, Any]:
+def read_contents(store: Store, signer: Signer) -> dict[str, Any]:
     """The same of a store, with its chain of receipts and every byte checked."""
     receipts, before = list(store.submissions.receipts()), ""
     versions = {}

@@ -187,7 +187,7 @@ def fresh_database(server: Server, *, upgraded: bool = True) -> str:
 
 
 @dataclass(frozen=True)
-class Side:
+class CourseServer:
     """One of several servers on a course in a database; used as `parts.Running` is."""
 
     url: str
@@ -203,7 +203,7 @@ class Side:
 
 
 @contextmanager
-def sides(url: str, folder: Path, first: str = "") -> Iterator[list[Side]]:
+def two_course_servers(url: str, folder: Path, first: str = "") -> Iterator[list[CourseServer]]:
     """Two servers on a database with one course, made from the folder; `first` as in parts.serving."""
     courses = PostgresCourses(url)
     (folder.parent / "mograder.toml").write_text(f'[server]\nenrollment_code = "{CODE}"\n')
@@ -215,11 +215,11 @@ def sides(url: str, folder: Path, first: str = "") -> Iterator[list[Side]]:
             _, port, _ = stack.enter_context(serving("--store", url, first=first))
             at = f"http://127.0.0.1:{port}/c/{name}"
             client = stack.enter_context(httpx2.Client(base_url=at, timeout=PATIENCE))
-            both.append(Side(at, client, courses.open(name)))
+            both.append(CourseServer(at, client, courses.open(name)))
         yield both
 
 
-class Cutter:
+class CuttingProxy:
     """Stands between a program and the database of a URL; when armed, it cuts the connection at the next COMMIT.
 
     `when`: "before" the database gets it, or "after" it has answered, so that the answer alone is lost.
@@ -237,7 +237,7 @@ class Cutter:
     def arm(self) -> None:
         self._armed.set()
 
-    def __enter__(self) -> Cutter:
+    def __enter__(self) -> CuttingProxy:
         self._threads = [threading.Thread(target=self._accept)]
         self._threads[0].start()
         return self
@@ -253,10 +253,10 @@ class Cutter:
         with contextlib.suppress(OSError):  # the test is over
             while True:
                 program, _ = self._listener.accept()
-                self._threads.append(threading.Thread(target=self._stand_between, args=[program]))
+                self._threads.append(threading.Thread(target=self._relay, args=[program]))
                 self._threads[-1].start()
 
-    def _stand_between(self, program: socket.socket) -> None:
+    def _relay(self, program: socket.socket) -> None:
         with program, socket.create_connection(self._target) as database:
             back = threading.Thread(target=self._forward, args=[database, program, False])
             back.start()

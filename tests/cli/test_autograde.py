@@ -15,13 +15,13 @@ import pytest
 from mograder.cli import run
 from mograder.coursework.rendering.tables import read_marks
 from mograder.signing import Ed25519Signer, new_private_key, public_pem
-from tests.cli.conftest import Ran
+from tests.cli.conftest import CommandResult
 from tests.coursework.test_published_gradebook import ALL_PASSED, make
 from tests.graded_course import FAILING, HALF, HIDDEN, LOOPING, RIGHT, SOURCE, make_graded_course, submission
 from tests.grading_samples import QUESTIONS
 from tests.parts import CODE, make_course_folder, running
 
-Command = Callable[..., Ran]
+Command = Callable[..., CommandResult]
 TOML = """
 title = "Kurs"
 [[assignments]]
@@ -37,16 +37,16 @@ per_day = 10
 
 
 @pytest.fixture
-def command(at_home: None, capsys: pytest.CaptureFixture[str]) -> Command:
+def command(own_home: None, capsys: pytest.CaptureFixture[str]) -> Command:
     """Runs `mograder` in the working folder, and checks the exit code."""
 
-    def ran(*words: object, code: int = 0) -> Ran:
+    def ran(*words: object, code: int = 0) -> CommandResult:
         capsys.readouterr()
         left = run([str(each) for each in words])
         out, err = capsys.readouterr()
         assert left == code, out + err
         assert "Traceback" not in out + err
-        return Ran(left, out, err)
+        return CommandResult(left, out, err)
 
     return ran
 
@@ -68,7 +68,7 @@ def graded(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def course(graded: Path, at_home: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def course(graded: Path, own_home: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A copy of it to work in, with the same home."""
     shutil.copytree(graded / "home", tmp_path / "home", dirs_exist_ok=True)
     made = Path(shutil.copytree(graded / "course", tmp_path / "course"))

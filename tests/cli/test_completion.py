@@ -35,7 +35,7 @@ def test_completion_in_the_folder_of_another_person_contacts_no_server(
     hostile_server.answer("GET /assignments", as_json([{"name": "hw1", "id": "hw1", "files": []}]))
     Path("mograder.toml").write_text(f'[https]\nurl = "{hostile_server.url}"\n')
     assert completed("https", "submit", "") == []
-    assert hostile_server.asked == []
+    assert hostile_server.requests == []
     Path("mograder.toml").write_text("[https")
     assert completed("https", "submit", "") == []
 

@@ -14,22 +14,22 @@ from mograder.cli import run
 from mograder.notebook import pep723
 from mograder.notebook.cells import parse
 from mograder.notebook.hashes import instructor_hashes
-from tests.cli.conftest import Ran
+from tests.cli.conftest import CommandResult
 from tests.notebook.notebooks import CHECK_TOTAL, MARKS, MEDIAN, SOURCE, TOTAL, line_of, notebook
 
-Generate = Callable[..., Ran]
+Generate = Callable[..., CommandResult]
 
 
 @pytest.fixture
-def generate(at_home: None, capsys: pytest.CaptureFixture[str]) -> Generate:
+def generate(own_home: None, capsys: pytest.CaptureFixture[str]) -> Generate:
     """Runs `mograder generate` in a course's folder; without the trial run unless `trial` is true."""
 
-    def ran(*words: str, code: int = 0, trial: bool = False) -> Ran:
+    def ran(*words: str, code: int = 0, trial: bool = False) -> CommandResult:
         capsys.readouterr()
         left = run(["generate", *words, *([] if trial or "--validate" in words else ["--no-validate"])])
         out, err = capsys.readouterr()
         assert left == code, out + err
-        return Ran(left, out, err)
+        return CommandResult(left, out, err)
 
     return ran
 

@@ -64,7 +64,7 @@ READ = [
 @pytest.mark.parametrize("harm", HARM, ids=lambda harm: harm.__name__)
 @pytest.mark.parametrize(("where", "words"), READ)
 def test_no_file_of_a_folder_makes_a_command_run_without_end(
-    where: str, words: str, harm: Callable[[Path], None], at_home: None, hostile_server: HostileServer,
+    where: str, words: str, harm: Callable[[Path], None], own_home: None, hostile_server: HostileServer,
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
 ) -> None:  # fmt: skip
     monkeypatch.setattr(codec, "MAX_VALUES", 500)
@@ -93,7 +93,7 @@ EXAMPLE = Path(mograder.__file__).parent / "example" / "source" / "hw1" / "hw1.p
 
 @pytest.mark.parametrize("words", ["https upload-grades hw1 --grades-csv table.csv", "https verify x --keys table.csv"])
 def test_an_endless_file_that_is_named_on_the_command_line_is_refused_by_size(
-    words: str, at_home: None, hostile_server: HostileServer, monkeypatch: pytest.MonkeyPatch,
+    words: str, own_home: None, hostile_server: HostileServer, monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:  # fmt: skip
     monkeypatch.setenv("MOGRADER_HTTPS_URL", hostile_server.url)

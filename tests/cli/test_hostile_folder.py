@@ -36,7 +36,7 @@ def toml(server: HostileServer, more: str = "") -> None:
 
 
 def leaked(server: HostileServer, secret: str) -> bool:
-    return any(secret in f"{asked.path}{dict(asked.headers)}{asked.body!r}" for asked in server.asked)
+    return any(secret in f"{asked.path}{dict(asked.headers)}{asked.body!r}" for asked in server.requests)
 
 
 # where is written
@@ -86,7 +86,7 @@ WRITING = {
     ],
 )
 def test_a_course_from_somebody_else_cannot_choose_where_results_are_written(
-    words: str, name: str, lead: Callable[[str, Path], None], at_home: None, tmp_path: Path,
+    words: str, name: str, lead: Callable[[str, Path], None], own_home: None, tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
 ) -> None:  # fmt: skip
     out = tmp_path / "out"
@@ -105,7 +105,7 @@ def test_a_course_from_somebody_else_cannot_choose_where_results_are_written(
 
 
 @pytest.mark.skipif(os.name == "nt", reason="few may make links on Windows")
-def test_a_link_below_a_folder_of_released_files_is_not_followed_either(at_home: None, tmp_path: Path) -> None:
+def test_a_link_below_a_folder_of_released_files_is_not_followed_either(own_home: None, tmp_path: Path) -> None:
     (tmp_path / "out").mkdir()
     for path in ("source/hw1/hw1.py", "source/hw1/keys/authorized_keys"):
         Path(path).parent.mkdir(parents=True, exist_ok=True)
@@ -179,7 +179,7 @@ def test_a_typed_url_a_login_and_a_remembered_confirmation_make_a_server_trusted
     assert "MOGRADER_HTTPS_TOKEN" in said
     mograder("fetch", "--list", "--url", folder.url)
     assert leaked(folder, SECRET)
-    folder.asked.clear()
+    folder.requests.clear()
     mograder("fetch", "--list", code=2)
     TrustedServers().remember(folder.url)
     mograder("fetch", "--list")
@@ -226,7 +226,7 @@ def test_the_server_that_a_receipt_names_is_not_asked_about_it_without_a_login_t
         said = mograder("verify", "receipt.json", *words, code=2).err
         assert "you have no login at" in said
         assert folder.url in said
-    assert folder.asked == []
+    assert folder.requests == []
     monkeypatch.setenv("MOGRADER_HTTPS_TOKEN", SECRET)
     mograder("verify", "receipt.json", code=2)
     mograder("verify", "receipt.json", "--token", SECRET, code=2)
@@ -455,7 +455,7 @@ def test_a_token_of_another_user_in_the_folder_needs_confirmation(
         assert "mallory" in said
         assert "alice" in said
         alice("ask-extension", "hw1", "--until", "+1d", "--reason", "ill", code=2)
-        assert not any(asked.method == "POST" for asked in other.asked)
+        assert not any(asked.method == "POST" for asked in other.requests)
         assert f"as mallory at {other.url}" in alice("submit", "hw1", work(), "--user", "mallory").out
     # At a server with a login, the login is in force, whatever the folder holds.
     Path("mograder.toml").write_text(f'[https]\nurl = "{server.url}"\ntoken = "{server.token("mallory")}"\n')

@@ -24,19 +24,19 @@ from mograder.wire.paths import Routes
 from tests.cli.conftest import work
 from tests.cli.test_hostile_folder import COMMANDS, OTHERS, SECRET, leaked
 from tests.client.test_settings import HARMFUL
-from tests.hostile import JSON_HEAD, SLOW, Answer, Asked, HostileServer, Moment, as_json, endless, speaking
+from tests.hostile import JSON_HEAD, SLOW, Answer, HostileServer, Moment, RecordedRequest, as_json, endless, raw_server
 from tests.parts import names_in, sha256
 
 EVIL = "\x1b]0;gotcha\x07\x1b[2J\x9b31m\u202egnp.exe\r\n\x00[red]"
 BOMB = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x02\xff" + b"\xec\xc1\x01\x01\x00\x00\x00\x80\x90\xfe\xaf\xee\x08\n" * 10_000
 
 
-def saying(content: bytes) -> Callable[[socket.socket, Moment], None]:
+def sending(content: bytes) -> Callable[[socket.socket, Moment], None]:
     return lambda connection, _: connection.sendall(content)
 
 
-def whole(body: bytes, head: bytes = JSON_HEAD) -> Callable[[socket.socket, Moment], None]:
-    return saying(head + b"Content-Length: %d\r\n\r\n" % len(body) + body)
+def complete_response(body: bytes, head: bytes = JSON_HEAD) -> Callable[[socket.socket, Moment], None]:
+    return sending(head + b"Content-Length: %d\r\n\r\n" % len(body) + body)
 
 
 KEPT = {
@@ -52,26 +52,26 @@ KEPT = {
 """What a command has to find as it expects it, to go on."""
 
 
-def harmful(kind: Any, name: str = "") -> Any:
+def harmful_value(kind: Any, name: str = "") -> Any:
     """A value of this type that says harmful things wherever it has a text."""
     if name in KEPT and get_origin(kind) is not dict:
         return KEPT[name]
     if hints := get_type_hints(kind) if isinstance(kind, type) else {}:
-        return {key: harmful(hint, key) for key, hint in hints.items()}
+        return {key: harmful_value(hint, key) for key, hint in hints.items()}
     origin, inner = get_origin(kind), get_args(kind)
     if origin is list:
-        return [harmful(inner[0])] * 2
+        return [harmful_value(inner[0])] * 2
     if origin is dict:
-        return {EVIL: harmful(inner[1])}
+        return {EVIL: harmful_value(inner[1])}
     if origin in (Union, UnionType):
-        return harmful(inner[0], name)
+        return harmful_value(inner[0], name)
     return {int: 2**62, float: 1e300, bool: True}.get(kind, EVIL)
 
 
 ROUTES = Routes()
 
 
-def harmful_answer(asked: Asked) -> Answer:
+def harmful_answer(asked: RecordedRequest) -> Answer:
     """What the protocol answers, as far as a program looks, with harm in every text."""
     found = ROUTES.find(asked.path.partition("?")[0].encode())
     row = found[asked.method][0] if found and asked.method in found else None
@@ -80,33 +80,33 @@ def harmful_answer(asked: Asked) -> Answer:
         return as_json({"error": EVIL, "code": EVIL}, 404)
     if isinstance(row.reply, Content):
         return Answer(f'[https]\nurl = "{EVIL!r}"\n'.encode(), headers=headers)
-    body = harmful(row.reply)
+    body = harmful_value(row.reply)
     return Answer(json.dumps([body] * 2 if row.many else body).encode(), headers=headers)
 
 
 KINDS = {
-    "nothing at all": saying(b""),
+    "nothing at all": sending(b""),
     "a little at a time": SLOW["chunks"],
     "a body without end": endless(JSON_HEAD + b"\r\n[", b" " * 65536),
     "chunks without end": endless(
         JSON_HEAD + b"Transfer-Encoding: chunked\r\n\r\n", b"1000\r\n" + b"[" * 4096 + b"\r\n"
     ),
     "a header without end": endless(b"HTTP/1.1 200 OK\r\nX-Long: ", b"a" * 65536),
-    "a bomb": whole(BOMB, JSON_HEAD + b"Content-Encoding: gzip\r\n"),
-    "a bomb as an error": whole(BOMB, b"HTTP/1.1 500 Oops\r\nContent-Encoding: deflate\r\n"),
-    "depth": whole(b"[" * 100_000),
-    "an error with letters that steer a terminal": whole(
+    "a bomb": complete_response(BOMB, JSON_HEAD + b"Content-Encoding: gzip\r\n"),
+    "a bomb as an error": complete_response(BOMB, b"HTTP/1.1 500 Oops\r\nContent-Encoding: deflate\r\n"),
+    "depth": complete_response(b"[" * 100_000),
+    "an error with letters that steer a terminal": complete_response(
         json.dumps({"error": EVIL, "code": EVIL}).encode(), b"HTTP/1.1 403 \x1b[31mNo\r\n"
     ),
-    "a redirect to a file": saying(b"HTTP/1.1 302 Found\r\nLocation: file:///etc/passwd\r\nContent-Length: 0\r\n\r\n"),
-    "a redirect to a host that cannot be": saying(
+    "a redirect to a file": sending(b"HTTP/1.1 302 Found\r\nLocation: file:///etc/passwd\r\nContent-Length: 0\r\n\r\n"),
+    "a redirect to a host that cannot be": sending(
         b"HTTP/1.1 307 Go\r\nLocation: http://\x1b[31mx\x00/%ff\r\nContent-Length: 0\r\n\r\n"
     ),
 }
 
 
 @pytest.fixture(autouse=True)
-def hurried(at_home: None, monkeypatch: pytest.MonkeyPatch) -> None:
+def short_timeouts(own_home: None, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nobody waits for long here."""
 
     def make(url: str, token: str | None, **given: Any) -> Client:
@@ -131,7 +131,7 @@ def test_every_command_ends_with_an_error_in_plain_text(
     words: tuple[str, ...], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for answer in KINDS.values():
-        with speaking(answer) as url:
+        with raw_server(answer) as url:
             monkeypatch.setenv("MOGRADER_HTTPS_URL", url)
             run(list(words))
         check_plain(capsys)
@@ -168,7 +168,11 @@ def test_nothing_in_the_answers_of_the_protocol_controls_the_terminal(
     monkeypatch.setattr(connect, "Client", Client)
     run(list(words))
     check_plain(capsys)
-    assert hostile_server.asked or words[1] in ("whoami", "export-feedback", "retry")  # these have nothing to ask here
+    assert hostile_server.requests or words[1] in (
+        "whoami",
+        "export-feedback",
+        "retry",
+    )  # these have nothing to ask here
     assert set(names_in(tmp_path)) <= {"home", "work"}
 
 
@@ -178,7 +182,9 @@ def test_no_command_follows_a_redirect_to_another_server_with_a_secret(
 ) -> None:
     for status in (b"301 Moved", b"302 Found", b"303 See", b"307 Go", b"308 Go"):
         place = hostile_server.url.encode()
-        with speaking(saying(b"HTTP/1.1 %s\r\nLocation: %s/x\r\nContent-Length: 0\r\n\r\n" % (status, place))) as url:
+        with raw_server(
+            sending(b"HTTP/1.1 %s\r\nLocation: %s/x\r\nContent-Length: 0\r\n\r\n" % (status, place))
+        ) as url:
             monkeypatch.setenv("MOGRADER_HTTPS_URL", url)
             run(list(words))
     assert not leaked(hostile_server, SECRET)
@@ -209,7 +215,7 @@ def test_an_endless_file_and_downloaded_versions_do_not_fill_the_disk(
     monkeypatch.setattr(connect, "Client", Client)
     monkeypatch.setenv("MOGRADER_HTTPS_URL", hostile_server.url)
     endless = bytes(3_000_000)
-    hostile_server.lists(big__csv=Answer(endless))
+    hostile_server.list_files(big__csv=Answer(endless))
     assert run(["https", "fetch", "hw1", "-o", "out"]) == 1
     assert "MiB would be left free on this disk: " in capsys.readouterr().err
     receipt = {

@@ -46,7 +46,7 @@ def test_a_registration_whose_answer_was_lost_is_completed_by_the_next_login(
     hostile_server.answer("POST /register", Answer(hang_up=True))
     for _ in range(2):
         mograder(*words, hostile_server.url, code=6)
-    keys = {json.loads(asked.body)["claim_key"] for asked in hostile_server.asked if asked.body}
+    keys = {json.loads(asked.body)["claim_key"] for asked in hostile_server.requests if asked.body}
     assert keys == {Logins().claim_key(hostile_server.url, "alice")}
     with Client(server.url) as lost:  # it arrived, and nobody saw the answer
         lost.register("alice", CODE, Logins().claim_key(server.url, "alice"))
@@ -108,8 +108,8 @@ def test_a_token_of_one_server_is_not_sent_to_another(alice: Mograder, hostile_s
     alice("fetch", "--list", "--url", hostile_server.url, code=2)
     Path("mograder.toml").write_text('[https]\nurl = "https://course.example.org"\ntoken = "alice:' + "0" * 64 + '"\n')
     alice("fetch", "--list", "--url", hostile_server.url, code=2)
-    assert len(hostile_server.asked) == 2
-    assert not any("Authorization" in asked.headers for asked in hostile_server.asked)
+    assert len(hostile_server.requests) == 2
+    assert not any("Authorization" in asked.headers for asked in hostile_server.requests)
 
 
 def test_url_and_token_come_from_the_first_source_that_has_them(
@@ -119,7 +119,7 @@ def test_url_and_token_come_from_the_first_source_that_has_them(
 
     def sent(*words: str) -> str:
         mograder("fetch", "--list", *words)
-        return hostile_server.asked[-1].headers["Authorization"].partition(" ")[2]
+        return hostile_server.requests[-1].headers["Authorization"].partition(" ")[2]
 
     def token(name: str) -> str:
         return f"{name}:{'0' * 64}"
@@ -269,7 +269,7 @@ def test_a_file_that_cannot_be_submitted_is_refused_before_the_server_is_contact
 def test_a_time_that_no_calendar_has_is_shown_as_unknown(
     mograder: Mograder, hostile_server: HostileServer, moment: float
 ) -> None:
-    hostile_server.lists()
+    hostile_server.list_files()
     kept = {"filename": "alice.py", "attempt": 1, "received": moment, "receipt": "a.b.c", "version": "alice_1.py"}
     hostile_server.answer("POST /assignments/hw1/submit", as_json({**kept, "sha256": sha256(b"x = 1\n")}))
     ran = mograder("submit", "hw1", work(), "--url", hostile_server.url, "--token", f"alice:{'0' * 64}")
@@ -489,13 +489,13 @@ def test_a_server_without_authentication_needs_no_token(mograder: Mograder, host
     assert "No submission" in mograder("feedback", "hw1", "--url", hostile_server.url, "--user", "alice").out
     for odd in ("alice:5f0c", "alice", ":", "alice:XYZ"):
         mograder("fetch", "--list", "--url", hostile_server.url, "--token", odd)
-        assert hostile_server.asked[-1].headers["Authorization"] == f"Bearer {odd}"
+        assert hostile_server.requests[-1].headers["Authorization"] == f"Bearer {odd}"
 
 
 def test_a_listed_file_without_a_url_is_reported_and_the_command_fails(
     mograder: Mograder, hostile_server: HostileServer
 ) -> None:
-    hostile_server.lists(a__py=Answer(b"x = 1\n"))
+    hostile_server.list_files(a__py=Answer(b"x = 1\n"))
     for url in ({}, {"url": None}, {"url": ""}):
         listing = [{"filename": "a.py", "url": "/files/a.py"}, {"filename": "b.py", **url}]
         hostile_server.answer("GET /assignments", as_json([{"name": "hw1", "id": 7, "files": listing}]))

@@ -131,17 +131,17 @@ def test_a_server_with_another_authority_receives_nothing(
     tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     tls.load_cert_chain(mallory.path)
     with hostile(server.port, tls) as other:
-        other.lists()
+        other.list_files()
         ran = mograder("fetch", "--list", code=7)
         assert "not the server of your first login" in ran.err
         mograder("submit", "hw1", work(), code=7)
-        assert other.asked == []
+        assert other.requests == []
         # At a login it may show an authority, and nothing else is asked of it; no token goes along.
         other.answer("GET /authority.pem", *[answer_of(mallory)] * 2)
         mograder("login", "--url", pinned, "--user", "alice", code=7)
         mograder("login", "--url", pinned, "--token", server.token("alice"), code=7)
-        assert {(each.method, each.path) for each in other.asked} == {("GET", "/authority.pem")}
-        assert not any("Authorization" in each.headers for each in other.asked)
+        assert {(each.method, each.path) for each in other.requests} == {("GET", "/authority.pem")}
+        assert not any("Authorization" in each.headers for each in other.requests)
         # If the change is the instructor's, the new link mends it.
         mograder("login", "--url", link(mallory.path.parent, server.url), "--token", server.token("alice"))
         mograder("fetch", "--list")

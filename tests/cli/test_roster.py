@@ -23,7 +23,7 @@ def folder(course_folder: Path) -> Path:
     return course_folder
 
 
-def asked(capsys: pytest.CaptureFixture[str], *words: str) -> Any:
+def run_json(capsys: pytest.CaptureFixture[str], *words: str) -> Any:
     assert run([*words, "--json"]) == 0
     return json.loads(capsys.readouterr().out)
 
@@ -31,20 +31,20 @@ def asked(capsys: pytest.CaptureFixture[str], *words: str) -> Any:
 def test_a_roster_made_in_the_folder_is_claimed_over_http(server: Running, capsys: pytest.CaptureFixture[str]) -> None:
     Path("list.csv").write_text("email;name\nada@u.de;Ada\nbob@u.de;Bob\n")
     here, there = ["--course", str(server.root)], ["--url", server.url, "--token", server.token("__instructor__")]
-    ada, bob = asked(capsys, "roster", "import", "list.csv", *here)
+    ada, bob = run_json(capsys, "roster", "import", "list.csv", *here)
     assert (ada["user"], ada["state"], ada["code"] != bob["code"]) == ("ada@u.de", "unclaimed", True)
     registered = server.client.post("/register", json={"user": "ada@u.de", "enrollment_code": ada["code"]})
     assert registered.status_code == 200
-    assert asked(capsys, "roster", "list", *there) == asked(capsys, "roster", "list", *here)
-    (tom,) = asked(capsys, "roster", "add", "tom", "--name", "Tom T.", "--role", "instructor", *there)
+    assert run_json(capsys, "roster", "list", *there) == run_json(capsys, "roster", "list", *here)
+    (tom,) = run_json(capsys, "roster", "add", "tom", "--name", "Tom T.", "--role", "instructor", *there)
     token = server.client.post("/register", json={"user": "tom", "enrollment_code": tom["code"]}).json()["token"]
     as_tom = ["--url", server.url, "--token", token]
-    assert asked(capsys, "roster", "reset", "ada@u.de", *as_tom)[0]["state"] == "unclaimed"
-    assert asked(capsys, "roster", "remove", "bob@u.de", *as_tom)[0]["state"] == "removed"
+    assert run_json(capsys, "roster", "reset", "ada@u.de", *as_tom)[0]["state"] == "unclaimed"
+    assert run_json(capsys, "roster", "remove", "bob@u.de", *as_tom)[0]["state"] == "removed"
     for place, name in ((as_tom, "Ada L."), (here, "Ada Lovelace")):
-        assert asked(capsys, "roster", "rename", "ada@u.de", name, *place)[0]["name"] == name
+        assert run_json(capsys, "roster", "rename", "ada@u.de", name, *place)[0]["name"] == name
     assert run(["roster", "rename", "nobody", "N.", *here]) == 4
-    assert asked(capsys, "roster", "role", "tom", "student", *here)[0]["role"] == "student"
+    assert run_json(capsys, "roster", "role", "tom", "student", *here)[0]["role"] == "student"
     assert run(["roster", "list", *as_tom]) == 3
 
 
@@ -84,14 +84,14 @@ def test_a_list_with_a_mistake_adds_nobody_and_the_line_is_named(
     Path("list.csv").write_text("username\nada\nal ice\n")
     assert run(["roster", "import", "list.csv", "--course", str(folder)]) == 1
     assert "list.csv: nobody was added, because of 1 row: line 3: " in capsys.readouterr().err
-    assert asked(capsys, "roster", "list", "--course", str(folder)) == []
+    assert run_json(capsys, "roster", "list", "--course", str(folder)) == []
 
 
 def test_the_changes_of_an_import_are_shown_first(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     here = ["--course", str(folder)]
     Path("old.csv").write_text("Email address,First name,Last name\nada@u.de,Ada,L\nbob@u.de,Bob,N\ncy@u.de,Cy,Y\n")
-    asked(capsys, "roster", "import", "old.csv", *here)
-    asked(capsys, "roster", "remove", "bob@u.de", *here)
+    run_json(capsys, "roster", "import", "old.csv", *here)
+    run_json(capsys, "roster", "remove", "bob@u.de", *here)
     capsys.readouterr()
     Path("new.csv").write_text("username,email,name\nada,ada@u.de,Ada L\nbob@u.de,,Bob\ndee,dee@u.de,Dee\n")
     for words in (["--dry-run"], []):
@@ -104,7 +104,7 @@ def test_the_changes_of_an_import_are_shown_first(folder: Path, capsys: pytest.C
             "1 new, 1 on the roster already, 1 not in the list",
         ]
         assert "dee" in ran.out
-        added = {each["user"] for each in asked(capsys, "roster", "list", *here)}
+        added = {each["user"] for each in run_json(capsys, "roster", "list", *here)}
         assert added == {"ada@u.de", "bob@u.de", "cy@u.de"} | ({"dee"} if not words else set())
 
 
@@ -113,21 +113,21 @@ def test_an_import_updates_details_and_can_drop_people_and_the_export_is_the_sam
 ) -> None:
     here = ["--course", str(folder)]
     Path("c.csv").write_text(samples.CANVAS)
-    asked(capsys, "roster", "import", "c.csv", *here)
-    ada = asked(capsys, "roster", "list", *here)[0]
+    run_json(capsys, "roster", "import", "c.csv", *here)
+    ada = run_json(capsys, "roster", "list", *here)[0]
     assert (ada["user"], ada["sections"]) == ("ada", ["Sec 1"])
     assert {"kind": "canvas_id", "value": "987"} in ada["ids"]
     assert run(["roster", "export", *here, "-o", "roster.csv"]) == 0
     capsys.readouterr()
-    assert asked(capsys, "roster", "import", "roster.csv", *here) == []  # nothing is to be done
-    assert asked(capsys, "roster", "import", "c.csv", *here) == []
+    assert run_json(capsys, "roster", "import", "roster.csv", *here) == []  # nothing is to be done
+    assert run_json(capsys, "roster", "import", "c.csv", *here) == []
 
     Path("new.csv").write_text("username,email,section\nada,a@u.de,Sec 2\n")
-    assert asked(capsys, "roster", "import", "new.csv", *here, "--drop", "--yes")[0]["sections"] == ["Sec 2"]
-    listed = {each["user"]: each for each in asked(capsys, "roster", "list", *here)}
+    assert run_json(capsys, "roster", "import", "new.csv", *here, "--drop", "--yes")[0]["sections"] == ["Sec 2"]
+    listed = {each["user"]: each for each in run_json(capsys, "roster", "list", *here)}
     assert (listed["ada"]["email"], listed["ada"]["ids"]) == ("a@u.de", ada["ids"])
     assert {each["state"] for user, each in listed.items() if user != "ada"} == {"removed"}
-    assert [each["user"] for each in asked(capsys, "roster", "list", *here, "--section", "Sec 2")] == ["ada"]
+    assert [each["user"] for each in run_json(capsys, "roster", "list", *here, "--section", "Sec 2")] == ["ada"]
     assert run(["roster", "list", *here, "--section", "Sec 9"]) == 1
     assert "nobody is in a section 'Sec 9': there are 'Sec 2'" in capsys.readouterr().err
     assert run(["roster", "export", *here]) == 0
@@ -137,16 +137,19 @@ def test_an_import_updates_details_and_can_drop_people_and_the_export_is_the_sam
 def test_the_export_of_another_system_is_accepted_as_a_list(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     here = ["--course", str(folder)]
     Path("g.csv").write_text(samples.GITHUB_CLASSROOM)
-    assert [each["user"] for each in asked(capsys, "roster", "import", "g.csv", *here)] == ["alice@example.org", "boz"]
+    assert [each["user"] for each in run_json(capsys, "roster", "import", "g.csv", *here)] == [
+        "alice@example.org",
+        "boz",
+    ]
     Path("c.csv").write_text(samples.CANVAS)
-    people = asked(capsys, "roster", "import", "c.csv", *here)
+    people = run_json(capsys, "roster", "import", "c.csv", *here)
     assert [(each["user"], each["name"]) for each in people] == [
         ("ada", "Ada Lovelace"), ("bob", "Bob Noyce"), ("cleo@example.org", "Cleo Ng"),
     ]  # fmt: skip
     Path("l.csv").write_bytes("username,name\nzoe,Zoë\n".encode("latin-1"))
     assert run(["roster", "import", "l.csv", *here]) == 2
     assert "say --encoding windows-1252" in capsys.readouterr().err
-    assert asked(capsys, "roster", "import", "l.csv", *here, "--encoding", "latin-1")[0]["name"] == "Zoë"
+    assert run_json(capsys, "roster", "import", "l.csv", *here, "--encoding", "latin-1")[0]["name"] == "Zoë"
 
 
 @pytest.mark.parametrize(
@@ -170,7 +173,7 @@ def test_a_folder_without_a_course_is_refused_and_not_changed(tmp_path: Path) ->
 def test_the_folder_of_the_course_is_accepted_like_the_served_one(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert asked(capsys, "roster", "list", "--course", str(folder.parent)) == []
+    assert run_json(capsys, "roster", "list", "--course", str(folder.parent)) == []
     assert not (folder.parent / ".mograder-secret").exists()
 
 
@@ -204,9 +207,9 @@ def test_a_token_issued_for_a_course_reserves_the_name(
     monkeypatch.chdir(folder)
     assert run(["token", "alice"]) == 0
     plain = capsys.readouterr().out
-    (alice,) = asked(capsys, "roster", "list", "--course", ".")
+    (alice,) = run_json(capsys, "roster", "list", "--course", ".")
     assert (alice["user"], alice["state"]) == ("alice", "claimed")
-    asked(capsys, "roster", "reset", "alice", "--course", ".")
+    run_json(capsys, "roster", "reset", "alice", "--course", ".")
     assert run(["token", "alice"]) == 0
     after = capsys.readouterr().out
     assert (after.split("instructor")[1], after != plain) == (plain.split("instructor")[1], True)

@@ -23,7 +23,7 @@ Run = Callable[..., Any]
 
 
 @pytest.fixture
-def mograder(at_home: None, capsys: pytest.CaptureFixture[str]) -> Run:
+def mograder(own_home: None, capsys: pytest.CaptureFixture[str]) -> Run:
     """Runs any command; what it printed, and on stderr."""
 
     def ran(*words: str, code: int = 0) -> Any:
@@ -281,7 +281,7 @@ def test_a_server_without_receipts_and_commitments_still_gets_the_file(
     hostile_server.answer("POST /assignments/hw1/submit", as_json({"status": "ok", "filename": "alice.py"}))
     assert mograder("https", "retry", *server, "--json") == {"sent": 1, "refused": 0}
     assert mograder("https", "submit", "hw1", work(b"y\n"), *server, "--json")["user"] == "alice"
-    assert [each.path.partition("?")[0] for each in hostile_server.asked if each.method == "POST"] == [
+    assert [each.path.partition("?")[0] for each in hostile_server.requests if each.method == "POST"] == [
         "/assignments/hw1/commit", "/assignments/hw1/submit", "/assignments/hw1/submit",
         "/assignments/hw1/commit", "/assignments/hw1/submit",
     ]  # fmt: skip

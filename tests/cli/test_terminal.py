@@ -18,7 +18,7 @@ if sys.platform == "win32":
     pytest.skip("pseudo-terminals are not made on Windows", allow_module_level=True)
 
 
-def at_a_terminal(
+def run_on_terminal(
     home: Path,
     *words: str,
     answers: tuple[tuple[bytes, str], ...] = (),
@@ -52,17 +52,17 @@ def at_a_terminal(
 
 def test_login_prompts_for_the_code_without_showing_it(server: Running, tmp_path: Path) -> None:
     answers = ((b"Server URL", server.url), (b"User name", "alice"), (b"Enrollment code", CODE))
-    shown = at_a_terminal(tmp_path, "login", answers=answers)
+    shown = run_on_terminal(tmp_path, "login", answers=answers)
     assert f"Registered at {server.url} as alice" in shown
     assert CODE not in shown
 
 
 def test_tables_are_drawn_and_transfers_have_a_progress_bar(server: Running, tmp_path: Path) -> None:
     words = ("--url", server.url, "--token", server.token("alice"))
-    assert "─" in at_a_terminal(tmp_path, "fetch", "--list", *words)
-    assert "bytes" not in at_a_terminal(tmp_path, "fetch", "hw1", *words)
+    assert "─" in run_on_terminal(tmp_path, "fetch", "--list", *words)
+    assert "bytes" not in run_on_terminal(tmp_path, "fetch", "hw1", *words)
     (server.root / "hw1/files/big.bin").write_bytes(bytes(3_000_000))
-    shown = at_a_terminal(tmp_path, "fetch", "hw1", *words)
+    shown = run_on_terminal(tmp_path, "fetch", "hw1", *words)
     assert "3.0/3.0 MB" in shown
     # Each drawing of the bar is wiped: no line end comes after it, unless the cursor goes up again at once.
     assert not re.search(r"(MB|bytes)[^\r\n]*\r\n(?!(\x1b\[\?25h)?\r?\x1b\[1A)", shown), shown
@@ -100,18 +100,18 @@ def test_an_upload_of_grades_or_feedback_is_shown_and_needs_confirmation(server:
         ("1 feedback page", ("upload-feedback", "hw1", "--feedback-dir", "pages")),
     ):
         question = f"Upload {what} to 'hw1'?"
-        shown = at_a_terminal(tmp_path, *words, *there, answers=((question.encode(), "n"),), code=1)
+        shown = run_on_terminal(tmp_path, *words, *there, answers=((question.encode(), "n"),), code=1)
         assert "  alice" in shown.partition(question)[0]
         assert "nothing was uploaded" in shown
         assert not list((server.root / "hw1").glob("grades.json")) + list((server.root / "hw1").glob("feedback"))
-        assert "Uploaded 1" in at_a_terminal(tmp_path, *words, *there, "--yes")
+        assert "Uploaded 1" in run_on_terminal(tmp_path, *words, *there, "--yes")
         (server.root / "hw1/grades.json").unlink(missing_ok=True)
 
 
 def test_the_token_of_a_person_is_printed_without_that_of_the_instructor(server: Running, tmp_path: Path) -> None:
     secret = ("--secret-file", str(server.root / ".mograder-secret"))
-    assert at_a_terminal(tmp_path, *secret, "alice", command="token") == f"alice: {server.token('alice')}\r\n"
-    shown = at_a_terminal(tmp_path, *secret, command="token")
+    assert run_on_terminal(tmp_path, *secret, "alice", command="token") == f"alice: {server.token('alice')}\r\n"
+    shown = run_on_terminal(tmp_path, *secret, command="token")
     assert shown == f"instructor: {server.token('__instructor__')}\r\n"
 
 
@@ -151,10 +151,10 @@ def test_nothing_in_an_answer_of_a_server_controls_the_terminal(
     hostile_server.answer("POST /register", as_json({"user": EVIL, "token": f"{EVIL}:{'0' * 64}"}))
     token = () if words[0:1] == ("login",) else ("--token", "alice:" + "0" * 64)
     url = ("--url", hostile_server.url)
-    shown = at_a_terminal(tmp_path, *words, *url, *token, command=command, code=code, columns=2000)
+    shown = run_on_terminal(tmp_path, *words, *url, *token, command=command, code=code, columns=2000)
     if words[0:1] == ("login",):  # the question whether to log in as another person names the one before
         answers_no = ((b"Log in as carol instead?", "n"),)
-        shown += at_a_terminal(tmp_path, *words[:2], "carol", *words[3:], *url, answers=answers_no, code=2)
+        shown += run_on_terminal(tmp_path, *words[:2], "carol", *words[3:], *url, answers=answers_no, code=2)
     assert "hid [red]en[/red]" in shown or code == 6
     left = re.sub(r"\x1b\[[\d;]*[mK]|\r\n", "", shown)  # colours and line ends of our own
     assert [each for each in left if not each.isprintable()] == []

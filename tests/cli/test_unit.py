@@ -31,7 +31,7 @@ def settings_of(text: str) -> dict[str, str]:
     return dict(line.split("=", 1) for line in text.splitlines() if "=" in line and not line.startswith("#"))
 
 
-def sound(unit: str, folder: Path, exposure: int) -> None:
+def check_unit(unit: str, folder: Path, exposure: int) -> None:
     """systemd, where it is, has nothing to say against it; its exposure is so many tenths at most (docs/running.md)."""
     if not shutil.which("systemd-analyze"):
         return
@@ -68,7 +68,7 @@ def test_the_unit_runs_the_typed_command_as_the_owner_and_may_write_only_in_the_
     assert found["AmbientCapabilities"] == found["CapabilityBoundingSet"] == "CAP_NET_BIND_SERVICE"
     assert found["RestrictNamespaces"] == "yes"
     assert CODE_TEXT not in ran.stdout
-    sound(ran.stdout, tmp_path, exposure=17)
+    check_unit(ran.stdout, tmp_path, exposure=17)
 
 
 def test_the_unit_of_a_course_with_grading_allows_the_namespaces_of_the_sandbox(owned: Path, tmp_path: Path) -> None:
@@ -79,7 +79,7 @@ def test_the_unit_of_a_course_with_grading_allows_the_namespaces_of_the_sandbox(
     assert "ProtectKernelTunables" not in found  # a /proc that is covered in part cannot be mounted anew
     assert found["CapabilityBoundingSet"] == ""
     assert "AmbientCapabilities" not in found
-    sound(ran.stdout, tmp_path, exposure=34)
+    check_unit(ran.stdout, tmp_path, exposure=34)
 
 
 def test_print_unit_refuses_a_secret_on_the_command_line_and_a_course_of_root(owned: Path, course_folder: Path) -> None:

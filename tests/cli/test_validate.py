@@ -12,10 +12,10 @@ from mograder.notebook.cells import parse
 from mograder.notebook.hashes import changed_cells
 from mograder.notebook.release import make_release
 from mograder.notebook.source import read_source
-from tests.cli.conftest import Ran
+from tests.cli.conftest import CommandResult
 from tests.notebook.notebooks import SOURCE, line_of, notebook
 
-Validate = Callable[..., Ran]
+Validate = Callable[..., CommandResult]
 RELEASE = make_release(read_source(SOURCE, "hw1")).text
 BLANK = "    # YOUR CODE HERE\n    pass"
 HALF = RELEASE.replace(f"    total = ...\n{BLANK}", "    total = 6", 1)
@@ -29,14 +29,14 @@ LIGHT_RELEASE, LIGHT_RIGHT = (
 
 
 @pytest.fixture
-def validate(at_home: None, capsys: pytest.CaptureFixture[str]) -> Validate:
-    def ran(*words: str, code: int = 0) -> Ran:
+def validate(own_home: None, capsys: pytest.CaptureFixture[str]) -> Validate:
+    def ran(*words: str, code: int = 0) -> CommandResult:
         capsys.readouterr()
         left = run(["validate", *words])
         out, err = capsys.readouterr()
         assert left == code, out + err
         assert "Traceback" not in err
-        return Ran(left, out, err)
+        return CommandResult(left, out, err)
 
     return ran
 

@@ -51,7 +51,7 @@ def work(tmp_path: Path) -> Path:
     return path
 
 
-def speaking(server: Running, name: str) -> Client:
+def raw_server(server: Running, name: str) -> Client:
     return Client(server.url, server.token(name), patience=QUICK)
 
 
@@ -63,7 +63,7 @@ def test_every_endpoint_has_a_method() -> None:
 
 
 def test_a_roster_can_be_managed_over_http(server: Running) -> None:
-    with speaking(server, "__instructor__") as instructor:
+    with raw_server(server, "__instructor__") as instructor:
         (added,) = instructor.add_people([messages.NewPerson("alice", "Alice A.")])
         assert instructor.reset("alice").code != added.code
         assert instructor.rename("alice", "Alice Ames").name == "Alice Ames"
@@ -79,7 +79,7 @@ def test_a_client_can_register_fetch_submit_and_read_feedback(server: Running, w
         assert nobody.health().status == "ok"
         registered = nobody.register("alice", CODE)
         assert "transport" in nobody.configuration()
-    with Client(server.url, registered.token) as alice, speaking(server, "__instructor__") as instructor:
+    with Client(server.url, registered.token) as alice, raw_server(server, "__instructor__") as instructor:
         (hw1,) = alice.assignments()
         fetched = io.BytesIO()
         alice.release_file(hw1.files[0], fetched)
@@ -107,7 +107,7 @@ def test_a_client_can_register_fetch_submit_and_read_feedback(server: Running, w
 
 
 def test_errors_of_the_server_are_raised_as_the_same_errors(server: Running, work: Path) -> None:
-    with speaking(server, "alice") as alice:
+    with raw_server(server, "alice") as alice:
         with pytest.raises(Forbidden, match="only an instructor"):
             alice.submissions("hw1")
         with pytest.raises(Forbidden):
@@ -124,14 +124,14 @@ def test_errors_of_the_server_are_raised_as_the_same_errors(server: Running, wor
 def test_feedback_of_any_size_is_sent_in_several_requests(server: Running, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(client_module, "FEEDBACK_BATCH", 10)
     pages = {f"user{number}.html": b"<p>fine" for number in range(3)}
-    with speaking(server, "__instructor__") as instructor:
+    with raw_server(server, "__instructor__") as instructor:
         assert instructor.upload_feedback("hw1", pages).files == list(pages)
     assert len(list((server.root / "hw1" / "feedback").iterdir())) == 3
 
 
 def test_progress_reaches_the_full_size_in_both_directions(server: Running, work: Path) -> None:
     seen: list[tuple[int, int | None]] = []
-    with speaking(server, "alice") as alice, speaking(server, "__instructor__") as instructor:
+    with raw_server(server, "alice") as alice, raw_server(server, "__instructor__") as instructor:
         alice.submit("hw1", "alice", work, lambda done, total: seen.append((done, total)))
         instructor.submitted_file(
             instructor.submissions("hw1")[0], io.BytesIO(), lambda done, total: seen.append((done, total))
@@ -148,7 +148,7 @@ def test_progress_reaches_the_full_size_in_both_directions(server: Running, work
 def test_a_request_to_a_busy_server_is_repeated(status: int, hostile_server: HostileServer, client: Client) -> None:
     hostile_server.answer("GET /assignments", as_json({"error": "busy"}, status), as_json([]))
     assert client.assignments() == []
-    assert len(hostile_server.asked) == 2
+    assert len(hostile_server.requests) == 2
 
 
 def test_retry_after_is_respected(hostile_server: HostileServer, client: Client) -> None:
@@ -164,14 +164,14 @@ def test_a_requested_wait_beyond_the_patience_of_the_client_is_not_started(
     hostile_server.answer("GET /assignments", as_json({"error": "back tomorrow"}, 503, Retry_After="86400"))
     with pytest.raises(Temporary, match="back tomorrow"):
         client.assignments()
-    assert len(hostile_server.asked) == 1
+    assert len(hostile_server.requests) == 1
 
 
 def test_other_refusals_are_not_retried(hostile_server: HostileServer, client: Client) -> None:
     hostile_server.answer("GET /assignments", as_json({"error": "no"}, 400))
     with pytest.raises(BadRequest):
         client.assignments()
-    assert len(hostile_server.asked) == 1
+    assert len(hostile_server.requests) == 1
 
 
 def test_a_submission_whose_answer_was_lost_is_sent_again_whole(
@@ -180,7 +180,7 @@ def test_a_submission_whose_answer_was_lost_is_sent_again_whole(
     done = as_json({"status": "ok", "filename": "alice.py"})
     hostile_server.answer("POST /assignments/hw1/submit", Answer(hang_up=True), done)
     client.submit("hw1", "alice", work)
-    assert [asked.body for asked in hostile_server.asked] == [work.read_bytes()] * 2
+    assert [asked.body for asked in hostile_server.requests] == [work.read_bytes()] * 2
 
 
 def test_a_registration_whose_answer_was_lost_is_repeated_with_the_same_claim_key(
@@ -188,10 +188,10 @@ def test_a_registration_whose_answer_was_lost_is_repeated_with_the_same_claim_ke
 ) -> None:
     hostile_server.answer("POST /register", Answer(hang_up=True), as_json({"token": TOKEN, "user": "alice"}))
     assert client.register("alice", CODE).token == TOKEN
-    first, second = (json.loads(asked.body) for asked in hostile_server.asked)
+    first, second = (json.loads(asked.body) for asked in hostile_server.requests)
     assert first == second
     client.register("alice", CODE)
-    other = json.loads(hostile_server.asked[-1].body)
+    other = json.loads(hostile_server.requests[-1].body)
     assert len(other["claim_key"]) == 64
     assert other["claim_key"] != first["claim_key"]
 
@@ -239,7 +239,7 @@ def test_a_redirect_to_another_server_is_refused_and_the_token_is_not_sent(
             client.assignments()
         with pytest.raises(NetworkFailure, match="another server"):
             client.submit("hw1", "alice", work)
-        assert other.asked == []
+        assert other.requests == []
 
 
 def test_a_download_may_lead_to_another_server_but_without_the_token(
@@ -252,7 +252,7 @@ def test_a_download_may_lead_to_another_server_but_without_the_token(
             target = io.BytesIO()
             client.release_file(messages.ReleaseFileInfo("f", address), target)
             assert target.getvalue() == b"data"
-        assert ["Authorization" in asked.headers for asked in other.asked] == [False, False]
+        assert ["Authorization" in asked.headers for asked in other.requests] == [False, False]
 
 
 def test_a_download_that_is_redirected_back_does_not_carry_the_token(
@@ -262,14 +262,14 @@ def test_a_download_that_is_redirected_back_does_not_carry_the_token(
         other.answer("GET /big", Answer(status=302, headers={"Location": f"{hostile_server.url}/secret"}))
         hostile_server.answer("GET /secret", Answer(b"data"))
         client.release_file(messages.ReleaseFileInfo("f", f"{other.url}/big"), io.BytesIO())
-    assert "Authorization" not in hostile_server.asked[-1].headers
+    assert "Authorization" not in hostile_server.requests[-1].headers
 
 
 @pytest.mark.parametrize("address", ["@evil.example/f", "//evil.example/f", ":80@evil.example/f", "f", "/Ü 1/f"])
 def test_a_listed_path_is_always_below_the_server(address: str, hostile_server: HostileServer, client: Client) -> None:
     with pytest.raises(NotFound):
         client.release_file(messages.ReleaseFileInfo("f", address), io.BytesIO())
-    assert len(hostile_server.asked) == 1
+    assert len(hostile_server.requests) == 1
 
 
 @pytest.mark.parametrize("address", ["file:///etc/passwd", "ftp://evil.example/f", "http://", "javascript:1"])
@@ -282,7 +282,7 @@ def test_a_redirect_within_the_server_is_followed(hostile_server: HostileServer,
     hostile_server.answer("GET /assignments", Answer(status=308, headers={"Location": "/assignments/"}))
     hostile_server.answer("GET /assignments/", as_json([]))
     assert client.assignments() == []
-    assert [asked.headers["Authorization"] for asked in hostile_server.asked] == [f"Bearer {TOKEN}"] * 2
+    assert [asked.headers["Authorization"] for asked in hostile_server.requests] == [f"Bearer {TOKEN}"] * 2
 
 
 def test_the_error_for_a_server_that_requires_https_names_its_https_url(
@@ -329,10 +329,10 @@ def test_an_endless_audit_log_is_abandoned(
 ) -> None:
     monkeypatch.setattr(client_module, "MAX_EVENTS", 10)
     event = {"actor": "a", "action": "b", "subject": "c", "detail": ""}
-    hostile_server.otherwise = lambda _: as_json([{"moment": float(len(hostile_server.asked)), **event}] * 3)
+    hostile_server.otherwise = lambda _: as_json([{"moment": float(len(hostile_server.requests)), **event}] * 3)
     with pytest.raises(NetworkFailure, match="more than 10 events"):
         list(client.events())
-    assert len(hostile_server.asked) == 4
+    assert len(hostile_server.requests) == 4
 
 
 def test_the_grades_of_a_large_course_are_read(hostile_server: HostileServer, client: Client) -> None:
@@ -456,15 +456,15 @@ def test_a_manifest_written_by_hand_is_accepted(hostile_server: HostileServer, c
 def test_a_submission_carries_its_checksum(hostile_server: HostileServer, client: Client, work: Path) -> None:
     hostile_server.answer("POST /assignments/hw1/submit", as_json({"status": "ok"}))
     client.submit("hw1", "alice", work)
-    assert hostile_server.asked[0].headers[CHECKSUM_HEADER] == sha256(work.read_bytes())
-    assert hostile_server.asked[0].path.endswith("?user=alice")
+    assert hostile_server.requests[0].headers[CHECKSUM_HEADER] == sha256(work.read_bytes())
+    assert hostile_server.requests[0].path.endswith("?user=alice")
 
 
 def test_grades_are_sent_unchanged(hostile_server: HostileServer, client: Client) -> None:
     hostile_server.answer("POST /assignments/hw%201/grades", as_json({"status": "ok", "count": 4}))
     client.upload_grades("hw 1", [GradeEntry({"student": "alice", "mark": "1,5"})])
     expected = {"grades": [{"student": "alice", "mark": "1,5"}], "workflow_state": ""}
-    assert json.loads(hostile_server.asked[0].body) == expected
+    assert json.loads(hostile_server.requests[0].body) == expected
 
 
 @pytest.mark.parametrize(

@@ -16,14 +16,14 @@ from mograder.client.connection import RetryPolicy
 from mograder.client.pace import SLOWEST, Pace
 from mograder.domain.errors import NetworkFailure
 from mograder.wire import messages
-from tests.hostile import SLOW, Moment, slowly, speaking
+from tests.hostile import SLOW, Moment, raw_server, slowly
 from tests.parts import Clock
 
 ONCE = RetryPolicy(total=0)
 
 
 @contextmanager
-def given_up(url: str, said: str) -> Iterator[Client]:
+def expect_abandoned(url: str, said: str) -> Iterator[Client]:
     """A client that must give up what is asked of it."""
     with Client(url, patience=ONCE, timeout=0.3) as client, pytest.raises(NetworkFailure, match=said):
         yield client
@@ -38,14 +38,14 @@ def work(tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize("kind", SLOW)
 def test_an_answer_that_arrives_byte_by_byte_is_abandoned(kind: str) -> None:
-    with speaking(SLOW[kind]) as url, given_up(url, r"too slowly|does not look like") as client:
+    with raw_server(SLOW[kind]) as url, expect_abandoned(url, r"too slowly|does not look like") as client:
         client.assignments()
 
 
 @pytest.mark.parametrize("kind", ["a body", "a body without a length", "chunks", "headers"])
 def test_a_file_that_arrives_byte_by_byte_is_abandoned(kind: str) -> None:
     file = messages.ReleaseFileInfo("hw1.py", "/files/hw1.py")
-    with speaking(SLOW[kind]) as url, given_up(url, r"too slowly") as client:
+    with raw_server(SLOW[kind]) as url, expect_abandoned(url, r"too slowly") as client:
         client.release_file(file, io.BytesIO())
 
 
@@ -54,7 +54,7 @@ def test_a_server_that_reads_a_submission_byte_by_byte_is_abandoned(work: Path) 
         while moment() and connection.recv(1):
             pass
 
-    with speaking(answer) as url, given_up(url, r"does not answer|too slowly") as client:
+    with raw_server(answer) as url, expect_abandoned(url, r"does not answer|too slowly") as client:
         client.submit("hw1", "alice", work)
 
 
@@ -65,7 +65,7 @@ def test_a_server_that_reads_a_submission_and_then_answers_byte_by_byte_is_aband
             left -= taken
         SLOW["headers"](connection, moment)
 
-    with speaking(answer) as url, given_up(url, r"too slowly") as client:
+    with raw_server(answer) as url, expect_abandoned(url, r"too slowly") as client:
         client.submit("hw1", "alice", work)
 
 
@@ -88,9 +88,9 @@ def test_bytes_of_a_body_extend_the_time_but_cannot_be_saved_up(monkeypatch: pyt
 def test_a_proxy_has_no_more_time_than_a_server(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("no_proxy", "NO_PROXY"):
         monkeypatch.delenv(name, raising=False)
-    with speaking(slowly(b"HTTP/1.1 200 OK\r\n", b"X: a\r\n")) as url:
+    with raw_server(slowly(b"HTTP/1.1 200 OK\r\n", b"X: a\r\n")) as url:
         for name in ("ALL_PROXY", "HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"):
             monkeypatch.setenv(name, url)
         for address in ("http://course.invalid", "https://course.invalid"):
-            with given_up(address, "too slowly") as client:
+            with expect_abandoned(address, "too slowly") as client:
                 client.assignments()

@@ -94,7 +94,7 @@ def alice(server: Running) -> Iterator[Client]:
         yield client
 
 
-def bring(client: Client, out: Path) -> dict[str, Outcome]:
+def fetch_hw1(client: Client, out: Path) -> dict[str, Outcome]:
     """Fetch hw1; the outcome by path below `out`."""
     assignment = next(each for each in client.assignments() if each.name == "hw1")
     return outcomes(fetch(client, assignment, out), out)
@@ -105,41 +105,41 @@ def outcomes(fetched: Iterator[Fetched], out: Path) -> dict[str, Outcome]:
 
 
 def test_fetching_again_downloads_only_new_files(server: Running, alice: Client, tmp_path: Path) -> None:
-    out, given_out = tmp_path / "out", server.root / "hw1" / "files"
-    (given_out / "data").mkdir()
-    (given_out / "data" / "größe 1.csv").write_bytes(b"a,b\n")
-    assert bring(alice, out) == {"data/größe 1.csv": Outcome.NEW, "hw1.py": Outcome.NEW}
+    out, released = tmp_path / "out", server.root / "hw1" / "files"
+    (released / "data").mkdir()
+    (released / "data" / "größe 1.csv").write_bytes(b"a,b\n")
+    assert fetch_hw1(alice, out) == {"data/größe 1.csv": Outcome.NEW, "hw1.py": Outcome.NEW}
     assert (out / ".mograder/release/hw1/hw1.py").read_bytes() == NOTEBOOK
-    assert bring(alice, out) == {"data/größe 1.csv": Outcome.UNCHANGED, "hw1.py": Outcome.UNCHANGED}
-    (given_out / "hw1.py").write_bytes(b"second\n")
-    assert bring(alice, out)["hw1.py"] is Outcome.UPDATED
+    assert fetch_hw1(alice, out) == {"data/größe 1.csv": Outcome.UNCHANGED, "hw1.py": Outcome.UNCHANGED}
+    (released / "hw1.py").write_bytes(b"second\n")
+    assert fetch_hw1(alice, out)["hw1.py"] is Outcome.UPDATED
     assert (out / "hw1.py").read_bytes() == (out / ".mograder/release/hw1/hw1.py").read_bytes() == b"second\n"
     (out / "hw1.py").unlink()
-    assert bring(alice, out)["hw1.py"] is Outcome.NEW
+    assert fetch_hw1(alice, out)["hw1.py"] is Outcome.NEW
 
 
 def test_changes_of_a_student_are_never_overwritten(server: Running, alice: Client, tmp_path: Path) -> None:
-    given_out = server.root / "hw1" / "files" / "hw1.py"
-    bring(alice, tmp_path)
+    released = server.root / "hw1" / "files" / "hw1.py"
+    fetch_hw1(alice, tmp_path)
     mine = tmp_path / "hw1.py"
     mine.write_bytes(b"my work\n")
-    assert bring(alice, tmp_path) == {"hw1.py": Outcome.KEPT}
-    given_out.write_bytes(b"second\n")
-    assert bring(alice, tmp_path) == {"hw1.new.py": Outcome.BESIDE}
-    assert bring(alice, tmp_path) == {"hw1.py": Outcome.KEPT}
-    given_out.write_bytes(b"third\n")
-    assert bring(alice, tmp_path) == {"hw1.new.py": Outcome.BESIDE}
+    assert fetch_hw1(alice, tmp_path) == {"hw1.py": Outcome.KEPT}
+    released.write_bytes(b"second\n")
+    assert fetch_hw1(alice, tmp_path) == {"hw1.new.py": Outcome.BESIDE}
+    assert fetch_hw1(alice, tmp_path) == {"hw1.py": Outcome.KEPT}
+    released.write_bytes(b"third\n")
+    assert fetch_hw1(alice, tmp_path) == {"hw1.new.py": Outcome.BESIDE}
     assert (tmp_path / "hw1.new.py").read_bytes() == b"third\n"
     (tmp_path / "hw1.new.py").write_bytes(b"my work too\n")
-    given_out.write_bytes(b"fourth\n")
-    assert bring(alice, tmp_path) == {"hw1.new2.py": Outcome.BESIDE}
+    released.write_bytes(b"fourth\n")
+    assert fetch_hw1(alice, tmp_path) == {"hw1.new2.py": Outcome.BESIDE}
     assert mine.read_bytes() == b"my work\n"
     assert (tmp_path / "hw1.new.py").read_bytes() == b"my work too\n"
 
 
 def test_an_existing_file_is_treated_as_the_work_of_the_student(alice: Client, tmp_path: Path) -> None:
     (tmp_path / "hw1.py").write_bytes(b"not from the course\n")
-    assert bring(alice, tmp_path) == {"hw1.new.py": Outcome.BESIDE}
+    assert fetch_hw1(alice, tmp_path) == {"hw1.new.py": Outcome.BESIDE}
     assert (tmp_path / "hw1.py").read_bytes() == b"not from the course\n"
 
 
@@ -148,12 +148,12 @@ def test_a_lost_record_of_fetched_files_overwrites_nothing(
     record: bytes | None, server: Running, alice: Client, tmp_path: Path
 ) -> None:
     (server.root / "hw1/files/a.csv").write_bytes(b"1")
-    bring(alice, tmp_path)
+    fetch_hw1(alice, tmp_path)
     kept = tmp_path / ".mograder/release/hw1/.fetched.json"
     kept.unlink() if record is None else kept.write_bytes(record)
     (tmp_path / "a.csv").write_bytes(b"mine")
     (tmp_path / "hw1.py").write_bytes(b"mine")
-    assert bring(alice, tmp_path) == {"a.new.csv": Outcome.BESIDE, "hw1.py": Outcome.KEPT}
+    assert fetch_hw1(alice, tmp_path) == {"a.new.csv": Outcome.BESIDE, "hw1.py": Outcome.KEPT}
 
 
 def test_files_fetched_by_the_published_client_are_recognised_by_its_copies(
@@ -163,7 +163,7 @@ def test_files_fetched_by_the_published_client_are_recognised_by_its_copies(
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(NOTEBOOK)
     (server.root / "hw1/files/hw1.py").write_bytes(b"second\n")
-    assert bring(alice, tmp_path) == {"hw1.py": Outcome.UPDATED}
+    assert fetch_hw1(alice, tmp_path) == {"hw1.py": Outcome.UPDATED}
 
 
 def test_unchanged_files_are_not_downloaded(hostile_server: HostileServer, tmp_path: Path) -> None:
@@ -172,7 +172,7 @@ def test_unchanged_files_are_not_downloaded(hostile_server: HostileServer, tmp_p
     with Client(hostile_server.url) as client:
         for _ in range(3):
             list(fetch(client, messages.AssignmentInfo("hw1", "hw1", [listed]), tmp_path))
-    assert len(hostile_server.asked) == 1
+    assert len(hostile_server.requests) == 1
 
 
 def zipped(**members: bytes) -> bytes:
@@ -186,14 +186,14 @@ def zipped(**members: bytes) -> bytes:
 def test_an_archive_is_unpacked_and_its_files_are_treated_like_others(
     server: Running, alice: Client, tmp_path: Path
 ) -> None:
-    given_out = server.root / "hw1" / "files" / "all.zip"
-    given_out.write_bytes(zipped(a__py=b"1", b__csv=b"1"))
-    assert bring(alice, tmp_path) == {"a.py": Outcome.NEW, "b.csv": Outcome.NEW}
+    released = server.root / "hw1" / "files" / "all.zip"
+    released.write_bytes(zipped(a__py=b"1", b__csv=b"1"))
+    assert fetch_hw1(alice, tmp_path) == {"a.py": Outcome.NEW, "b.csv": Outcome.NEW}
     assert (tmp_path / ".mograder/release/hw1/a.py").read_bytes() == b"1"
-    assert bring(alice, tmp_path) == {"a.py": Outcome.UNCHANGED, "b.csv": Outcome.UNCHANGED}
+    assert fetch_hw1(alice, tmp_path) == {"a.py": Outcome.UNCHANGED, "b.csv": Outcome.UNCHANGED}
     (tmp_path / "a.py").write_bytes(b"mine")
-    given_out.write_bytes(zipped(a__py=b"2", b__csv=b"2"))
-    assert bring(alice, tmp_path) == {"a.new.py": Outcome.BESIDE, "b.csv": Outcome.UPDATED}
+    released.write_bytes(zipped(a__py=b"2", b__csv=b"2"))
+    assert fetch_hw1(alice, tmp_path) == {"a.new.py": Outcome.BESIDE, "b.csv": Outcome.UPDATED}
     assert names_in(tmp_path / ".mograder/release/hw1") == [".fetched.json", "a.py"]
 
 
@@ -257,7 +257,7 @@ def test_a_failed_download_leaves_the_previous_file(hostile_server: HostileServe
 
 
 def test_an_unchanged_released_file_is_recognised(alice: Client, tmp_path: Path) -> None:
-    bring(alice, tmp_path)
+    fetch_hw1(alice, tmp_path)
     (assignment,) = alice.assignments()
     bare = messages.AssignmentInfo("hw1", "hw1")
     assert is_release_file(sha256(NOTEBOOK), assignment, tmp_path / "elsewhere")

@@ -21,7 +21,7 @@ from tests.postgres import new_course
 
 
 @dataclass(frozen=True)
-class Opened:
+class ReopenableCourse:
     """A course that can be opened again and again; `end` comes after its stores are closed.
 
     `elsewhere` opens it as another process does, which has nothing of this one's.
@@ -32,12 +32,12 @@ class Opened:
     end: Callable[[], None] = lambda: None
 
 
-def directory(request: pytest.FixtureRequest, tmp_path: Path) -> Opened:
+def directory(request: pytest.FixtureRequest, tmp_path: Path) -> ReopenableCourse:
     root = make_course_folder(tmp_path)
-    return Opened(lambda: open_store(root), lambda: open_store(root))
+    return ReopenableCourse(lambda: open_store(root), lambda: open_store(root))
 
 
-def postgres(request: pytest.FixtureRequest, tmp_path: Path) -> Opened:
+def postgres(request: pytest.FixtureRequest, tmp_path: Path) -> ReopenableCourse:
     """Opens it through two sets of connections in turn, as two servers do."""
     url = request.getfixturevalue("postgres_url")
     servers = [PostgresCourses(url), PostgresCourses(url)]
@@ -48,20 +48,20 @@ def postgres(request: pytest.FixtureRequest, tmp_path: Path) -> Opened:
         for each in servers:
             each.close()
 
-    return Opened(lambda: next(turns).open(name), lambda: PostgresCourses(url).open(name), end)
+    return ReopenableCourse(lambda: next(turns).open(name), lambda: PostgresCourses(url).open(name), end)
 
 
 STORES = [directory, postgres]
 
 
 @pytest.fixture(params=STORES, ids=lambda make: make.__name__)
-def course(request: pytest.FixtureRequest, tmp_path: Path) -> Opened:
-    made: Opened = request.param(request, tmp_path)
+def course(request: pytest.FixtureRequest, tmp_path: Path) -> ReopenableCourse:
+    made: ReopenableCourse = request.param(request, tmp_path)
     return made
 
 
 @pytest.fixture
-def open_again(course: Opened) -> Iterator[Open]:
+def open_again(course: ReopenableCourse) -> Iterator[Open]:
     """Opens one course; every store it gave is closed at the end."""
     opened: list[Store] = []
 
@@ -76,7 +76,7 @@ def open_again(course: Opened) -> Iterator[Open]:
 
 
 @pytest.fixture
-def open_elsewhere(course: Opened) -> Open:
+def open_elsewhere(course: ReopenableCourse) -> Open:
     """Opens it in a process that was forked and dies."""
     return course.elsewhere
 

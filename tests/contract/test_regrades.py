@@ -103,7 +103,7 @@ def test_results_imported_from_another_machine_bring_their_tests_and_the_regrade
     assert [each.is_done("t3") for each in held(graded).jobs] == [False, False]
 
 
-class Deadly(list[Result]):
+class KilledAfterFirst(list[Result]):
     """Whose reader dies, as by kill -9, after the first."""
 
     def __iter__(self) -> Iterator[Result]:
@@ -123,7 +123,7 @@ def test_a_process_killed_while_applying_a_regrade_applies_all_of_it_or_nothing(
     made = [new(each, "t3" if imported else "t2") for each in before[0].jobs]
 
     def act(say: Say) -> None:
-        open_elsewhere().regrades.apply(HW1, lambda _: Deadly(made), NOTE, imported)
+        open_elsewhere().regrades.apply(HW1, lambda _: KilledAfterFirst(made), NOTE, imported)
 
     assert die_before(1_000_000, act).died
     assert (held(graded), graded.jobs.results(HW1), graded.jobs.announced(), graded.audit.events()) == before

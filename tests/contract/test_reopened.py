@@ -19,7 +19,7 @@ from tests.parts import (
 
 
 def test_everything_is_there_after_closing_and_reopening(open_again: Open) -> None:
-    def all_of(store: Store) -> list[object]:
+    def contents_of(store: Store) -> list[object]:
         page = store.grades.feedback(HW1, ALICE)
         return [
             store.accounts.all(), list(store.submissions.receipts()), store.submissions.latest_files(HW1),
@@ -37,10 +37,10 @@ def test_everything_is_there_after_closing_and_reopening(open_again: Open) -> No
     put(store, extension())
     store.commitments.change(HW1, ALICE, lambda held: (commit(1),))
     store.release.note_fetched([Fetched(HW1, ALICE, NOON)])
-    before = all_of(store)
+    before = contents_of(store)
     store.close()
     again = open_again()
-    assert all_of(again) == before
+    assert contents_of(again) == before
     submit_work(again, SIGNER, ALICE, b"next")
     assert_unbroken(list(again.submissions.receipts()))
 

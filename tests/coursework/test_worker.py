@@ -33,7 +33,7 @@ from tests.parts import HW1, NOON, SECOND, Clock, make_course_folder, open_cours
 STUDENTS = {"alice": (RIGHT, 30.0), "bob": (HALF, 9.2), "carl": (FAILING, 20.0)}
 
 
-class Later:
+class LateClock:
     """A clock that is `ahead`, in microseconds: for leases that are to be over."""
 
     def __init__(self, ahead: int = 0) -> None:
@@ -57,7 +57,7 @@ def opened(root: Path) -> Iterator[Callable[[int], Course]]:
     found: list[Course] = []
 
     def open_one(ahead: int = 0) -> Course:
-        found.append(open_course(root, Later(ahead)))  # type: ignore[arg-type]
+        found.append(open_course(root, LateClock(ahead)))  # type: ignore[arg-type]
         return found[-1]
 
     yield open_one

@@ -98,47 +98,47 @@ class Expected:
         return found
 
 
-def happenings(rng: random.Random, number: int) -> list[tuple[float, str, bytes, float]]:
+def actions_of(rng: random.Random, number: int) -> list[tuple[float, str, bytes, float]]:
     """What one student does: when (seconds), what, which bytes, and how long the bytes are on their way."""
-    what: list[tuple[float, str, bytes, float]] = []
+    action: list[tuple[float, str, bytes, float]] = []
     for attempt in range(rng.randint(1, 3)):
         content = b"%d/%d" % (number, attempt)
         around = [rng.gauss(0, 240), rng.gauss(0, 240), rng.uniform(-DAY, 3 * DAY), rng.gauss(CLOSES - DUE, 600)]
         when = DUE + rng.choice([*around, rng.randint(-1, 180)])
         slow = rng.choice([0.0, rng.uniform(0, 30), rng.uniform(0, 1200)])
         if rng.random() < 0.3:
-            what.append((when - rng.uniform(0, 60), "announce", content, 0))
+            action.append((when - rng.uniform(0, 60), "announce", content, 0))
             when += rng.choice([0, 600, LIFE - 60, LIFE + 600])
-        what.append((when, "submit", content, slow))
+        action.append((when, "submit", content, slow))
         if rng.random() < 0.3:  # the answer was lost
-            what.append((when + rng.uniform(1, 300), "submit", content, 0))
+            action.append((when + rng.uniform(1, 300), "submit", content, 0))
     if rng.random() < 0.1:
-        what.append((DUE + rng.uniform(-DAY, 5 * DAY), "extend", b"", 0))
+        action.append((DUE + rng.uniform(-DAY, 5 * DAY), "extend", b"", 0))
         if rng.random() < 0.3:
-            what.append((DUE + rng.uniform(0, 5 * DAY), "withdraw", b"", 0))
+            action.append((DUE + rng.uniform(0, 5 * DAY), "withdraw", b"", 0))
     if rng.random() < 0.05:
-        what.append((DUE + rng.uniform(0, 4 * DAY), "teacher", b"%d/0" % number, 0))
-    return what
+        action.append((DUE + rng.uniform(0, 4 * DAY), "teacher", b"%d/0" % number, 0))
+    return action
 
 
-def shown(true: float) -> float:
+def shown_time(true: float) -> float:
     """What the server's clock shows."""
     return true - SET_BACK_BY if true >= SET_BACK_AT else true
 
 
-def happen(course: Course, hw1: Assignment, user: Username, what: str, content: bytes, now: int) -> bool:
+def act(course: Course, hw1: Assignment, user: Username, action: str, content: bytes, now: int) -> bool:
     student = Actor(user, Role.STUDENT)
     try:
-        if what == "announce":
+        if action == "announce":
             course.commitments.announce(student, hw1, user, sha256(content), len(content), now)
-        elif what in ("extend", "withdraw"):
-            decision = Decision.GRANT if what == "extend" else Decision.WITHDRAW
+        elif action in ("extend", "withdraw"):
+            decision = Decision.GRANT if action == "extend" else Decision.WITHDRAW
             course.extensions.decide(
-                COURSE_INSTRUCTOR, [Change(hw1, user, decision, "+2d" if what == "extend" else "")]
+                COURSE_INSTRUCTOR, [Change(hw1, user, decision, "+2d" if action == "extend" else "")]
             )
         else:
             actor, body = (
-                COURSE_INSTRUCTOR if what == "teacher" else student,
+                COURSE_INSTRUCTOR if action == "teacher" else student,
                 filled(course.submissions.upload(), content),
             )
             try:
@@ -161,23 +161,23 @@ def expected(course: Course, course_folder: Path, clock: Clock) -> dict[Username
     course.roster.add(COURSE_INSTRUCTOR, [Person(user) for user in students])
     # In the order in which they are done with; what counts is when they arrived.
     everything = [
-        (when + slow, user, when, what, content)
+        (when + slow, user, when, action, content)
         for number, user in enumerate(students)
-        for when, what, content, slow in happenings(rng, number)
+        for when, action, content, slow in actions_of(rng, number)
     ]
-    for _, user, when, what, content in sorted(everything):
-        now, model = shown(when), students[user]
+    for _, user, when, action, content in sorted(everything):
+        now, model = shown_time(when), students[user]
         moment = int(now * SECOND)
         clock.now = moment
-        if what == "withdraw" and model.due == DUE:
+        if action == "withdraw" and model.due == DUE:
             continue
-        taken = happen(course, hw1, user, what, content, moment)
-        if what in ("extend", "withdraw"):
-            model.extend(DUE + 2 * DAY - 3600 if what == "extend" else None)
-        elif what == "announce":
+        taken = act(course, hw1, user, action, content, moment)
+        if action in ("extend", "withdraw"):
+            model.extend(DUE + 2 * DAY - 3600 if action == "extend" else None)
+        elif action == "announce":
             assert model.announce(content, moment / SECOND) == taken
         else:
-            assert model.submit_work(content, moment / SECOND, what == "teacher") == taken, (user, what, when)
+            assert model.submit_work(content, moment / SECOND, action == "teacher") == taken, (user, action, when)
     return students
 
 

@@ -98,19 +98,19 @@ def test_a_taken_file_name_gives_the_next_free_second_within_a_few_tries(taken: 
     names: set[str] = set()
 
     def last() -> str:
-        looks.append("last")
+        tries.append("last")
         return max(names, default="")
 
     def is_taken(name: str) -> bool:
-        looks.append(name)
+        tries.append(name)
         return name in names
 
     for number in range(taken + 1):
-        looks: list[str] = []
+        tries: list[str] = []
         free = free_filename(ALICE, NOON, ".py", is_taken, last)
         assert free not in names
         assert free == version_filename(ALICE, NOON + number * SECOND)
-        assert len(looks) <= 4
+        assert len(tries) <= 4
         names.add(free)
 
 

@@ -31,7 +31,7 @@ for notebook in sys.argv[1:]:
 """
 
 
-def handed_out(assignment: str) -> Path:
+def released(assignment: str) -> Path:
     return COURSE / "release" / assignment / "files" / f"{assignment}.py"
 
 
@@ -40,12 +40,12 @@ def solution(assignment: str) -> Path:
 
 
 def notebooks() -> list[Path]:
-    return [find(assignment) for find in (handed_out, solution) for assignment in ASSIGNMENTS]
+    return [find(assignment) for find in (released, solution) for assignment in ASSIGNMENTS]
 
 
 def a_copy(assignment: str, folder: Path) -> Path:
     """A student's own folder: running a notebook leaves nothing in the checkout."""
-    return Path(shutil.copytree(handed_out(assignment).parent, folder / assignment))
+    return Path(shutil.copytree(released(assignment).parent, folder / assignment))
 
 
 def python(*arguments: str | Path, cwd: Path) -> str:
@@ -106,7 +106,7 @@ def test_three_styles_of_solution_get_full_points_and_the_released_notebook_gets
     styles = (solved(source, each[assignment]) for each in (LOOPS, LIBRARY))
     for text in (solution(assignment).read_text(encoding="utf-8"), *styles):
         assert list(points_of(assignment, text).values()) == full
-    nothing = points_of(assignment, handed_out(assignment).read_text(encoding="utf-8"))
+    nothing = points_of(assignment, released(assignment).read_text(encoding="utf-8"))
     assert list(nothing.values()) == [0, 0, 0, 0, 0, None]
 
 
@@ -141,7 +141,7 @@ def test_the_release_and_the_solution_are_made_from_the_source(tmp_path: Path) -
     course = Path(shutil.copytree(COURSE, tmp_path / "course"))
     python("-m", "mograder", "generate", *ASSIGNMENTS, "--no-validate", cwd=course)
     for assignment in ASSIGNMENTS:
-        for path in handed_out(assignment).parent.rglob("*.*"):
+        for path in released(assignment).parent.rglob("*.*"):
             assert (course / path.relative_to(COURSE)).read_bytes() == path.read_bytes()
         source = (COURSE / "source" / assignment / f"{assignment}.py").read_text(encoding="utf-8")
         answered = re.sub(r"(?s)    ### BEGIN HIDDEN TESTS\n.*?### END HIDDEN TESTS\n", "    # HIDDEN TESTS\n", source)
@@ -172,10 +172,8 @@ def test_a_notebook_states_what_it_needs_to_run(notebook: Path) -> None:
 
 @pytest.mark.parametrize("assignment", ASSIGNMENTS)
 def test_a_solution_does_not_change_the_cells_of_the_instructor(assignment: str) -> None:
-    assert hidden_cells(solution(assignment)) == hidden_cells(handed_out(assignment))
-    recorded = [
-        re.findall("mograder-cell-hashes = .*", find(assignment).read_text()) for find in (solution, handed_out)
-    ]
+    assert hidden_cells(solution(assignment)) == hidden_cells(released(assignment))
+    recorded = [re.findall("mograder-cell-hashes = .*", find(assignment).read_text()) for find in (solution, released)]
     assert recorded[0] == recorded[1], "else `mograder validate` says that cells were changed"
 
 
@@ -193,7 +191,7 @@ def test_the_points_of_the_exercises_add_up_to_those_of_the_assignment(assignmen
     course = tomllib.loads((COURSE / "mograder.toml").read_text(encoding="utf-8"))
     points = {entry["name"]: entry["points"] for entry in course["assignments"]}
     assert tuple(points) == ASSIGNMENTS
-    text = handed_out(assignment).read_text(encoding="utf-8")
+    text = released(assignment).read_text(encoding="utf-8")
     assert sum(map(int, re.findall(r"## Exercise .*\((\d+) points\)", text))) == points[assignment]
     assert f"{points[assignment]} points\n    in all" in text or f"{points[assignment]} points in all" in text
 

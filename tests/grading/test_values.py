@@ -38,7 +38,7 @@ class NoLinks:
         raise FrameError("no references here")
 
 
-def cross(value: Any) -> Any:
+def transfer(value: Any) -> Any:
     encoder = Encoder(NoLinks(), Seen())
     document = json.loads(json.dumps(encoder.encode(value)))
     return Decoder(NoLinks(), encoder.blobs, seen=Seen()).decode(document)
@@ -56,7 +56,7 @@ PLAIN = st.recursive(
 
 @given(PLAIN)
 def test_plain_values_are_transferred_unchanged(value: Any) -> None:
-    result = cross(value)
+    result = transfer(value)
     assert result == value
     assert type(result) is type(value)
 
@@ -67,7 +67,7 @@ def test_plain_values_are_transferred_unchanged(value: Any) -> None:
     decimal.Decimal("1E+1000000"), fractions.Fraction(1, 3), datetime.timezone(datetime.timedelta(hours=2)),
 ])  # fmt: skip
 def test_values_of_the_standard_library_are_transferred(value: Any) -> None:
-    result = cross(value)
+    result = transfer(value)
     assert result == value
     assert repr(result) == repr(value)
 
@@ -96,7 +96,7 @@ DTYPES = (
 @pytest.mark.parametrize("shape", [(), (0,), (3,), (2, 0, 3), (2, 3)])
 def test_arrays_of_every_dtype_are_transferred(dtype: str, shape: tuple[int, ...]) -> None:
     array = np.arange(math.prod(shape)).astype("i8").astype(dtype).reshape(shape)
-    result = cross(array)
+    result = transfer(array)
     assert type(result) is np.ndarray
     assert result.dtype == array.dtype
     np.testing.assert_array_equal(result, array)
@@ -106,7 +106,7 @@ def test_arrays_of_every_dtype_are_transferred(dtype: str, shape: tuple[int, ...
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_scalars_of_every_dtype_are_transferred(dtype: str) -> None:
     value = np.ones(1, "i8").astype(dtype)[0]
-    result = cross(value)
+    result = transfer(value)
     assert type(result) is type(value)
     assert result == value
 
@@ -122,7 +122,7 @@ def test_array_views_and_subclasses_become_arrays() -> None:
         dtype = property(lambda self: np.dtype("i1"))  # type: ignore[assignment]
 
     array = np.arange(12.0).reshape(3, 4)[::2, ::-1]
-    result = cross(array.view(Liar))
+    result = transfer(array.view(Liar))
     assert type(result) is np.ndarray
     np.testing.assert_array_equal(result, array)
 
@@ -147,14 +147,14 @@ FRAMES = [
 
 @pytest.mark.parametrize("frame", FRAMES, ids=range(len(FRAMES)))
 def test_pandas_data_frames_are_transferred(frame: pd.DataFrame) -> None:
-    pd.testing.assert_frame_equal(cross(frame), frame)
+    pd.testing.assert_frame_equal(transfer(frame), frame)
 
 
 def test_series_indexes_and_timestamps_are_transferred() -> None:
     series = pd.Series([1.5, None], name="x", index=pd.Index([3, 4], name="k"))
-    pd.testing.assert_series_equal(cross(series), series)
+    pd.testing.assert_series_equal(transfer(series), series)
     for index in (pd.RangeIndex(2, 9, 3), pd.date_range("2026", periods=3, freq="D"), pd.Index(["a", "b"], name="n")):
-        pd.testing.assert_index_equal(cross(index), index, exact="equiv", check_freq=False)
+        pd.testing.assert_index_equal(transfer(index), index, exact="equiv", check_freq=False)
     for value in (
         pd.Timestamp("2026-03-01 12:00", tz="Europe/Rome"),
         pd.Timestamp("2026"),
@@ -162,17 +162,17 @@ def test_series_indexes_and_timestamps_are_transferred() -> None:
         pd.NaT,
         pd.NA,
     ):
-        result = cross(value)
+        result = transfer(value)
         assert result is value or (result == value and type(result) is type(value))
 
 
 def test_polars_data_frames_are_transferred() -> None:
     frame = pl.DataFrame({"a": [1, None], "b": ["x", "y"], "c": [0.5, 1.5], "d": [datetime.date(2026, 1, 1), None]})
     moments = pl.DataFrame({"t": [datetime.datetime(2026, 1, 1), None]}, schema={"t": pl.Datetime("ms")})  # noqa: DTZ001
-    assert cross(frame).equals(frame)
-    assert cross(moments).schema == moments.schema
-    assert cross(moments).equals(moments)
-    assert cross(frame["a"]).equals(frame["a"])
+    assert transfer(frame).equals(frame)
+    assert transfer(moments).schema == moments.schema
+    assert transfer(moments).equals(moments)
+    assert transfer(frame["a"]).equals(frame["a"])
 
 
 class Number(float):
@@ -213,19 +213,19 @@ class Table(dict):  # type: ignore[type-arg]
     (type("B", (bytes,), {"__bytes__": lambda s: b"42"})(b"x"), b"x"),
 ])  # fmt: skip
 def test_instances_of_subclasses_become_their_base_type(value: Any, plain: Any) -> None:
-    result = cross(value)
+    result = transfer(value)
     assert type(result) is type(plain)
     assert repr(result) == repr(plain)
 
 
 def test_an_enumeration_is_transferred_by_reference_and_not_as_a_plain_value() -> None:
     with pytest.raises(AssertionError, match="crosses as a reference"):
-        cross(enum.IntEnum("Colour", "RED").RED)
+        transfer(enum.IntEnum("Colour", "RED").RED)
 
 
 def test_a_shared_object_stays_shared() -> None:
     shared: list[Any] = [1]
-    result = cross([shared, {"k": shared}])
+    result = transfer([shared, {"k": shared}])
     assert result[0] is result[1]["k"]
 
 
@@ -239,7 +239,7 @@ def _nested(depth: int) -> list[Any]:
 def test_a_value_that_is_too_deep_or_too_large_is_refused() -> None:
     for value in (_nested(200), 1 << 2_000_000):
         with pytest.raises(NotPlain):
-            cross(value)
+            transfer(value)
 
 
 HOSTILE = [

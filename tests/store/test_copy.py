@@ -102,7 +102,7 @@ def courses(postgres_server: Server) -> Iterator[PostgresCourses]:
     courses.close()
 
 
-def all_of(store: Store) -> list[object]:
+def contents_of(store: Store) -> list[object]:
     """What a course says, but for the copies in its trail."""
     files = [
         store.submissions.file(each.submission.assignment, FileName(each.submission.filename))
@@ -126,10 +126,10 @@ def all_of(store: Store) -> list[object]:
     ]  # fmt: skip
 
 
-def said_by(root: Path) -> list[object]:
+def contents_of_folder(root: Path) -> list[object]:
     store = open_store(root)
     try:
-        return all_of(store)
+        return contents_of(store)
     finally:
         store.close()
 
@@ -137,13 +137,13 @@ def said_by(root: Path) -> list[object]:
 def test_a_course_copied_into_a_database_and_back_is_unchanged(
     root: Path, courses: PostgresCourses, tmp_path: Path
 ) -> None:
-    before = said_by(root)
+    before = contents_of_folder(root)
     to_database(Folders.of(root), courses, NAME, NOON, quiet)
-    assert all_of(courses.open(NAME)) == before
+    assert contents_of(courses.open(NAME)) == before
     assert courses.open(NAME).audit.events(1) == [Event(NOON, INSTRUCTOR, "copy", NAME, str(root))]
     back = tmp_path / "back" / "course" / "release"
     to_folder(courses.open(NAME), back, NOON, quiet)
-    assert said_by(back) == before
+    assert contents_of_folder(back) == before
     assert (back / ".mograder-secret").stat().st_mode & 0o777 == 0o600
     for name in ("hw1/hw1.py", "hw1/data/d.csv"):
         assert (back.parent / "source" / name).read_bytes() == (root.parent / "source" / name).read_bytes()
@@ -171,7 +171,7 @@ def test_files_whose_names_are_not_utf8_are_reported_and_the_rest_is_copied(
     odd = os.fsdecode(b"caf\xe9")
     home = root.parent.rename(tmp_path / odd)  # the whole course, too, may be in such a folder
     grades = home / "release" / "hw1"
-    before = said_by(home / "release")
+    before = contents_of_folder(home / "release")
     for path in (grades / "files" / odd, grades / FEEDBACK / f"{odd}.html", home / "release" / odd / GRADES):
         path.parent.mkdir(exist_ok=True)
         path.write_text("[]")
@@ -179,7 +179,7 @@ def test_files_whose_names_are_not_utf8_are_reported_and_the_rest_is_copied(
     (home / "release" / odd / FEEDBACK / "alice.html").write_text("<p>")
     said: list[str] = []
     to_database(Folders.of(home / "release"), courses, NAME, NOON, said.append)
-    assert all_of(courses.open(NAME)) == before
+    assert contents_of(courses.open(NAME)) == before
     left = [each for each in said if each.startswith("left out:")]
     assert len(left) == 3
     assert all(each.isprintable() and each.isascii() for each in left)
@@ -189,11 +189,11 @@ def test_an_interrupted_copy_continues_where_it_stopped(
     root: Path, courses: PostgresCourses, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(copy, "TOGETHER", 2)
-    before = said_by(root)
+    before = contents_of_folder(root)
     back = tmp_path / "back" / "release"
     for work, whole in (
-        (lambda say: to_database(Folders.of(root), courses, NAME, NOON, say), lambda: all_of(courses.open(NAME))),
-        (lambda say: to_folder(courses.open(NAME), back, NOON, say), lambda: said_by(back)),
+        (lambda say: to_database(Folders.of(root), courses, NAME, NOON, say), lambda: contents_of(courses.open(NAME))),
+        (lambda say: to_folder(courses.open(NAME), back, NOON, say), lambda: contents_of_folder(back)),
     ):
         said: list[str] = []
 
@@ -271,7 +271,7 @@ def test_a_copy_never_overwrites_a_course_that_has_changed_since(root: Path, cou
     assert copied.submissions.head() == head
 
 
-class Restless(FolderPlace):
+class ChangingSource(FolderPlace):
     """Where something happens after its trail was read and before its grades are."""
 
     def __init__(self, store: FolderStore, act: Callable[[FolderStore], object]) -> None:
@@ -299,7 +299,7 @@ def test_a_source_that_changes_during_the_copy_is_reported_and_the_copy_can_be_r
     ]
     for act, what in acts:
         with pytest.raises(VerificationFailed, match=f"^{what} of the copy are not those of the source: run it again$"):
-            copy.copy(Restless(source, act), target, quiet)
+            copy.copy(ChangingSource(source, act), target, quiet)
         copy.copy(FolderPlace(source), target, quiet)
     source.close()
     kept = "SELECT body FROM receipts UNION SELECT body FROM feedback"

@@ -28,8 +28,8 @@ from tests.model import (
     explaining,
     extending,
     grading,
-    look,
     planning,
+    read_contents,
     registering,
     releasing,
     rotating,
@@ -109,17 +109,17 @@ def doing(write: Write) -> Callable[[Path, Say], None]:
 
 def check(root: Path, model: Model, write: Write, answered: bool) -> None:
     """What was answered is there; what was not is there or is not, each thing whole; asking again makes it so."""
-    before, after = model.looks(), model.copy()
+    before, after = model.contents(), model.copy()
     write.model(after)
-    wanted = after.looks()
+    wanted = after.contents()
     with contextlib.closing(open_store(root)) as store:
-        found = look(store, seal_of(store))
+        found = read_contents(store, seal_of(store))
         if answered:
             assert found == wanted
         for key, value in found.items():
             assert value in (before[key], wanted[key]), key
         write.do(store, seal_of(store))
-        assert look(store, seal_of(store)) == wanted
+        assert read_contents(store, seal_of(store)) == wanted
     check_folder(root)
 
 
@@ -225,7 +225,7 @@ def test_a_crash_before_any_step_of_an_erasure_can_be_completed_by_repeating_it(
         with contextlib.closing(open_store(left)) as store:
             theirs = list(store.submissions.receipts(username=ALICE))
             if theirs:  # nothing has begun: all that the person had is there
-                assert look(store, seal_of(store)) == model.looks()
+                assert read_contents(store, seal_of(store)) == model.contents()
             assert not (theirs and "answered" in ended.said)
             if "answered" not in ended.said:
                 erase(store)
@@ -235,7 +235,7 @@ def test_a_crash_before_any_step_of_an_erasure_can_be_completed_by_repeating_it(
             assert [each.username for each in store.submissions.latest_files(HW1)] == [BOB]
             assert [each.person for each in store.grades.of(HW1)] == [BOB]
             assert [store.grades.feedback(HW1, each) is not None for each in (ALICE, BOB)] == [False, True]
-            assert store.extensions.find() == model.looks()["extensions"]
+            assert store.extensions.find() == model.contents()["extensions"]
         assert [path for path in left.parent.rglob("*") if path.is_file() and b"alice" in path.read_bytes()] == []
         assert list(left.parent.rglob("alice*")) == []
         check_folder(left)
@@ -256,7 +256,7 @@ def test_a_crash_before_any_step_of_a_recovery_loses_nothing(tmp_path: Path) -> 
     for write in (SMALL, BIG):
         write.model(model)
     (root.parent / "submitted" / "hw1" / "alice_20260310T115959.py").unlink()  # the power went too: it was not synced
-    wanted, steps = model.looks(), 0
+    wanted, steps = model.contents(), 0
 
     def start(root: Path, say: Say) -> None:
         say(BEGIN)
@@ -264,7 +264,7 @@ def test_a_crash_before_any_step_of_a_recovery_loses_nothing(tmp_path: Path) -> 
 
     for left, _ in before_every_step(copies(root), start):
         with contextlib.closing(open_store(left)) as store:
-            assert look(store, seal_of(store)) == wanted
+            assert read_contents(store, seal_of(store)) == wanted
         check_folder(left)
         steps += 1
     print(f"{steps} different crashes")
@@ -289,7 +289,7 @@ def test_a_crash_before_any_step_of_the_first_start_leaves_a_course_that_can_sta
             for write in EARLIER:
                 write.do(store, seal_of(store))
                 write.model(model)
-            assert look(store, seal_of(store)) == model.looks()
+            assert read_contents(store, seal_of(store)) == model.contents()
         private = [path for path in root.glob(".mograder*") if path.suffix != ".lock"]
         assert [path.name for path in private if path.stat().st_mode & 0o077] == []
         check_folder(root)

@@ -17,7 +17,19 @@ from mograder.signing import Ed25519Signer, new_private_key
 from mograder.store.folder.store import FolderStore
 from mograder.store.shared.files import IN_MEMORY
 from tests.crashes import BEGIN, Say, die_before
-from tests.model import HW2, USERS, Model, Write, explaining, grading, look, planning, registering, rotating, submitting
+from tests.model import (
+    HW2,
+    USERS,
+    Model,
+    Write,
+    explaining,
+    grading,
+    planning,
+    read_contents,
+    registering,
+    rotating,
+    submitting,
+)
 from tests.parts import ALICE, BOB, HW1, NOON, SECOND, make_course_folder, open_store
 from tests.store.test_crashes import check_folder
 
@@ -98,7 +110,7 @@ class Course(RuleBasedStateMachine):
         with contextlib.suppress(NameTaken):
             after = self.model.copy()
             write.model(after)
-            before, wanted, found = self.model.looks(), after.looks(), look(self.open(0), self.signer)
+            before, wanted, found = self.model.contents(), after.contents(), read_contents(self.open(0), self.signer)
             changed = {key for key in wanted if before[key] != wanted[key]}
             if "answered" in ended.said or any(found[key] == wanted[key] for key in changed):
                 # A page may be there and another not, of an upload that nobody answered for: sent again, all are.
@@ -108,9 +120,9 @@ class Course(RuleBasedStateMachine):
 
     @invariant()
     def both_look_like_the_model(self) -> None:
-        wanted = self.model.looks()
+        wanted = self.model.contents()
         for number in (0, 1):
-            assert look(self.open(number), self.signer) == wanted
+            assert read_contents(self.open(number), self.signer) == wanted
 
     def teardown(self) -> None:
         self.stop(0)

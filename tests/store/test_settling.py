@@ -163,7 +163,7 @@ def test_a_failed_placement_is_retried_without_another_submission(
         assert (submitted / "alice.py").read_bytes() == b"work"
 
 
-class Passing(threading.Event):
+class FakePause(threading.Event):
     """Waiting for it takes no time: the seconds are noted, and something may happen meanwhile."""
 
     def __init__(self, meanwhile: Callable[[], object]) -> None:
@@ -190,8 +190,8 @@ def test_failed_placements_are_retried_less_and_less_often_but_at_least_every_mi
         8: lambda: (submitted / "alice.py").rmdir(),
         9: lambda: store.settler._stopping.set(),
     }
-    store.settler._unsettled = unsettled = Passing(lambda: happens.get(len(unsettled.waited), bool)())
-    store.settler._stopping = Passing(bool)
+    store.settler._unsettled = unsettled = FakePause(lambda: happens.get(len(unsettled.waited), bool)())
+    store.settler._stopping = FakePause(bool)
     store.settler._settle_in_background()
     assert unsettled.waited == [None, 1, 3, 7, 15, 31, 60, 60, None]
     assert (submitted / "alice.py").read_bytes() == b"work"
@@ -214,7 +214,7 @@ def test_settling_waits_for_a_second_without_submissions_but_at_most_ten_seconds
             stopping.set()
 
     left: list[object] = []
-    store.settler._unsettled, store.settler._stopping = unsettled, stopping = Passing(end), Passing(one_more)
+    store.settler._unsettled, store.settler._stopping = unsettled, stopping = FakePause(end), FakePause(one_more)
     with monkeypatch.context() as passing:
         passing.setattr(time, "monotonic", lambda: float(len(stopping.waited)))
         store.settler._settle_in_background()

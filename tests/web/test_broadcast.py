@@ -18,10 +18,10 @@ from mograder.domain.names import INSTRUCTOR, Username
 from mograder.web import broadcast
 from mograder.web.broadcast import NOTHING, Broadcaster, Changed, Watcher, stream
 from tests.parts import ALICE, BOB, CODE, PATIENCE, Running, running, until
-from tests.postgres import Side
+from tests.postgres import CourseServer
 
 
-def log_in(server: Running | Side, name: str = INSTRUCTOR) -> dict[str, str]:
+def log_in(server: Running | CourseServer, name: str = INSTRUCTOR) -> dict[str, str]:
     """The header fields of a browser in which somebody is logged in."""
     link = server.client.post("/login-link", headers=server.bearer(name)).json()["url"]
     ours = {"Origin": server.url.partition("/c/")[0], "Sec-Fetch-Site": "same-origin", "Accept": "text/html"}
@@ -33,7 +33,7 @@ def log_in(server: Running | Side, name: str = INSTRUCTOR) -> dict[str, str]:
 class Stream:
     """An open stream: the events that came, and whether it has ended."""
 
-    def __init__(self, server: Running | Side, headers: dict[str, str]) -> None:
+    def __init__(self, server: Running | CourseServer, headers: dict[str, str]) -> None:
         self.events, self.rows, self.ended, self.status = 0, "", False, 0
         self._thread = threading.Thread(target=self._read, args=(server.url, headers), daemon=True)
         self._thread.start()
@@ -51,7 +51,7 @@ class Stream:
 
 
 def test_a_board_shows_a_submission_to_its_own_and_to_another_server(
-    two_servers: Sequence[Running | Side],
+    two_servers: Sequence[Running | CourseServer],
 ) -> None:
     server, other = two_servers
     instructor = log_in(server)

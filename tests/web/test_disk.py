@@ -28,7 +28,7 @@ ROUNDS = 10
 HW1 = AssignmentName("hw1")
 
 
-def wrong(root: Path) -> list[findings.Finding]:
+def problems(root: Path) -> list[findings.Finding]:
     return [each for each in doctor.check(Folders.of(root), utc_now()) if each.severity is not findings.Severity.NOTE]
 
 
@@ -43,17 +43,17 @@ def test_kill_9_at_any_moment_loses_nothing_that_was_acknowledged(course_folder:
     sent: set[str] = set()
     for round_ in range(ROUNDS):
         with running(course_folder) as server:
-            assert worked(server) < 3, "the start after a crash takes too long"
+            assert processor_seconds(server) < 3, "the start after a crash takes too long"
             assert pending(course_folder) == 0, "the start has not finished what the kill left"
             check_everything_is_there(server, answered, sent)
             kill_in_a_rush(server, round_, chance, answered, sent)
     with running(course_folder) as server:
         check_everything_is_there(server, answered, sent)
         assert server.stop() == 0
-    assert wrong(course_folder) == []
+    assert problems(course_folder) == []
 
 
-def worked(server: Running) -> float:
+def processor_seconds(server: Running) -> float:
     """Seconds of a processor that a server has had, which others on the machine do not add to; Linux tells."""
     stat = Path(f"/proc/{server.process.pid}/stat")
     if not stat.exists():
@@ -165,7 +165,7 @@ def test_a_full_disk_is_answered_507_and_loses_nothing(tmp_path: Path, size: int
             check_taken(server, taken)
             assert not [path for path in server.submitted.rglob(".*") if ".incoming-" not in path.name]
             assert server.stop() == 0
-        assert wrong_but_space(root) == []
+        assert problems_but_space(root) == []
         with running(root) as server:
             check_taken(server, taken)
 
@@ -199,7 +199,7 @@ def test_feedback_and_registrations_on_a_full_disk_are_answered_507_and_change_n
             listed = server.client.get("/roster", headers=server.bearer()).json()
             assert len(listed) == len(joined)
             assert page.read_bytes() == b"after"
-        assert wrong_but_space(root) == []
+        assert problems_but_space(root) == []
 
 
 def give_feedback(server: Running, page: bytes) -> httpx2.Response:
@@ -211,8 +211,8 @@ def join(server: Running, name: str) -> httpx2.Response:
     return server.client.post("/register", json={"user": name, "enrollment_code": CODE})
 
 
-def wrong_but_space(root: Path) -> list[findings.Finding]:
-    return [each for each in wrong(root) if "MiB are free" not in each.what]
+def problems_but_space(root: Path) -> list[findings.Finding]:
+    return [each for each in problems(root) if "MiB are free" not in each.what]
 
 
 def check_taken(server: Running, taken: dict[str, bytes]) -> None:
@@ -246,7 +246,7 @@ def test_a_read_only_disk_is_answered_503_until_it_is_writable_again(tmp_path: P
             assert [each["sha256"] for each in listed] == [sha256(b"before")]
             assert server.submit("alice", b"after").json()["attempt"] == 2
             assert server.stop() == 0
-        assert wrong_but_space(root) == []
+        assert problems_but_space(root) == []
 
 
 @pytest.mark.parametrize("size", [10, 1_500_000])
@@ -263,7 +263,7 @@ def test_a_missing_folder_is_answered_503_until_it_is_back(course_folder: Path, 
         away.rename(course_folder.parent)
         assert server.submit("alice", b"y" * size).json()["attempt"] == 2
         assert server.stop() == 0
-    assert wrong(course_folder) == []
+    assert problems(course_folder) == []
     store = open_store(course_folder)
     assert [each.submission.sha256 for each in store.submissions.receipts()] == [sha256(b"before"), sha256(b"y" * size)]
     store.close()
@@ -283,7 +283,7 @@ def test_submissions_whose_folder_is_missing_are_answered_503_until_it_is_back(s
     away.rename(server.submitted)
     assert server.submit("alice", b"x" * size).json()["attempt"] == 2
     assert server.stop() == 0
-    assert wrong(server.root) == []
+    assert problems(server.root) == []
 
 
 def unavailable(reply: httpx2.Response) -> None:
@@ -337,7 +337,7 @@ def test_unwritable_folders_are_answered_503_and_nothing_changes(course_folder: 
             folder.chmod(0o755)
         assert [reply.status_code for reply in attempts()] == [200] * 5
         assert server.stop() == 0
-    assert wrong(course_folder) == []
+    assert problems(course_folder) == []
 
 
 def contents(course: Path) -> dict[Path, bytes]:

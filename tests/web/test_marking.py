@@ -109,7 +109,7 @@ def test_marking_by_section_works_below_a_mount_path() -> None:
     assert [each for each in ("/", "/my-receipts", "/devices") if frame.current(each)] == ["/"]
 
 
-def looks(course: Course, name: str) -> dict[str, tuple[int, bytes, str]]:
+def everything_readable(course: Course, name: str) -> dict[str, tuple[int, bytes, str]]:
     """All that a person can read, at every address of the protocol and of the pages, with the ETags."""
     web, visitor = Web(course), visit(course, name)
     found = {}
@@ -126,8 +126,8 @@ def looks(course: Course, name: str) -> dict[str, tuple[int, bytes, str]]:
 
 
 def test_students_see_nothing_of_a_draft_and_everything_after_the_release(desk: Course) -> None:
-    looks(desk, "s01")  # the first look downloads the files, which shows
-    before = looks(desk, "s01")
+    everything_readable(desk, "s01")  # the first look downloads the files, which shows
+    before = everything_readable(desk, "s01")
     give_all(desk, "s01", 8, 4.5)
     item = desk.marking.put_item(GRACE, task(desk), "", RubricItem("Essay", "no conclusion", -2), 0)
     give(desk, "s02", "Essay", None, items=(item.key,), comment="a draft of a comment")
@@ -135,7 +135,7 @@ def test_students_see_nothing_of_a_draft_and_everything_after_the_release(desk: 
     desk.marking.write_text(GRACE, task(desk), S1, Kind.REMARK, "cell 1", "draft of a remark", 0)
     desk.marking.hand_out(TEACHER, task(desk), {("s01", ""): "grace"})
     desk.marking.set_anonymous(TEACHER, task(desk), True)
-    assert looks(desk, "s01") == before
+    assert everything_readable(desk, "s01") == before
     assert "draft" not in visit(desk, "s02").get("/my/hw1").text
     desk.mark_release.release(TEACHER, task(desk))
     page = visit(desk, "s01").get("/my/hw1").text

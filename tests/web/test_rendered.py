@@ -75,7 +75,7 @@ def test_the_output_of_cells_is_shown_to_graders_and_none_of_it_is_executed(tab:
     assert all(each.startswith((server.url, "data:")) for each in asked), asked
 
 
-class Outside(BaseHTTPRequestHandler):
+class OtherServer(BaseHTTPRequestHandler):
     """Somebody else's server, which hears of whoever comes."""
 
     def do_GET(self) -> None:
@@ -94,7 +94,7 @@ class Counting(ThreadingHTTPServer):
     daemon_threads = True
 
     def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), Outside)
+        super().__init__(("127.0.0.1", 0), OtherServer)
         self.heard: list[str] = []
 
 

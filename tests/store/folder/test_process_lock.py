@@ -38,16 +38,16 @@ def is_locked(path: Path) -> bool:
 
 
 def test_only_one_process_at_a_time_holds_the_process_lock(lock: Path, others: ThreadPoolExecutor) -> None:
-    having, most = [], []
+    holding, most = [], []
 
-    def have_turns() -> None:
+    def hold_repeatedly() -> None:
         for _ in range(20):
             with locked(lock):
-                having.append(1)
-                most.append(len(having))
-                having.pop()
+                holding.append(1)
+                most.append(len(holding))
+                holding.pop()
 
-    for each in [others.submit(have_turns) for _ in range(4)]:
+    for each in [others.submit(hold_repeatedly) for _ in range(4)]:
         each.result()
     assert most == [1] * 80
 

@@ -26,7 +26,7 @@ from mograder.store.postgres.courses import PostgresCourses
 from mograder.store.postgres.database import MIGRATIONS, upgrade
 from mograder.store.shared.chain import ChainAppender
 from tests.parts import ALICE, BOB, HW1, NOON, PATIENCE, SECOND, filled, free_port, submit_work, until
-from tests.postgres import Cutter, Server, fresh_database, new_course
+from tests.postgres import CuttingProxy, Server, fresh_database, new_course
 
 SIGNER = Ed25519Signer(new_private_key())
 NOTE = Event(NOON, "alice", "test", "hw1")
@@ -217,50 +217,54 @@ def test_file_names_given_in_one_batch_are_seen_by_the_rest_of_the_batch(postgre
 
 
 @pytest.fixture(params=["before", "after"])
-def cut(request: pytest.FixtureRequest, postgres_url: str) -> Iterator[tuple[Store, Cutter]]:
+def cut(request: pytest.FixtureRequest, postgres_url: str) -> Iterator[tuple[Store, CuttingProxy]]:
     """A store over a connection that is cut at the next COMMIT, before the database gets it or right after."""
     direct = PostgresCourses(postgres_url)
     name = new_course(direct)
-    with Cutter(postgres_url, request.param) as cutter:
-        courses = PostgresCourses(cutter.url)
-        yield courses.open(name), cutter
+    with CuttingProxy(postgres_url, request.param) as proxy:
+        courses = PostgresCourses(proxy.url)
+        yield courses.open(name), proxy
         courses.close()
     direct.close()
 
 
-def test_a_submission_whose_commit_lost_its_answer_is_kept_once_and_gets_its_receipt(cut: tuple[Store, Cutter]) -> None:
-    store, cutter = cut
+def test_a_submission_whose_commit_lost_its_answer_is_kept_once_and_gets_its_receipt(
+    cut: tuple[Store, CuttingProxy],
+) -> None:
+    store, proxy = cut
     first = submit_work(store, SIGNER, ALICE, b"one").receipt
-    cutter.arm()
+    proxy.arm()
     second = submit_work(store, SIGNER, ALICE, b"two")
-    assert cutter.has_cut
+    assert proxy.has_cut
     assert not second.repeated
     assert list(store.submissions.receipts()) == [first, second.receipt]
     third = submit_work(store, SIGNER, BOB, b"three").receipt
     assert (third.number, third.previous) == (3, second.receipt.hash)
 
 
-def test_a_registration_whose_commit_lost_its_answer_does_not_conflict_with_itself(cut: tuple[Store, Cutter]) -> None:
-    store, cutter = cut
+def test_a_registration_whose_commit_lost_its_answer_does_not_conflict_with_itself(
+    cut: tuple[Store, CuttingProxy],
+) -> None:
+    store, proxy = cut
 
     def claim(held: Account | None) -> Account:
         if held is not None:
             raise NameTaken("taken")
         return Account(ALICE, bound=True)
 
-    cutter.arm()
+    proxy.arm()
     assert store.accounts.change(ALICE, claim, NOTE) == Account(ALICE, bound=True)
-    assert cutter.has_cut
+    assert proxy.has_cut
     assert store.audit.events() == [NOTE]
     with pytest.raises(NameTaken):
         store.accounts.change(ALICE, claim, NOTE)
 
 
-def test_grades_whose_commit_lost_its_answer_are_recorded_once(cut: tuple[Store, Cutter]) -> None:
-    store, cutter = cut
-    cutter.arm()
+def test_grades_whose_commit_lost_its_answer_are_recorded_once(cut: tuple[Store, CuttingProxy]) -> None:
+    store, proxy = cut
+    proxy.arm()
     assert store.grades.merge(HW1, (GradeEntry({"username": "alice"}),), NOTE) == 1
-    assert cutter.has_cut
+    assert proxy.has_cut
     assert store.audit.events() == [NOTE]
 
 

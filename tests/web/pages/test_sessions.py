@@ -18,7 +18,7 @@ from mograder.domain.names import INSTRUCTOR, Username
 from mograder.web import create_app
 from mograder.web.pages import sessions
 from tests.parts import ALICE, CODE, SECOND, Clock, Running, token_of
-from tests.postgres import Side
+from tests.postgres import CourseServer
 
 HOME = "http://course.example"
 OURS = {"Origin": HOME, "Sec-Fetch-Site": "same-origin", "Accept": "text/html"}
@@ -150,14 +150,14 @@ def test_logging_out_ends_every_copy_of_the_cookie_and_no_other_session(
     assert other.sees == "Your assignments"
 
 
-def test_logging_out_at_one_server_ends_the_session_at_the_other(two_servers: Sequence[Running | Side]) -> None:
+def test_logging_out_at_one_server_ends_the_session_at_the_other(two_servers: Sequence[Running | CourseServer]) -> None:
     first, second = two_servers
     token = first.bearer("alice")["Authorization"].removeprefix("Bearer ")
     ours = {"Accept": "text/html", "Sec-Fetch-Site": "same-origin"}
     answer = first.client.post("/login", data={"token": token}, headers={**ours, "Origin": first.url})
     cookie = {"Cookie": answer.headers["set-cookie"].partition(";")[0]}
 
-    def sees(server: Running | Side) -> str:
+    def sees(server: Running | CourseServer) -> str:
         return re.findall("<h1><bdi>(.*?)</bdi>", server.client.get("/", headers={**ours, **cookie}).text)[0]
 
     assert (sees(first), sees(second)) == ("Your assignments",) * 2

@@ -16,7 +16,7 @@ from tests.parts import HW1, make_course_folder, submit_work
 
 
 @dataclass(frozen=True)
-class Place:
+class CourseStore:
     """Where courses are: what `serve` and `worker` are told, and how one is made with tests in it."""
 
     serve: tuple[str, ...]
@@ -40,7 +40,7 @@ class Place:
 
 
 @contextmanager
-def graded_places(folder: Path, url: str) -> Iterator[Place]:
+def course_store(folder: Path, url: str) -> Iterator[CourseStore]:
     """In the database at `url`, or in `folder` where that is ""; there are no courses yet."""
     parent = folder / "courses"
     parent.mkdir()
@@ -57,7 +57,7 @@ def graded_places(folder: Path, url: str) -> Iterator[Place]:
     courses = factory.open_courses(url or parent)
     words = (str(parent), "--courses")
     try:
-        yield Place(
+        yield CourseStore(
             ("--store", url) if url else words, (url,) if url else words, factory.ManyCourses(courses), make,
             lambda name: f"{url}#{name}" if url else str(parent / name / "release"),
         )  # fmt: skip

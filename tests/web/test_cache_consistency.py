@@ -72,7 +72,7 @@ class Server:
         return {**dict(asyncio.run(ask())), "board": self.api.board()}
 
 
-class Living(RuleBasedStateMachine):
+class ServedCourse(RuleBasedStateMachine):
     """Each rule does one thing to a course that two servers serve; `open` opens it for one more."""
 
     @initialize()
@@ -146,7 +146,7 @@ class Living(RuleBasedStateMachine):
             self.course(server).roster.remove(COURSE_INSTRUCTOR, user)
 
     @invariant()
-    def both_say_what_one_says_that_has_just_started(self) -> None:
+    def both_answer_like_a_fresh_server(self) -> None:
         fresh = Server(self.open(2))
         try:
             wanted = fresh.answers()
@@ -159,7 +159,7 @@ class Living(RuleBasedStateMachine):
         self.after.close()
 
 
-class LivingFolder(Living):
+class ServedFolder(ServedCourse):
     """A course folder, in which people work by hand, too."""
 
     def open(self, number: int) -> Course:
@@ -187,7 +187,7 @@ class LivingFolder(Living):
         (self.root / name / "grades.json").write_text(json.dumps(table))
 
 
-class LivingDatabase(Living):
+class ServedDatabase(ServedCourse):
     """A course in a database, each server with connections of its own; what is published replaces the plan."""
 
     def __init__(self, url: str) -> None:
@@ -210,28 +210,28 @@ class LivingDatabase(Living):
 
 
 LIVING = settings(max_examples=6, stateful_step_count=12, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-TestTwoServersOfACourseThatLives = LivingFolder.TestCase
+TestTwoServersOfACourseThatLives = ServedFolder.TestCase
 TestTwoServersOfACourseThatLives.settings = LIVING
 
 
 def test_two_servers_on_a_database_always_answer_as_a_freshly_started_one(postgres_url: str) -> None:
-    run_state_machine_as_test(lambda: LivingDatabase(postgres_url), settings=settings(LIVING, max_examples=3))
+    run_state_machine_as_test(lambda: ServedDatabase(postgres_url), settings=settings(LIVING, max_examples=3))
 
 
 def test_every_kind_of_change_in_a_database_shows_at_the_other_server(postgres_url: str) -> None:
-    living, hw1 = LivingDatabase(postgres_url), ASSIGNMENTS[0]
-    living.begin()
+    served, hw1 = ServedDatabase(postgres_url), ASSIGNMENTS[0]
+    served.begin()
     for change in (
-        lambda: living.submit(0, ALICE, hw1, "a", 0),
-        lambda: living.write_plan("on-time", 2),
-        lambda: living.extend(1, ALICE, hw1, Decision.GRANT),
-        lambda: living.submit(1, ALICE, hw1, "b", 3),
-        lambda: living.mark(0, ALICE, hw1, "2"),
-        lambda: living.extend(0, ALICE, hw1, Decision.WITHDRAW),
-        lambda: living.download(1, BOB, hw1),
-        lambda: living.remove(0, ALICE),
-        lambda: living.erase(1, ALICE),
+        lambda: served.submit(0, ALICE, hw1, "a", 0),
+        lambda: served.write_plan("on-time", 2),
+        lambda: served.extend(1, ALICE, hw1, Decision.GRANT),
+        lambda: served.submit(1, ALICE, hw1, "b", 3),
+        lambda: served.mark(0, ALICE, hw1, "2"),
+        lambda: served.extend(0, ALICE, hw1, Decision.WITHDRAW),
+        lambda: served.download(1, BOB, hw1),
+        lambda: served.remove(0, ALICE),
+        lambda: served.erase(1, ALICE),
     ):
         change()
-        living.both_say_what_one_says_that_has_just_started()
-    living.teardown()
+        served.both_answer_like_a_fresh_server()
+    served.teardown()
