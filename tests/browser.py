@@ -1,4 +1,4 @@
-"""A real browser for tests and screenshots: Debian's Chromium, driven by playwright, never beyond this machine."""
+"""A real browser for tests and screenshots: Debian's Chromium driven by playwright, on this machine only."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ class SampleSite(ThreadingHTTPServer):
 
     def __init__(self, more: Mapping[str, bytes]) -> None:
         super().__init__(("127.0.0.1", 0), _SampleRequest)
-        self.more = more  # scripts by their names
+        self.more = more  # scripts are requested by their names
         self.content = b""
 
     def show(self, tab: Tab, page: Page) -> Tab:
@@ -102,12 +102,12 @@ class _SampleRequest(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def log_request(self, *_: object) -> None:
-        """Nobody reads it."""
+        """Log nothing."""
 
 
 @contextmanager
 def sample_site(more: Mapping[str, bytes] = MappingProxyType({})) -> Iterator[SampleSite]:
-    """A site for sample pages, with scripts of the test's own; it is on this machine alone."""
+    """A site for sample pages on the loopback interface, with scripts that the test adds."""
     with SampleSite(more) as site:
         serving = Thread(target=site.serve_forever, kwargs={"poll_interval": 0.05})
         serving.start()

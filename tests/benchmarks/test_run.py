@@ -1,4 +1,4 @@
-"""The benchmarks run, with all that they check: a few cases of every kind, small."""
+"""The benchmarks run with all their checks, on a few small cases of every kind."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Runs `mograder https` as a person in a folder and with a home of their own."""
+"""Runs `mograder https` as a user with a working folder and a home folder of their own."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ Mograder = Callable[..., CommandResult]
 
 @pytest.fixture
 def own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Commands run in a folder and with a home of their own, and no environment variable says where a course is."""
+    """Commands run in an empty working folder with an empty home, and no environment variable names a course."""
     for name in ("HOME", "USERPROFILE", "XDG_CONFIG_HOME", "APPDATA", "LOCALAPPDATA"):
         monkeypatch.setenv(name, str(tmp_path / "home"))
     for name in ("MOGRADER_HTTPS_URL", "MOGRADER_HTTPS_TOKEN", "MOGRADER_ENROLLMENT_CODE"):

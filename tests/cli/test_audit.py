@@ -1,4 +1,4 @@
-"""`mograder audit` reads the whole audit log, page by page, and on the folder itself."""
+"""`mograder audit` reads the whole audit log, page by page over HTTP, and directly from the folder."""
 
 from __future__ import annotations
 

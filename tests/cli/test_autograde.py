@@ -53,7 +53,7 @@ def command(own_home: None, capsys: pytest.CaptureFixture[str]) -> Command:
 
 @pytest.fixture(scope="module")
 def graded(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A course that was graded once, with the machine's key in home/; what was told is in told.txt."""
+    """A course that was graded once, with the key of the machine in home/; the output is in told.txt."""
     folder = tmp_path_factory.mktemp("graded")
     with pytest.MonkeyPatch.context() as patch:
         for name in ("HOME", "XDG_CONFIG_HOME", "APPDATA"):
@@ -69,7 +69,7 @@ def graded(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def course(graded: Path, own_home: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A copy of it to work in, with the same home."""
+    """A copy of the graded course to work in, with the same home."""
     shutil.copytree(graded / "home", tmp_path / "home", dirs_exist_ok=True)
     made = Path(shutil.copytree(graded / "course", tmp_path / "course"))
     monkeypatch.chdir(made)
@@ -115,7 +115,7 @@ def test_the_summary_has_outcomes_mean_points_and_most_missed_questions(graded: 
 
 
 def test_only_changed_submissions_are_graded_and_changed_tests_regrade_all(course: Path, command: Command) -> None:
-    (course / "submitted" / "hw1" / "dave.py").unlink()  # his endless loop takes seconds
+    (course / "submitted" / "hw1" / "dave.py").unlink()  # bob's endless loop takes seconds
     (course / "submitted" / "hw1" / "bob.py").write_text(RIGHT)
     assert "hw1: graded 1 submission, 2 unchanged" in command("autograde", "-j", 1).out
     (course / "source" / "hw1" / "hw1.py").write_text(SOURCE.replace('"x must be odd"', '"x is to be odd"'))
@@ -153,7 +153,7 @@ def test_mistakes_in_a_source_are_reported_with_their_lines(course: Path, comman
     assert "source/hw1/hw1.py: line " in told
 
 
-# proof
+# verifying records
 
 
 def test_a_record_is_verified_against_the_files_it_is_about(course: Path, command: Command) -> None:
@@ -254,9 +254,7 @@ def test_code_that_saw_a_hidden_test_cannot_tell_the_student_about_it(course: Pa
         command("autograde", f"submitted/hw1/{user}.py", "-j", 1)
     told = {user: (course / "autograded" / "hw1" / f"{user}.html").read_text() for user in spies}
     assert "got -7" in told["alice"]
-    assert (
-        "all [2]" in told["bob"]
-    )  # whatever stands first in the cell, the visible check has run before the hidden one
+    assert "all [2]" in told["bob"]  # whatever comes first in the cell, the visible check runs before the hidden one
     command("feedback", "hw1", "--no-penalties")
     for user in spies:
         page = (course / "feedback" / "hw1" / f"{user}.html").read_text()
@@ -291,7 +289,7 @@ def test_the_late_penalty_of_the_course_is_shown_beside_the_mark(course: Path, c
 def test_collected_submissions_are_graded_with_the_lateness_that_the_server_knows(
     tmp_path: Path, command: Command
 ) -> None:
-    """Extensions are known there alone; and who submits no notebook is told so."""
+    """Only the server knows extensions. A submission that is no notebook is reported."""
     root = make_course_folder(tmp_path)
     late = "[penalties]\nenabled = true\nmax = 30\n[[assignments]]\nname = 'hw1'\ndue = 2020-01-01T12:00:00\n"
     (root.parent / "mograder.toml").write_text(late)

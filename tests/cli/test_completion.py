@@ -1,4 +1,4 @@
-"""Names of assignments complete in the shell, from a server that the person vouches for, and never with an error."""
+"""Assignment names are completed in the shell, from a server that the user trusts, and never with an error."""
 
 from __future__ import annotations
 

@@ -52,7 +52,7 @@ def test_a_department_sets_up_its_courses(
     assert NOT_PUBLISHED in published
     place = f"{url}#algebra"
     token = said("token", "--course", place, "alice").splitlines()
-    assert token[-1] in made.splitlines()  # the instructor's
+    assert token[-1] in made.splitlines()  # the token of the instructor
     assert "alice" in said("roster", "list", "--course", place)
     assert "instructor:" in said("secret", "rotate", place)
     course = open_existing(place)

@@ -1,4 +1,4 @@
-"""`mograder demo`: the course it makes, and the loop it walks by itself."""
+"""`mograder demo`: the course that it creates, and the workflow that `--check` runs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the environment and the machine are taken to have: proxies, certificates, time zones."""
+"""What commands read from the environment and the machine: proxies, certificates, time zones."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Grades there and back on the command line: what is shown, what is asked, and what reaches the server."""
+"""Import and export of grades on the command line: output, questions, and what the server stores."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`mograder grader`: marking a folder that nobody serves, by a link that logs in on this machine alone."""
+"""`mograder grader`: marking a folder without a server, by a login link that works only on this machine."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""A file of a folder that comes from somebody else may be a pipe, a device, endless or nested without end: every
-command that reads it ends all the same, and says what is wrong or does without it.
+"""A file in a folder from somebody else may be a pipe, a device, endless or nested without end. Every command that
+reads it ends, and reports the file or ignores it.
 """
 
 from __future__ import annotations

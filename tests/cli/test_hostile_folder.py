@@ -1,5 +1,5 @@
-"""A file or folder that comes from somebody else never chooses where a secret goes, whose key is believed, what is
-opened, or where is written: the attacks of each kind, in several forms, and every command in a hostile folder.
+"""A file or folder from somebody else never decides where a secret is sent, which key is trusted, what is opened, or
+where a command writes: attacks of each kind in several forms, and every command in a hostile folder.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def leaked(server: HostileServer, secret: str) -> bool:
     return any(secret in f"{asked.path}{dict(asked.headers)}{asked.body!r}" for asked in server.requests)
 
 
-# where is written
+# where commands write
 
 
 def leads_out_by_settings(name: str, folder: Path) -> None:
@@ -118,7 +118,7 @@ def test_a_link_below_a_folder_of_released_files_is_not_followed_either(own_home
     assert run(["generate", "hw1", "--no-validate", "-o", str(tmp_path / "out")]) == 0
 
 
-# where a secret goes
+# where secrets are sent
 
 
 COMMANDS = [
@@ -136,7 +136,7 @@ OTHERS = [
 
 @pytest.fixture
 def folder(mograder: Mograder, hostile_server: HostileServer, monkeypatch: pytest.MonkeyPatch) -> HostileServer:
-    """A folder from somebody else, whose server answers what it can to be believed."""
+    """A folder from somebody else whose server tries to be trusted."""
     keys = Ed25519Signer(new_private_key())
     hostile_server.answer("GET /.well-known/jwks.json", as_json({"keys": keys.public_keys()}))
     hostile_server.answer("GET /assignments", as_json([{"name": "hw1", "id": "hw1", "files": []}]))
@@ -215,7 +215,7 @@ def test_a_typed_token_is_sent_to_the_url_of_the_folder_and_the_server_is_named(
     assert f"your token goes to {folder.url}" in ran.err
 
 
-# whose key is believed
+# which keys are trusted
 
 
 def test_the_server_that_a_receipt_names_is_not_asked_about_it_without_a_login_there(
@@ -260,7 +260,7 @@ def test_verify_names_the_server_and_its_key(alice: Mograder, server: Running) -
     assert json.loads(alice("verify", "--json").out)["servers"] == [{"server": server.url, "key": key}]
 
 
-# what is opened
+# what is opened in a browser
 
 
 @pytest.mark.parametrize(
@@ -292,7 +292,7 @@ def test_a_login_link_always_has_the_address_that_was_asked() -> None:
         login_page("https://uni.example", "https://uni.example/once")
 
 
-# where is written
+# where commands write
 
 
 OUTSIDE = [
@@ -320,7 +320,7 @@ def test_the_dirs_in_the_settings_of_the_folder_cannot_lead_outside_it(
         assert "[dirs] submitted" in instructor("fetch-submissions", "hw1", code=2).err
         assert "[dirs] feedback" in instructor("upload-feedback", "hw1", code=2).err
     assert names_in(tmp_path / "elsewhere") == []
-    instructor("fetch-submissions", "hw1", "-o", str(tmp_path / "elsewhere"))  # typed: a choice of one's own
+    instructor("fetch-submissions", "hw1", "-o", str(tmp_path / "elsewhere"))  # typed by the user, so trusted
     assert "sitecustomize.py" in names_in(tmp_path / "elsewhere")
 
 
@@ -435,7 +435,7 @@ def test_a_mograder_toml_that_is_huge_or_a_pipe_does_not_block_a_command(
         read_settings(Path())
 
 
-# as whom
+# as which user
 
 
 def test_submit_says_as_which_user_and_to_which_server(alice: Mograder, server: Running) -> None:

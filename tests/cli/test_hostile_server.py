@@ -1,4 +1,4 @@
-"""Every command at a server that means harm: it ends, with an error in plain letters, and tells nobody a secret."""
+"""Every command at a hostile server: it ends with an error in plain text, and sends no secret."""
 
 from __future__ import annotations
 
@@ -49,11 +49,11 @@ KEPT = {
     "keys": [],
     "points": 5,
 }
-"""What a command has to find as it expects it, to go on."""
+"""Fields that must be as a command expects them, or it would end too early."""
 
 
 def harmful_value(kind: Any, name: str = "") -> Any:
-    """A value of this type that says harmful things wherever it has a text."""
+    """A value of this type with a harmful text wherever it has one."""
     if name in KEPT and get_origin(kind) is not dict:
         return KEPT[name]
     if hints := get_type_hints(kind) if isinstance(kind, type) else {}:
@@ -72,7 +72,7 @@ ROUTES = Routes()
 
 
 def harmful_answer(asked: RecordedRequest) -> Answer:
-    """What the protocol answers, as far as a program looks, with harm in every text."""
+    """An answer that conforms to the protocol and has a harmful text in every field."""
     found = ROUTES.find(asked.path.partition("?")[0].encode())
     row = found[asked.method][0] if found and asked.method in found else None
     headers = {TROUBLE: quote(EVIL), VERSION_HEADER: "9.9.9"}
@@ -95,7 +95,7 @@ KINDS = {
     "a bomb": complete_response(BOMB, JSON_HEAD + b"Content-Encoding: gzip\r\n"),
     "a bomb as an error": complete_response(BOMB, b"HTTP/1.1 500 Oops\r\nContent-Encoding: deflate\r\n"),
     "depth": complete_response(b"[" * 100_000),
-    "an error with letters that steer a terminal": complete_response(
+    "an error with control characters": complete_response(
         json.dumps({"error": EVIL, "code": EVIL}).encode(), b"HTTP/1.1 403 \x1b[31mNo\r\n"
     ),
     "a redirect to a file": sending(b"HTTP/1.1 302 Found\r\nLocation: file:///etc/passwd\r\nContent-Length: 0\r\n\r\n"),
@@ -107,7 +107,7 @@ KINDS = {
 
 @pytest.fixture(autouse=True)
 def short_timeouts(own_home: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nobody waits for long here."""
+    """Clients give up after a tenth of a second and do not retry."""
 
     def make(url: str, token: str | None, **given: Any) -> Client:
         return Client(url, token, **{**given, "timeout": 0.1, "patience": RetryPolicy(total=0)})
@@ -172,7 +172,7 @@ def test_nothing_in_the_answers_of_the_protocol_controls_the_terminal(
         "whoami",
         "export-feedback",
         "retry",
-    )  # these have nothing to ask here
+    )  # these send no request here
     assert set(names_in(tmp_path)) <= {"home", "work"}
 
 

@@ -1,4 +1,4 @@
-"""`mograder https`, against a real server: what it prints, where it puts things, and its exit codes."""
+"""`mograder https` against a real server: its output, the files it writes, and its exit codes."""
 
 from __future__ import annotations
 
@@ -48,12 +48,12 @@ def test_a_registration_whose_answer_was_lost_is_completed_by_the_next_login(
         mograder(*words, hostile_server.url, code=6)
     keys = {json.loads(asked.body)["claim_key"] for asked in hostile_server.requests if asked.body}
     assert keys == {Logins().claim_key(hostile_server.url, "alice")}
-    with Client(server.url) as lost:  # it arrived, and nobody saw the answer
+    with Client(server.url) as lost:  # the request arrived, and the answer was lost
         lost.register("alice", CODE, Logins().claim_key(server.url, "alice"))
     mograder(*words, server.url)
     assert Logins().last() == Login(server.url, "alice", server.token("alice"))
     kept = [path for path in Logins().path.parent.iterdir() if path.name.startswith("claim-")]
-    assert len(kept) == 1  # the other server's
+    assert len(kept) == 1  # the token of the other server
     assert kept[0].stat().st_mode & 0o077 == 0
 
 
@@ -100,7 +100,7 @@ def test_logout_deletes_the_login(alice: Mograder, server: Running) -> None:
     alice("logout", "--url", server.url, code=2)
 
 
-# where URL and token come from
+# sources of URL and token
 
 
 def test_a_token_of_one_server_is_not_sent_to_another(alice: Mograder, hostile_server: HostileServer) -> None:
@@ -395,7 +395,7 @@ def test_two_feedback_pages_for_one_user_are_refused_with_both_names(instructor:
     assert not (server.root / "hw1/feedback").exists()
 
 
-# when things go wrong
+# failures
 
 
 def test_an_unreachable_server_is_exit_code_6(mograder: Mograder) -> None:
@@ -452,7 +452,7 @@ def test_instructors_are_warned_by_every_command_about_a_broken_course_file(
     assert instructor("fetch", "--list").err == ""
 
 
-# who one is
+# whoami
 
 
 def test_whoami_shows_user_server_and_the_source_of_the_token(

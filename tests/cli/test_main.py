@@ -1,4 +1,4 @@
-"""The frame of the command line: it starts fast, fails in one line, and lets nothing else through."""
+"""The entry point of the command line: it starts fast and reports every failure in one line."""
 
 from __future__ import annotations
 

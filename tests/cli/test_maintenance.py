@@ -1,4 +1,4 @@
-"""`mograder doctor`, `verify`, `erase`, `backup`, `restore`: damage is found, a live course comes back whole."""
+"""`mograder doctor`, `verify`, `erase`, `backup`, `restore`: damage is found, a live course is restored completely."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def test_a_crashed_course_is_checked_without_being_repaired(course_folder: Path)
     before = everything(course_folder.parent)
     code, found = findings(course_folder)
     after = everything(course_folder.parent)
-    for index in ("release/.mograder.db-shm", "."):  # SQLite's index of the -wal, which any reader may renew
+    for index in ("release/.mograder.db-shm", "."):  # SQLite's index of the -wal file, which any reader may rebuild
         before.pop(index, None)
         after.pop(index, None)
     assert after == before
@@ -122,7 +122,7 @@ def test_an_erased_person_is_in_no_byte_of_the_course_and_the_course_stays_sound
         files = {"files": ("zebedee.html", b"<p>zebedee")}
         server.client.post("/assignments/hw1/feedback", files=files, headers=instructor)
         (course / "submitted/hw1/zebedee_20200101T000000.py").write_bytes(b"by hand")
-        head = run_command("verify", course).stdout  # differs by what was put in by hand alone
+        head = run_command("verify", course).stdout  # differs only by what was changed by hand
         dry = run_command("erase", "zebedee", "--course", course, "--dry-run")
         assert dry.stdout.splitlines() == [
             "zebedee: an account, 3 receipts", "  submissions: hw1", "  grades: hw1", "  feedback: hw1",
@@ -165,12 +165,12 @@ def test_erasing_an_unknown_person_is_refused(course: Path) -> None:
     assert run_command("erase", "al ice", "--course", course, "--yes").returncode == 2
 
 
-# beside a server
+# with a running server
 
 
 @contextlib.contextmanager
 def rush(server: Running, threads: int = 8) -> Iterator[dict[tuple[str, str], str]]:
-    """That many people submit without a pause; what was answered 200, as (user, version) -> checksum."""
+    """So many people submit without a pause. Yields acknowledged submissions: (user, version) -> checksum."""
     answered: dict[tuple[str, str], str] = {}
     stop, many = threading.Event(), threading.Event()
 
@@ -187,7 +187,7 @@ def rush(server: Running, threads: int = 8) -> Iterator[dict[tuple[str, str], st
                         content=f"{name} {number}".encode().ljust(size, b"."),
                     )  # fmt: skip
                 except httpx2.TransportError:
-                    until(lambda: server.process.poll() is not None)  # a server that lives answers
+                    until(lambda: server.process.poll() is not None)  # a running server answers
                     return
                 assert reply.status_code == 200, reply.text
                 answered[name, reply.json()["version"]] = reply.json()["sha256"]
@@ -289,7 +289,7 @@ def test_backup_and_restore_overwrite_nothing_and_refuse_a_file_that_is_no_archi
 
 
 def test_restore_detects_a_receipt_that_was_altered_together_with_its_checksum(course: Path, tmp_path: Path) -> None:
-    """Whoever rewrites file and manifest alike still cannot sign."""
+    """Somebody who rewrites both file and manifest still cannot sign."""
     ledger(course, "UPDATE receipts SET received = received - 60000000 WHERE number = 2")
     assert run_command("backup", course, tmp_path / "a.tar.gz").returncode == 0
     back = run_command("restore", tmp_path / "a.tar.gz", tmp_path / "b")

@@ -1,4 +1,4 @@
-"""What a person is told when the server has a newer mograder."""
+"""The notice that the server has a newer mograder."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A server without a domain, by the real command lines: pinned at the first login, and no other is talked to."""
+"""A server without a domain name: the first login pins its authority, and no other server is contacted afterwards."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def test_serve_prints_fingerprint_and_join_link_without_the_code(course_folder: 
                 pass
         with pytest.raises(ssl.SSLCertVerificationError), ssl_connection(context, "other.example.org", server.port):
             pass
-    assert (course_folder / CERTIFICATE).read_text() == pem  # not made anew without need
+    assert (course_folder / CERTIFICATE).read_text() == pem  # not replaced without need
 
 
 def test_every_student_command_works_with_a_pinned_server(course_folder: Path, mograder: Mograder) -> None:
@@ -60,7 +60,7 @@ def test_every_student_command_works_with_a_pinned_server(course_folder: Path, m
         assert "hw1" in mograder("fetch", "--list").out
         mograder("fetch", "hw1", "-o", "hw1")
         assert "Submitted" in mograder("submit", "hw1", work()).out
-        # Another token for the same server, and a second login, keep to the pin.
+        # Another token for the same server, and a second login, use the same pin.
         instructor = ("--url", server.url, "--token", server.token("__instructor__"))
         mograder("fetch-submissions", "hw1", *instructor)
         mograder("login", "--url", server.url, "--token", server.token("alice"))
@@ -136,13 +136,13 @@ def test_a_server_with_another_authority_receives_nothing(
         assert "not the server of your first login" in ran.err
         mograder("submit", "hw1", work(), code=7)
         assert other.requests == []
-        # At a login it may show an authority, and nothing else is asked of it; no token goes along.
+        # A login only asks it for its authority, without a token.
         other.answer("GET /authority.pem", *[answer_of(mallory)] * 2)
         mograder("login", "--url", pinned, "--user", "alice", code=7)
         mograder("login", "--url", pinned, "--token", server.token("alice"), code=7)
         assert {(each.method, each.path) for each in other.requests} == {("GET", "/authority.pem")}
         assert not any("Authorization" in each.headers for each in other.requests)
-        # If the change is the instructor's, the new link mends it.
+        # If the instructor has changed the authority, the new link works.
         mograder("login", "--url", link(mallory.path.parent, server.url), "--token", server.token("alice"))
         mograder("fetch", "--list")
 

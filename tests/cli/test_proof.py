@@ -1,4 +1,4 @@
-"""`mograder https receipts` and `verify`, the pinned key, and a new one: against a real server."""
+"""`mograder https receipts` and `verify`, the pinned key and a changed key, against a real server."""
 
 from __future__ import annotations
 
@@ -126,7 +126,7 @@ def test_a_file_that_was_changed_since_does_not_match_its_receipt(alice: Mograde
     submit_twice(alice)
     work(b"x = 3\n")
     assert "no receipt is for these bytes" in alice("verify", "homework.py", "--offline", code=7).out
-    alice("verify", "--offline")  # working on is no fault of the receipts
+    alice("verify", "--offline")  # a file that was edited since does not make the receipts wrong
 
 
 def test_a_receipt_that_is_missing_from_the_chain_of_the_server_is_detected(alice: Mograder, server: Running) -> None:
@@ -166,7 +166,7 @@ def test_a_changed_key_is_refused_until_it_is_trusted_and_old_receipts_stay_vali
         old = server.client.get("/.well-known/jwks.json").json()["keys"][0]["kid"]
         assert old in ran.err
         mograder("submit", "hw1", work(b"x = 1\n"))
-        assert run(["secret", "rotate-key", str(course_folder)]) == 2  # while it is being served
+        assert run(["secret", "rotate-key", str(course_folder)]) == 2  # while the course is served
         assert server.client.get("/.well-known/jwks.json").json()["keys"][0]["kid"] == old
         assert server.stop() == 0
     assert run(["secret", "rotate-key", str(course_folder)]) == 0
@@ -178,7 +178,7 @@ def test_a_changed_key_is_refused_until_it_is_trusted_and_old_receipts_stay_vali
         assert ran.out.startswith("Submitted 'homework.py'")
         assert "another key" in ran.err
         assert "--new-key" in ran.err
-        assert len(kept()) == 2  # what was acknowledged is kept, whatever it is worth
+        assert len(kept()) == 2  # what was acknowledged is kept, valid or not
         mograder("login", "--url", server.url, "--token", server.token("alice"), code=7)
         mograder("receipts", code=7)
         mograder("verify", code=7)
@@ -217,7 +217,7 @@ def test_the_examples_of_the_documentation_verify_a_receipt_and_a_course(
     Path("jwks.json").write_text(keys)
 
     def example(text: str, folder: Path) -> subprocess.CompletedProcess[str]:
-        # Whatever the example leaves open (files) is not what is tested.
+        # Files that the example does not close are not the subject of this test.
         command = [sys.executable, "-W", "ignore", "-c", text]
         return subprocess.run(command, cwd=folder, capture_output=True, text=True, env={**os.environ}, timeout=60)
 
@@ -241,7 +241,7 @@ def test_the_examples_of_the_documentation_verify_a_receipt_and_a_course(
 
 
 def grade_newest(server: Running) -> tuple[Ed25519Signer, GradingRecord]:
-    """The newest submission gets its result, as of a worker; the course's key, and the record."""
+    """Store a result of the newest submission, as a worker does. Returns the key of the course and the record."""
     with closing(open_store(server.root)) as store:
         signer = Ed25519Signer(store.keys.signing_key(new_private_key))
         job = store.jobs.claim("w", NOON, NOON + LEASE, [ASSIGNMENT])
@@ -253,7 +253,7 @@ def grade_newest(server: Running) -> tuple[Ed25519Signer, GradingRecord]:
 
 @pytest.fixture
 def result(alice: Mograder, server: Running) -> Path:
-    """Where alice's client has kept the signed result of her second submission."""
+    """The file in which alice's client has stored the signed result of her second submission."""
     submit_twice(alice)
     grade_newest(server)
     assert "15.8 of 30 points" in alice("feedback", "hw1").out
@@ -278,7 +278,7 @@ def test_receipt_and_result_are_verified_with_and_without_the_server(
 
 
 def replace_claims(server: Running, result: Path, **changes: object) -> None:
-    """The course itself signs another result."""
+    """Let the course sign another result."""
     with closing(open_store(server.root)) as store:
         signer = Ed25519Signer(store.keys.signing_key(new_private_key))
     claims = signer.verify(json.loads(result.read_text())["statement"], STATEMENT)

@@ -1,4 +1,4 @@
-"""An exam can be rehearsed: with the real protocol, on a copy, and nothing of the course itself is touched."""
+"""An exam can be rehearsed with the real protocol on a copy, without any change to the course itself."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ opens = 2090-01-01
 
 @pytest.fixture(autouse=True)
 def held_port(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nobody else on a busy machine is given the port before the rehearsal's server has begun."""
+    """The port stays reserved on a busy machine until the server of the rehearsal listens on it."""
     monkeypatch.setattr("mograder.cli.demo.free_port", lambda wanted: free_port())
 
 
@@ -103,7 +103,7 @@ def test_a_failed_rehearsal_reports_why(capsys: pytest.CaptureFixture[str]) -> N
 
 
 def with_tests(folder: Path) -> Path:
-    """A course whose hw1 has tests; the folder that is served."""
+    """Make a course whose hw1 has tests. Returns the folder to serve."""
     root = make_course_folder(folder)
     put = {"source/hw1/hw1.py": SOURCE, "release/hw1/files/hw1.py": submission("...", "pass")}
     for path, text in put.items():

@@ -1,4 +1,4 @@
-"""`mograder roster` and `mograder secret`, on the folder and over HTTP."""
+"""`mograder roster` and `mograder secret`, in the folder and over HTTP."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def test_everybody_gets_a_new_code_in_a_file_that_only_its_owner_can_read(
 ) -> None:
     old = server.client.post("/register", json={"user": "alice", "enrollment_code": CODE}).json()["token"]
     here, there = ["--course", str(server.root)], ["--url", server.url, "--token", server.token("__instructor__")]
-    assert run(["roster", "new-codes", *here]) == 2  # nobody is there to be asked
+    assert run(["roster", "new-codes", *here]) == 2  # nobody can be asked for confirmation
     assert server.client.get("/assignments", headers={"Authorization": f"Bearer {old}"}).status_code == 200
     for place in (here, there):
         assert run(["roster", "new-codes", "--yes", "-o", "codes.csv", *place]) == 0
@@ -119,7 +119,7 @@ def test_an_import_updates_details_and_can_drop_people_and_the_export_is_the_sam
     assert {"kind": "canvas_id", "value": "987"} in ada["ids"]
     assert run(["roster", "export", *here, "-o", "roster.csv"]) == 0
     capsys.readouterr()
-    assert run_json(capsys, "roster", "import", "roster.csv", *here) == []  # nothing is to be done
+    assert run_json(capsys, "roster", "import", "roster.csv", *here) == []  # nothing to change
     assert run_json(capsys, "roster", "import", "c.csv", *here) == []
 
     Path("new.csv").write_text("username,email,section\nada,a@u.de,Sec 2\n")

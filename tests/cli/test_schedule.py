@@ -1,4 +1,4 @@
-"""`mograder schedule`, on the folder that is served and over HTTP."""
+"""`mograder schedule`, in the served folder and over HTTP."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`mograder serve`, through real processes: what it prints, what it refuses, and where its settings come from."""
+"""`mograder serve` in real processes: its output, its refusals, and the sources of its settings."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def test_the_start_prints_addresses_and_next_steps_and_no_secret(release: Path) 
         assert "the enrollment code can be guessed" in output
         assert CODE not in output
         assert secret not in output
-        assert "/once#" not in output  # a pipe may be a log: only a terminal is shown the link that logs in
+        assert "/once#" not in output  # output to a pipe may be logged: the login link is shown on a terminal only
 
 
 def test_without_a_code_or_with_an_empty_one_registration_is_off(release: Path) -> None:
@@ -290,7 +290,7 @@ def test_a_missing_key_that_has_signed_stops_the_start_until_the_key_is_restored
     open_course(release).store.close()
     key = release / ".mograder-signing-key.pem"
     key.unlink()
-    open_course(release).store.close()  # nothing was signed: a new one harms nobody
+    open_course(release).store.close()  # nothing was signed, so a new key does no harm
     assert key.exists()
     submit_one(release)
     key.unlink()

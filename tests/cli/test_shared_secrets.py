@@ -1,4 +1,4 @@
-"""Two courses with one secret are told, and a course that is made from another has a secret of its own."""
+"""Two courses with the same secret are reported, and a course created from another gets its own secret."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tests.parts import names_in
 
 @pytest.fixture
 def algebra(tmp_path: Path) -> Path:
-    """A course with people and work, beside which others can stand."""
+    """A course with people and work, in a folder that can hold more courses."""
     (tmp_path / "courses").mkdir()
     return make_sound_course(tmp_path / "courses").rename(tmp_path / "courses" / "algebra")
 
@@ -109,8 +109,8 @@ def test_a_second_course_is_not_started_in_release_when_its_parent_was_served(
 def test_the_start_of_many_courses_counts_what_is_not_in_force_in_each(algebra: Path) -> None:
     make_sound_course(algebra.parent).rename(algebra.parent / "calculus")
     (algebra / "release/mograder.toml").write_text("")
-    (algebra / "release/hw1").rename(algebra / "release/hw2")  # the work for hw1 is nobody's now
-    (algebra / "mograder.toml").write_text("[[assignments]]\nname = 'hw9'\n")  # as it may well be meant
+    (algebra / "release/hw1").rename(algebra / "release/hw2")  # the work for hw1 has no assignment now
+    (algebra / "mograder.toml").write_text("[[assignments]]\nname = 'hw9'\n")  # possibly intended
     many = ManyCourses(CourseFolders(algebra.parent))
     assert left_out_of(many, ["algebra", "calculus"]) == {"algebra": 2}
     many.courses.close()

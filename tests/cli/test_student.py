@@ -19,7 +19,7 @@ FOLDER = Path("mograder-übung-physik-ii")
 
 @pytest.fixture
 def student(mograder: Mograder, server: Running, capsys: pytest.CaptureFixture[str]) -> Callable[..., str]:
-    """Runs `mograder student`; what it printed."""
+    """Runs `mograder student`. Returns its output."""
     (server.root.parent / "mograder.toml").write_text(TITLE, encoding="utf-8")
 
     def ran(*words: str, code: int = 0) -> str:
@@ -33,7 +33,7 @@ def student(mograder: Mograder, server: Running, capsys: pytest.CaptureFixture[s
 
 
 def heading(server: Running, link: str) -> str:
-    """What the page says to whoever opens the link in a fresh browser."""
+    """The heading of the page that the link shows in a new browser."""
     address, _, ticket = link.strip().partition("#")
     assert address == f"{server.url}/once"
     with httpx2.Client(base_url=server.url, follow_redirects=True, timeout=PATIENCE) as browser:

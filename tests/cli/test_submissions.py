@@ -1,4 +1,4 @@
-"""`mograder https submit` around a deadline, the outbox, and asking for more time; `mograder extend`."""
+"""`mograder https submit` around a deadline, the outbox, requests for more time, and `mograder extend`."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ Run = Callable[..., Any]
 
 @pytest.fixture
 def mograder(own_home: None, capsys: pytest.CaptureFixture[str]) -> Run:
-    """Runs any command; what it printed, and on stderr."""
+    """Runs any command. Returns stdout (parsed, if JSON) and stderr."""
 
     def ran(*words: str, code: int = 0) -> Any:
         capsys.readouterr()
@@ -45,7 +45,7 @@ def alice(mograder: Run, server: Running) -> Run:
 
 @pytest.fixture
 def zone(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """A student who sits in Nepal."""
+    """The local time zone is that of Nepal."""
     monkeypatch.setenv("TZ", "Asia/Kathmandu")
     time.tzset()
     yield
@@ -127,7 +127,7 @@ def test_the_submissions_that_count_and_the_latest_and_the_last_on_time_can_be_c
     due(server, timedelta(days=1), head=LATE)
     alice("https", "submit", "hw1", work(b"in time"))
     due(server, timedelta(seconds=-1), head=LATE + "\ngrace_minutes = 0")
-    server.client.post(  # the moment of the first is before the due time by then, whatever this machine's speed
+    server.client.post(  # the second submission is after the due time by then, however slow this machine is
         "/assignments/hw1/submit?user=bob", content=b"bob", headers=server.bearer("bob")
     )
     due(server, timedelta(days=1), head=LATE)
@@ -162,7 +162,7 @@ def test_a_file_whose_checksum_was_announced_is_accepted_after_the_closing_time(
     reply = server.client.post("/assignments/hw1/commit?user=alice", json=announced, headers=server.bearer("alice"))
     committed = reply.json()
     assert (committed["late"], committed["until"]) == (False, committed["committed"] + 3600)
-    due(server, timedelta(hours=-2), timedelta(hours=-1))  # the commit itself came after this
+    due(server, timedelta(hours=-2), timedelta(hours=-1))  # the commitment itself came after this time
     alice("https", "submit", "hw1", work(content), code=5)
     closes = datetime.fromtimestamp(int(committed["committed"]), UTC)
     due(server, closes - datetime.now(UTC), closes - datetime.now(UTC))

@@ -1,4 +1,4 @@
-"""`mograder https submit` with several files or a folder, what is no such file, and trials of a submission."""
+"""`mograder https submit` with several files or a folder, files that are refused, and dry runs."""
 
 from __future__ import annotations
 
@@ -135,10 +135,10 @@ def test_missing_extra_and_replaced_files_need_confirmation_or_yes(alice: Mograd
     assert "Submitted" in alice("submit", "hw1", "part1.py", "part2.py").out
     lone = alice("submit", "hw1", "part1.py", code=5)
     assert "part1.py alone takes the place of the several files of your last submission, hw1.zip" in lone.err
-    assert "missing" not in alice("submit", "hw1", "part1.py", "part2.py").err  # the same once more: nothing to ask
+    assert "missing" not in alice("submit", "hw1", "part1.py", "part2.py").err  # the same files again: no question
 
     due = datetime.now(UTC).replace(microsecond=0)
-    until(lambda: datetime.now(UTC) >= due + timedelta(seconds=1))  # the second in which it is due is in time
+    until(lambda: datetime.now(UTC) >= due + timedelta(seconds=1))  # the second of the due time still counts as on time
     penalties = "[penalties]\nenabled = true\ngrace_minutes = 0\nper_day = 10\n"
     config.write_text(f"{rule}due = {due.isoformat()}\n{penalties}")
     work(b"z = 4\n", "part2.py")
@@ -147,7 +147,9 @@ def test_missing_extra_and_replaced_files_need_confirmation_or_yes(alice: Mograd
     assert "1 day late and costs 10 percentage points" in late.err
     assert len(list((server.submitted / "hw1").glob("alice_*.zip"))) == 1
     config.write_text(f"counts = 'on-time'\n{config.read_text()}")
-    assert "submission 2" in alice("submit", "hw1", "part1.py", "part2.py").out  # nothing loses its place: no question
+    assert (
+        "submission 2" in alice("submit", "hw1", "part1.py", "part2.py").out
+    )  # no submission on time is replaced: no question
     config.write_text(config.read_text().replace("on-time", "latest"))
     work(b"z = 5\n", "part2.py")
     assert "submission 3" in alice("submit", "hw1", "part1.py", "--yes").out

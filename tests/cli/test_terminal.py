@@ -1,4 +1,4 @@
-"""What a person sees who sits at a terminal: questions, tables and bars, which no pipe ever gets."""
+"""Output on a terminal: questions, tables and progress bars, which are never written to a pipe."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def run_on_terminal(
     code: int = 0,
     columns: int = 100,
 ) -> str:
-    """All that a terminal shows of `mograder https`; each answer is typed once its question stands in the last line."""
+    """Run `mograder https` on a pseudo-terminal. Types each answer when its question appears. Returns all output."""
     person, screen = os.openpty()
     there = {**environment(), "HOME": str(home), "XDG_CONFIG_HOME": str(home), "TERM": "xterm", "COLUMNS": str(columns)}
     process = subprocess.Popen(
@@ -64,7 +64,7 @@ def test_tables_are_drawn_and_transfers_have_a_progress_bar(server: Running, tmp
     (server.root / "hw1/files/big.bin").write_bytes(bytes(3_000_000))
     shown = run_on_terminal(tmp_path, "fetch", "hw1", *words)
     assert "3.0/3.0 MB" in shown
-    # Each drawing of the bar is wiped: no line end comes after it, unless the cursor goes up again at once.
+    # Each drawing of the bar is erased: no line end follows it, unless the cursor moves up again at once.
     assert not re.search(r"(MB|bytes)[^\r\n]*\r\n(?!(\x1b\[\?25h)?\r?\x1b\[1A)", shown), shown
     piped = subprocess.run(
         [sys.executable, "-m", "mograder", "https", "fetch", "hw1", "-o", "piped", *words],
@@ -152,11 +152,11 @@ def test_nothing_in_an_answer_of_a_server_controls_the_terminal(
     token = () if words[0:1] == ("login",) else ("--token", "alice:" + "0" * 64)
     url = ("--url", hostile_server.url)
     shown = run_on_terminal(tmp_path, *words, *url, *token, command=command, code=code, columns=2000)
-    if words[0:1] == ("login",):  # the question whether to log in as another person names the one before
+    if words[0:1] == ("login",):  # the question whether to log in as another user names the current one
         answers_no = ((b"Log in as carol instead?", "n"),)
         shown += run_on_terminal(tmp_path, *words[:2], "carol", *words[3:], *url, answers=answers_no, code=2)
     assert "hid [red]en[/red]" in shown or code == 6
-    left = re.sub(r"\x1b\[[\d;]*[mK]|\r\n", "", shown)  # colours and line ends of our own
+    left = re.sub(r"\x1b\[[\d;]*[mK]|\r\n", "", shown)  # colours and line ends that mograder writes
     assert [each for each in left if not each.isprintable()] == []
     assert "\x1b[8m" not in shown
 

@@ -1,4 +1,4 @@
-"""`mograder token`: the same lines as ever, from three sources, and never from a wrong one."""
+"""`mograder token`: its output for each of the three sources of the secret, and its refusals."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def test_tokens_come_from_standard_input(monkeypatch: pytest.MonkeyPatch, capsys
     assert capsys.readouterr() == (EXPECTED, "")
 
 
-@pytest.mark.parametrize("errors", ["strict", "surrogateescape"])  # the latter without a locale
+@pytest.mark.parametrize("errors", ["strict", "surrogateescape"])  # the second in an environment without a locale
 def test_a_secret_on_standard_input_that_is_not_text_is_a_usage_error(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], errors: str
 ) -> None:

@@ -18,7 +18,7 @@ pytestmark = pytest.mark.skipif(os.name == "nt", reason="systemd is on Linux alo
 
 @pytest.fixture
 def owned(tmp_path: Path) -> Path:
-    """The served root of a course of somebody who is not root, under a name that a unit must quote."""
+    """The served root of a course that belongs to a user other than root, with a path that a unit must quote."""
     root = make_course_folder(tmp_path / "a course %n $HOME")
     if os.geteuid() == 0:
         daemon = pwd.getpwnam("daemon").pw_uid
@@ -32,7 +32,7 @@ def settings_of(text: str) -> dict[str, str]:
 
 
 def check_unit(unit: str, folder: Path, exposure: int) -> None:
-    """systemd, where it is, has nothing to say against it; its exposure is so many tenths at most (docs/running.md)."""
+    """systemd, if installed, accepts the unit and rates its exposure at most so many tenths (docs/running.md)."""
     if not shutil.which("systemd-analyze"):
         return
     path = folder / "mograder.service"
@@ -76,7 +76,7 @@ def test_the_unit_of_a_course_with_grading_allows_the_namespaces_of_the_sandbox(
     found = settings_of(ran.stdout)
     assert {"user", "mnt", "pid", "net"} <= set(found["RestrictNamespaces"].split())
     assert {"@mount", "seccomp", "sethostname"} <= set(found["SystemCallFilter"].split())
-    assert "ProtectKernelTunables" not in found  # a /proc that is covered in part cannot be mounted anew
+    assert "ProtectKernelTunables" not in found  # a partly covered /proc cannot be mounted again
     assert found["CapabilityBoundingSet"] == ""
     assert "AmbientCapabilities" not in found
     check_unit(ran.stdout, tmp_path, exposure=34)
@@ -90,7 +90,7 @@ def test_print_unit_refuses_a_secret_on_the_command_line_and_a_course_of_root(ow
         assert "swordfish" not in ran.stdout + ran.stderr
     if os.geteuid() == 0:
         assert "belongs to root" in run_command("serve", course_folder, "--print-unit").stderr
-    assert not list(owned.glob(".mograder*"))  # nothing was made
+    assert not list(owned.glob(".mograder*"))  # nothing was created
 
 
 CODE_TEXT = "nine swings"

@@ -1,4 +1,4 @@
-"""`mograder validate`: what a student sees of their own notebook, and what --fix does to it."""
+"""`mograder validate`: its report about the notebook of a student, and the changes of `--fix`."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ RELEASE = make_release(read_source(SOURCE, "hw1")).text
 BLANK = "    # YOUR CODE HERE\n    pass"
 HALF = RELEASE.replace(f"    total = ...\n{BLANK}", "    total = 6", 1)
 RIGHT = HALF.replace(BLANK, "    return sorted(xs)[len(xs) // 2]")
-# Without marimo, which takes its time to start: no check of ours is in these (exit code 8).
+# These have no checks (exit code 8), so that marimo, which starts slowly, is not needed.
 LIGHT = "Grader = grader = check = hint = mo = None"
 LIGHT_RELEASE, LIGHT_RIGHT = (
     parse(text).text.replace("import marimo as mo\n    from mograder.runtime import Grader, check, hint", LIGHT)
@@ -99,7 +99,7 @@ def test_a_failing_cell_is_reported_with_its_line_and_error(validate: Validate) 
 
 def test_an_endless_cell_is_stopped_and_named(validate: Validate) -> None:
     put(notebook("total = 6\nwhile total: ...", setup=""))
-    for seconds in ("1", "8", "64"):  # on a busy machine the cell has not begun after one
+    for seconds in ("1", "8", "64"):  # on a busy machine the cell may not have started after one second
         out = validate("hw1.py", "--timeout", seconds, code=8).out
         if "while this cell ran" in out:
             break
@@ -196,7 +196,10 @@ def test_changed_cells_are_found_by_comparison_with_the_copy_kept_by_fetch(valid
 def test_without_a_copy_the_hashes_in_the_notebook_tell_how_many_cells_changed(validate: Validate) -> None:
     light = (LIGHT_RIGHT, LIGHT_RIGHT.replace("total == 6", "True"))
     told = [validate(str(put(text)), code=8).out for text in light]
-    assert ["of the instructor's" in out for out in told] == [True, True]  # the setup cell is another than was hashed
+    assert ["of the instructor's" in out for out in told] == [
+        True,
+        True,
+    ]  # the setup cell differs from the one that was hashed
     assert "1 cell of the instructor's was changed or removed" in told[0]
     assert "2 cells of the instructor's were changed or removed" in told[1]
 

@@ -1,4 +1,4 @@
-"""Several files as one submission: which are packed, and that the same files make the same bytes."""
+"""Several files as one submission: which files are packed, and that equal files give equal bytes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The client: against a real server, and against servers that are broken or mean harm."""
+"""The client against a real server, and against broken and hostile servers."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def raw_server(server: Running, name: str) -> Client:
     return Client(server.url, server.token(name), patience=QUICK)
 
 
-# what a course needs
+# the usual workflow
 
 
 def test_every_endpoint_has_a_method() -> None:
@@ -141,7 +141,7 @@ def test_progress_reaches_the_full_size_in_both_directions(server: Running, work
     assert {total for _, total in seen} == {size}
 
 
-# trying again
+# retries
 
 
 @pytest.mark.parametrize("status", [429, 502, 503, 504])
@@ -225,7 +225,7 @@ def test_an_unknown_host_and_a_server_without_tls_are_not_retried(hostile_server
     assert said == []
 
 
-# the token stays at home
+# tokens are not sent to other servers
 
 
 def test_a_redirect_to_another_server_is_refused_and_the_token_is_not_sent(
@@ -299,7 +299,7 @@ def test_circular_redirects_end(hostile_server: HostileServer, client: Client) -
         client.assignments()
 
 
-# answers that are wrong
+# invalid answers
 
 
 def test_an_endless_answer_is_not_read(

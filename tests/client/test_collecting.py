@@ -1,4 +1,4 @@
-"""Collecting submissions: each under its student's name, only what is new, and again after a break."""
+"""Collecting submissions: named by student, only new ones, and continued after an interruption."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def hostile_client(hostile_server: HostileServer) -> Iterator[Client]:
 
 
 def collect_hw1(client: Client, folder: Path, force: bool = False) -> dict[str, bool]:
-    """Collect hw1; by user, whether it was new. There must be no problems."""
+    """Collect hw1, without any problem. Returns for each user whether the submission was new."""
     results = list(collect(client, "hw1", folder, force))
     assert [each.problem for each in results if each.problem] == []
     return {each.user: each.new for each in results}
@@ -106,7 +106,7 @@ def test_an_earlier_submission_of_another_kind_is_removed(server: Running, instr
     folder = tmp_path / "collected"
     server.submit("bob", b"work")
     collect_hw1(instructor, folder)
-    (folder / "alice").mkdir()  # the instructor's own
+    (folder / "alice").mkdir()  # a folder that the instructor has made
     for content, names in (
         (b"# work", ["alice", "alice.py"]),
         (zipped({"data.csv": b"1"}), ["alice"]),
@@ -173,7 +173,7 @@ def test_other_users_cannot_open_collected_files(
     found = [*(path for path in folder.iterdir() if path.name != ".mograder"), folder / ".mograder/collected.json"]
     assert {path.name: path.stat().st_mode & 0o777 & others for path in found} == {path.name: 0 for path in found}
     assert {path.name for path in found} == {"alice.py", "bob", "bob.py", "carol.pdf", "dan.py", "collected.json"}
-    if others == 0o027:  # its group reads all of it
+    if others == 0o027:  # the group may read all of it
         assert [path.name for path in found if not path.stat().st_mode & 0o040] == []
 
 

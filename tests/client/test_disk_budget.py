@@ -1,4 +1,4 @@
-"""No server fills the disk of who fetches from it."""
+"""A server cannot fill the disk of its clients."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def client(hostile_server: HostileServer) -> Iterator[Client]:
 
 
 def serve_many(server: HostileServer, content: bytes, ending: str) -> list[str]:
-    """MANY files, released and submitted."""
+    """Serve MANY files, both as released files and as submissions. Returns their names."""
     names = [f"s{number}{ending}" for number in range(MANY)]
     listing = [{"username": f"s{number}", "filename": name, "url": f"/f/{name}"} for number, name in enumerate(names)]
     server.answer("GET /assignments/hw1/submissions", as_json(listing))

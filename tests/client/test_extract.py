@@ -1,4 +1,4 @@
-"""Names and archives from elsewhere: nothing leads outside, nothing fills the disk."""
+"""Names and archives from outside: none leads out of its folder or fills the disk."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def test_names_that_windows_cannot_store_are_replaced_there(name: str, stored: s
 def test_no_name_reverses_the_direction_of_text(windows: bool) -> None:
     for letter in "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069":
         assert str(safe_name(f"a/sample{letter}txt.exe", windows)) == "a/sample_txt.exe"
-    kept = "\u05ea\u05e8\u05d2\u05d9\u05dc\u200f 1.py"  # Hebrew, with a mark that reverses nothing
+    kept = "\u05ea\u05e8\u05d2\u05d9\u05dc\u200f 1.py"  # Hebrew, with a mark that does not reverse text
     assert str(safe_name(kept, windows)) == kept
 
 

@@ -1,4 +1,4 @@
-"""A request ends, whatever its server does."""
+"""Every request ends, whatever its server does."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ ONCE = RetryPolicy(total=0)
 
 @contextmanager
 def expect_abandoned(url: str, said: str) -> Iterator[Client]:
-    """A client that must give up what is asked of it."""
+    """A client whose request must fail with this error."""
     with Client(url, patience=ONCE, timeout=0.3) as client, pytest.raises(NetworkFailure, match=said):
         yield client
 

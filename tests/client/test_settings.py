@@ -1,4 +1,4 @@
-"""A mograder.toml that comes from somebody else is read within bounds."""
+"""A mograder.toml from somebody else is parsed within limits."""
 
 from __future__ import annotations
 

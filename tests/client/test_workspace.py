@@ -1,4 +1,4 @@
-"""A student's side on disk: nothing that a student wrote is overwritten, nothing secret is readable by others."""
+"""The files of a student: their work is never overwritten, and secrets are not readable by others."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ def alice(server: Running) -> Iterator[Client]:
 
 
 def fetch_hw1(client: Client, out: Path) -> dict[str, Outcome]:
-    """Fetch hw1; the outcome by path below `out`."""
+    """Fetch hw1 into `out`. Returns the outcome of each path below it."""
     assignment = next(each for each in client.assignments() if each.name == "hw1")
     return outcomes(fetch(client, assignment, out), out)
 
