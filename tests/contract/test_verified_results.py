@@ -20,7 +20,7 @@ from tests.parts import ALICE, BOB, HW1, NOON, submit_work
 
 
 @pytest.fixture(autouse=True)
-def nobody_serves(monkeypatch: pytest.MonkeyPatch) -> None:
+def no_running_server(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(findings, "SECOND_LOOK", 0)
 
 
@@ -33,11 +33,11 @@ def found(store: Store) -> list[str]:
 
 def forged(result: Result, other: Result, signer: Ed25519Signer) -> dict[str, Result]:
     """What somebody who can write rows, or even sign, could put in the place of a result."""
-    stranger = Ed25519Signer(new_private_key())
+    other_signer = Ed25519Signer(new_private_key())
     better = record(username=result.username, receipt=result.receipt, points=30.0)
     of_other_bytes = signer.sign(claims_of(replace(better, points=15.8)), KIND)
     return {
-        "cannot be believed": replace(result, signed=stranger.sign(claims_of(better), KIND)),
+        "cannot be believed": replace(result, signed=other_signer.sign(claims_of(better), KIND)),
         "cannot be believed: what": replace(result, signed="nonsense"),
         "was altered": replace(result, signed=other.signed),
         "was altered: graded": replace(result, graded=result.graded + 1),

@@ -124,10 +124,10 @@ def test_an_unreadable_source_does_not_stop_the_grading_of_others(root: Path, op
 def test_building_an_environment_does_not_delay_other_assignments_and_happens_once(
     root: Path, opened: Callable[[int], Course], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    gate, hw0 = tmp_path / "gate", AssignmentName("hw0")
-    os.mkfifo(gate)
+    pipe, hw0 = tmp_path / "pipe", AssignmentName("hw0")
+    os.mkfifo(pipe)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    calls = put_fake_uv(tmp_path, monkeypatch, gate)
+    calls = put_fake_uv(tmp_path, monkeypatch, pipe)
     broken = AssignmentName("broken")
     for name, package in ((hw0, "slow-package"), (AssignmentName("hw00"), "slow-package"), (broken, "broken-package")):
         folder = root.parent / "source" / name
@@ -143,7 +143,7 @@ def test_building_an_environment_does_not_delay_other_assignments_and_happens_on
             assert course.store.jobs.results(hw0) == []
             assert course.store.jobs.readiness()[hw0].state is ReadyState.BUILDING
         finally:
-            gate.write_text("go on")
+            pipe.write_text("go on")
         assert sum(each.result()[0] for each in drained) == 2
     assert calls.read_text().splitlines().count("pip install") == 1
     ready = course.store.jobs.readiness()

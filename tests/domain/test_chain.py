@@ -24,8 +24,8 @@ def chain(signer: Ed25519Signer = SIGNER) -> Links:
     links: Links = []
     head = Head()
     for number in range(1, 6):
-        turn = ChainPosition(number, head.hash, None, f"alice_{number}.py")
-        receipt = issue_receipt(new(b"%d" % number), signer, "Kurs")(turn)
+        position = ChainPosition(number, head.hash, None, f"alice_{number}.py")
+        receipt = issue_receipt(new(b"%d" % number), signer, "Kurs")(position)
         head = Head(number, receipt.hash)
         links.append(make_tombstone(receipt, signer, "Kurs", NOON) if number == 3 else receipt)
     return links
@@ -43,7 +43,7 @@ def erased_at_three(links: Links) -> Tombstone:
     return link
 
 
-def with_place(links: Links, number: int, link: Link) -> Links:
+def with_link(links: Links, number: int, link: Link) -> Links:
     return [*links[: number - 1], link, *links[number:]]
 
 
@@ -64,11 +64,11 @@ def test_an_unbroken_chain_matches_every_saved_head() -> None:
 
 
 def text_swapped(links: Links) -> Links:
-    return with_place(links, 2, replace(receipt_at(links, 2), text=receipt_at(links, 1).text))
+    return with_link(links, 2, replace(receipt_at(links, 2), text=receipt_at(links, 1).text))
 
 
 def another_seal(links: Links) -> Links:
-    return with_place(links, 5, receipt_at(chain(Ed25519Signer(new_private_key())), 5))
+    return with_link(links, 5, receipt_at(chain(Ed25519Signer(new_private_key())), 5))
 
 
 def altered(receipt: Receipt, **changes: Any) -> Receipt:
@@ -76,14 +76,14 @@ def altered(receipt: Receipt, **changes: Any) -> Receipt:
 
 
 def erased_by(statement: Callable[[Links], str]) -> Callable[[Links], Links]:
-    return lambda links: with_place(links, 3, replace(erased_at_three(links), statement=statement(links)))
+    return lambda links: with_link(links, 3, replace(erased_at_three(links), statement=statement(links)))
 
 
 def erased_at_two(links: Links) -> Links:
     """With everything right but the statement, which is another place's."""
     second = receipt_at(links, 2)
     statement = erased_at_three(links).statement
-    return with_place(links, 2, Tombstone(2, second.previous, second.hash, statement))
+    return with_link(links, 2, Tombstone(2, second.previous, second.hash, statement))
 
 
 NOT_ERASED = "receipt {} is said to be erased, and the course did not sign that"
@@ -102,16 +102,16 @@ BROKEN: dict[str, tuple[Callable[[Links], Links], list[str]]] = {
         ["receipt 2 was altered: number, previous, filename, sha256 is not what was signed"],
     ),
     "a time that is none": (
-        lambda links: with_place(links, 4, altered(receipt_at(links, 4), received=10**30)),
+        lambda links: with_link(links, 4, altered(receipt_at(links, 4), received=10**30)),
         ["receipt 4 was altered: received is not what was signed"],
     ),
     "signed by another": (another_seal, [FOLLOWS.format(5), "receipt 5 is not signed by the course"]),
     "another previous": (
-        lambda links: with_place(links, 4, replace(receipt_at(links, 4), previous="ab")),
+        lambda links: with_link(links, 4, replace(receipt_at(links, 4), previous="ab")),
         [FOLLOWS.format(4), "receipt 4 was altered: previous is not what was signed"],
     ),
     "another hash of the erased": (
-        lambda links: with_place(links, 3, replace(erased_at_three(links), hash="ab")),
+        lambda links: with_link(links, 3, replace(erased_at_three(links), hash="ab")),
         [NOT_ERASED.format(3), FOLLOWS.format(4)],
     ),
     "erased by a receipt": (erased_by(lambda links: receipt_at(links, 2).text), [NOT_ERASED.format(3)]),
@@ -126,7 +126,7 @@ def test_every_break_is_reported_with_its_chain_position(change: Callable[[Links
 
 
 def test_a_text_that_is_no_receipt_breaks_only_the_chain() -> None:
-    links = with_place(chain(), 4, replace(receipt_at(chain(), 4), text="é"))
+    links = with_link(chain(), 4, replace(receipt_at(chain(), 4), text="é"))
     assert named(find_breaks(links, SIGNER)) == ["receipt 4 is not signed by the course", FOLLOWS.format(5)]
     assert named(find_breaks(links, None)) == [FOLLOWS.format(5)]
 
@@ -136,7 +136,7 @@ def test_every_character_of_the_last_receipt_is_verified() -> None:
     last = receipt_at(links, 5)
     letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
     for letter in letters.replace(last.text[-1], ""):  # some of its bits mean nothing to the signature
-        assert list(find_breaks(with_place(links, 5, replace(last, text=last.text[:-1] + letter)), SIGNER)), letter
+        assert list(find_breaks(with_link(links, 5, replace(last, text=last.text[:-1] + letter)), SIGNER)), letter
 
 
 def test_a_shorter_or_different_chain_does_not_match_a_saved_head() -> None:

@@ -421,7 +421,7 @@ def add(course: Course, *people: Person) -> list[str]:
     return [code for _, code in course.roster.add(COURSE_INSTRUCTOR, people or (Person(ALICE, "Alice A."),))]
 
 
-def trail(course: Course) -> list[tuple[str, str, str, str]]:
+def audit_entries(course: Course) -> list[tuple[str, str, str, str]]:
     return [(each.actor, each.action, each.subject, each.detail) for each in reversed(course.audit.events())]
 
 
@@ -509,7 +509,7 @@ def test_a_person_can_be_made_an_instructor_and_a_student_again(course: Course) 
     course.grades.upload(actor, course.release.assignment(actor, "hw1"), [{"username": "bob", "grade": 1}])
     course.roster.set_role(actor, ALICE, Role.STUDENT)
     assert not course.accounts.authenticate(Token.parse(token)).is_instructor
-    assert trail(course) == [
+    assert audit_entries(course) == [
         ("alice", "register", "alice", ""), (INSTRUCTOR, "role", "alice", "instructor"),
         ("alice", "grades", "hw1", "1 grade"), ("alice", "role", "alice", "student"),
     ]  # fmt: skip

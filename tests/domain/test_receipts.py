@@ -45,8 +45,8 @@ def new(content: bytes, **changes: Any) -> NewSubmission:
 FIRST = ChainPosition(1, "", None, "alice_20260310T120000.py")
 
 
-def issue(content: bytes, turn: ChainPosition = FIRST, **changes: Any) -> Receipt:
-    return issue_receipt(new(content, **changes), SIGNER, "Kurs ä")(turn)
+def issue(content: bytes, position: ChainPosition = FIRST, **changes: Any) -> Receipt:
+    return issue_receipt(new(content, **changes), SIGNER, "Kurs ä")(position)
 
 
 def test_a_receipt_states_person_file_time_and_chain_position() -> None:
@@ -71,9 +71,9 @@ def test_a_receipt_from_an_earlier_version_says_nothing_about_the_deadline() -> 
 
 def test_a_late_submission_repeated_on_time_is_a_new_attempt() -> None:
     late = issue(b"one", late=True)
-    turn = ChainPosition(7, "other", late, "x")
-    assert issue(b"one", turn, late=True) is late
-    in_time = issue(b"one", turn)
+    position = ChainPosition(7, "other", late, "x")
+    assert issue(b"one", position, late=True) is late
+    in_time = issue(b"one", position)
     assert in_time.submission.attempt == 2
     assert issue(b"one", ChainPosition(8, "other", in_time, "x"), late=True) is in_time
 
@@ -88,9 +88,9 @@ def test_a_receipt_holds_the_hash_of_the_one_before() -> None:
 
 def test_repeating_the_latest_submission_gives_its_receipt() -> None:
     first = issue(b"one")
-    turn = ChainPosition(7, "other", first, "x")
-    assert issue(b"one", turn, received=NOON + 9 * SECOND, by=ALICE) is first
-    assert issue(b"one ", turn).submission.attempt == 2
+    position = ChainPosition(7, "other", first, "x")
+    assert issue(b"one", position, received=NOON + 9 * SECOND, by=ALICE) is first
+    assert issue(b"one ", position).submission.attempt == 2
 
 
 @pytest.mark.parametrize("taken", [0, 1, 61, 300])

@@ -121,9 +121,9 @@ def test_an_interrupted_build_is_repeated(uv: Path, tmp_path: Path) -> None:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="there is no sandbox elsewhere")
 def test_a_build_ends_with_the_process_that_started_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    gate = tmp_path / "gate"
-    os.mkfifo(gate)
-    put_fake_uv(tmp_path, monkeypatch, gate)
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    put_fake_uv(tmp_path, monkeypatch, pipe)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # the threads of the test runner hold no lock of ours
         builder = os.fork()
@@ -131,7 +131,7 @@ def test_a_build_ends_with_the_process_that_started_it(tmp_path: Path, monkeypat
         with contextlib.suppress(BaseException):
             built_environment(Wanted(("slow-package",)), tmp_path / "cache")
         os._exit(1)
-    with gate.open("wb") as held:  # uv has come to the gate
+    with pipe.open("wb") as held:  # uv waits at the pipe
         os.kill(builder, signal.SIGKILL)
         os.waitpid(builder, 0)
         reader = select.poll()

@@ -54,7 +54,7 @@ EARLIER = (
 
 
 @pytest.fixture(autouse=True)
-def nobody_serves(monkeypatch: pytest.MonkeyPatch) -> None:
+def no_running_server(monkeypatch: pytest.MonkeyPatch) -> None:
     """The doctor looks twice, with a pause, at what a server may be between two steps of: here none runs.
 
     And nothing is settled unless it is asked for, however long a step takes.
@@ -68,14 +68,14 @@ def course(folder: Path, writes: tuple[Write, ...]) -> tuple[Path, Model]:
     root, model = make_course_folder(folder, "hw1", "hw2"), Model()
     with contextlib.closing(open_store(root)) as store:
         model.secrets += store.keys.secrets()
-        seal_of(store)
+        signer_of(store)
         for write in writes:
-            write.do(store, seal_of(store))
+            write.do(store, signer_of(store))
             write.model(model)
     return root, model
 
 
-def seal_of(store: FolderStore) -> Ed25519Signer:
+def signer_of(store: FolderStore) -> Ed25519Signer:
     return Ed25519Signer(store.keys.signing_key(new_private_key))
 
 
@@ -97,7 +97,7 @@ def doing(write: Write) -> Callable[[Path, Say], None]:
 
     def act(root: Path, say: Say) -> None:
         store = open_store(root)
-        signer = seal_of(store)
+        signer = signer_of(store)
         say(BEGIN)
         write.do(store, signer)
         say("answered")
@@ -113,13 +113,13 @@ def check(root: Path, model: Model, write: Write, answered: bool) -> None:
     write.model(after)
     wanted = after.contents()
     with contextlib.closing(open_store(root)) as store:
-        found = read_contents(store, seal_of(store))
+        found = read_contents(store, signer_of(store))
         if answered:
             assert found == wanted
         for key, value in found.items():
             assert value in (before[key], wanted[key]), key
-        write.do(store, seal_of(store))
-        assert read_contents(store, seal_of(store)) == wanted
+        write.do(store, signer_of(store))
+        assert read_contents(store, signer_of(store)) == wanted
     check_folder(root)
 
 
@@ -209,12 +209,12 @@ def test_a_crash_before_any_step_of_an_erasure_can_be_completed_by_repeating_it(
     event = Event(NOON, "ta", "erase", ERASED_NAME)
 
     def erase(store: FolderStore) -> None:
-        signer = seal_of(store)
+        signer = signer_of(store)
         store.erase(ALICE, lambda receipt: make_tombstone(receipt, signer, "course", NOON), event)
 
     def act(root: Path, say: Say) -> None:
         store = open_store(root)
-        seal_of(store)
+        signer_of(store)
         say(BEGIN)
         erase(store)
         say("answered")
@@ -225,13 +225,13 @@ def test_a_crash_before_any_step_of_an_erasure_can_be_completed_by_repeating_it(
         with contextlib.closing(open_store(left)) as store:
             theirs = list(store.submissions.receipts(username=ALICE))
             if theirs:  # nothing has begun: all that the person had is there
-                assert read_contents(store, seal_of(store)) == model.contents()
+                assert read_contents(store, signer_of(store)) == model.contents()
             assert not (theirs and "answered" in ended.said)
             if "answered" not in ended.said:
                 erase(store)
             assert [each.submission.username for each in store.submissions.receipts()] == [BOB]
             assert store.submissions.head().number == len(list(store.submissions.chain())) == len(model.submissions)
-            assert list(find_breaks(list(store.submissions.chain()), seal_of(store), [])) == []
+            assert list(find_breaks(list(store.submissions.chain()), signer_of(store), [])) == []
             assert [each.username for each in store.submissions.latest_files(HW1)] == [BOB]
             assert [each.person for each in store.grades.of(HW1)] == [BOB]
             assert [store.grades.feedback(HW1, each) is not None for each in (ALICE, BOB)] == [False, True]
@@ -250,7 +250,7 @@ def test_a_crash_before_any_step_of_a_recovery_loses_nothing(tmp_path: Path) -> 
     def submit_and_die(say: Say) -> None:
         store = open_store(root)
         for write in (SMALL, BIG):
-            write.do(store, seal_of(store))
+            write.do(store, signer_of(store))
 
     assert not die_before(100_000, submit_and_die).died
     for write in (SMALL, BIG):
@@ -264,7 +264,7 @@ def test_a_crash_before_any_step_of_a_recovery_loses_nothing(tmp_path: Path) -> 
 
     for left, _ in before_every_step(copies(root), start):
         with contextlib.closing(open_store(left)) as store:
-            assert read_contents(store, seal_of(store)) == wanted
+            assert read_contents(store, signer_of(store)) == wanted
         check_folder(left)
         steps += 1
     print(f"{steps} different crashes")
@@ -287,9 +287,9 @@ def test_a_crash_before_any_step_of_the_first_start_leaves_a_course_that_can_sta
             assert ended.said in ([BEGIN], [BEGIN, secret])
             model = Model(secrets=[secret])
             for write in EARLIER:
-                write.do(store, seal_of(store))
+                write.do(store, signer_of(store))
                 write.model(model)
-            assert read_contents(store, seal_of(store)) == model.contents()
+            assert read_contents(store, signer_of(store)) == model.contents()
         private = [path for path in root.glob(".mograder*") if path.suffix != ".lock"]
         assert [path.name for path in private if path.stat().st_mode & 0o077] == []
         check_folder(root)

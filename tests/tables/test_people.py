@@ -33,8 +33,8 @@ def test_one_unknown_key_beside_a_known_one_still_identifies_the_person() -> Non
 
 
 def test_an_email_address_of_two_people_is_ambiguous() -> None:
-    twins = (Member("a", email="x@example.org"), Member("b", email="X@example.org"))
-    assert People(twins).match([Key(Kind.EMAIL, "x@example.org")]).ambiguous
+    same_address = (Member("a", email="x@example.org"), Member("b", email="X@example.org"))
+    assert People(same_address).match([Key(Kind.EMAIL, "x@example.org")]).ambiguous
 
 
 def test_registering_the_number_of_a_classmate_does_not_get_their_grade() -> None:

@@ -158,8 +158,8 @@ def test_a_user_name_that_is_the_id_of_another_person_is_no_renaming() -> None:
 
 
 def test_an_email_address_of_two_people_renames_neither() -> None:
-    twins = (Member("a", email="x@example.org"), Member("b", email="x@example.org"))
-    found = compare_rosters(read("username,email\nc,x@example.org\n"), twins)
+    same_address = (Member("a", email="x@example.org"), Member("b", email="x@example.org"))
+    found = compare_rosters(read("username,email\nc,x@example.org\n"), same_address)
     assert (found.renamed, found.new) == ((), ())
     assert "could be any of a, b" in found.problems[0].reason
 

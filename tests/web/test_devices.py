@@ -131,14 +131,14 @@ def test_a_login_code_is_valid_for_its_person_and_for_at_most_an_hour(
 ) -> None:
     course.accounts.register("bob", CODE)
     code = code_from(alice)
-    stranger = Visitor(course)
-    refusals = {stranger.post("/login", user=user, token=code).text.replace(user, "") for user in ("bobby", "bob")}
+    visitor = Visitor(course)
+    refusals = {visitor.post("/login", user=user, token=code).text.replace(user, "") for user in ("bobby", "bob")}
     assert len(refusals) == 1  # who is enrolled is not told
     clock.now += WINDOW
     late = code_from(alice)
     clock.now += WINDOW
-    assert stranger.post("/login", user="alice", token=code).status_code == 401
-    assert stranger.post("/login", user="alice", token=late).status_code == 303
+    assert visitor.post("/login", user="alice", token=code).status_code == 401
+    assert visitor.post("/login", user="alice", token=late).status_code == 303
 
 
 def test_a_reset_and_a_removal_void_login_codes(alice: Visitor, course: Course) -> None:

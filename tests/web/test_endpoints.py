@@ -639,11 +639,11 @@ def test_the_audit_log_names_the_instructor_who_acted(web: Web) -> None:
     web.submit()
     assert web("POST", "/roster/alice/role", json={"role": "instructor"}).json()["role"] == "instructor"
     assert web("POST", "/assignments/hw1/grades", "alice", json=[{"username": "bob"}]).status_code == 200
-    trail = web("GET", "/events", "alice").json()
-    assert [(each["actor"], each["action"], each["subject"]) for each in trail] == [
+    events = web("GET", "/events", "alice").json()
+    assert [(each["actor"], each["action"], each["subject"]) for each in events] == [
         ("alice", "grades", "hw1"), (INSTRUCTOR, "role", "alice"),
     ]  # fmt: skip
-    assert trail[0]["moment"] == NOON / SECOND
+    assert events[0]["moment"] == NOON / SECOND
 
 
 @pytest.mark.parametrize(

@@ -225,8 +225,8 @@ def test_an_invalid_table_is_explained_on_the_page(teacher: Visitor, content: by
 def test_feedback_pages_are_stored_and_shown_in_a_frame_and_those_for_unknown_users_refused(
     teacher: Visitor, course: Course
 ) -> None:
-    stranger = upload(teacher, "/board/hw1/feedback", ("alice.html", b"a"), ("zoe.html", b"z"))
-    assert (stranger.status_code, course.store.grades.feedback(HW1, ALICE)) == (400, None)
+    refused = upload(teacher, "/board/hw1/feedback", ("alice.html", b"a"), ("zoe.html", b"z"))
+    assert (refused.status_code, course.store.grades.feedback(HW1, ALICE)) == (400, None)
     kept = upload(teacher, "/board/hw1/feedback", ("alice.html", SCRIPT.encode()))
     assert kept.headers["location"] == "/board/hw1?pages=1"
     page = teacher.get("/board/hw1/feedback/alice")

@@ -220,8 +220,8 @@ def test_instructors_see_results_and_their_doubts_on_the_pages_of_assignment_and
 
 def test_a_result_that_the_course_did_not_sign_is_not_shown(graded: Course) -> None:
     job = claim(graded)
-    stranger = Ed25519Signer(new_private_key())
-    forged = stranger.sign(claims_of(record(HALF_RIGHT, username="alice", receipt=job.receipt)), KIND)
+    other_signer = Ed25519Signer(new_private_key())
+    forged = other_signer.sign(claims_of(record(HALF_RIGHT, username="alice", receipt=job.receipt)), KIND)
     graded.store.jobs.finish(job, Result(job.receipt, "t1", HW1, job.username, NOON, forged))
     assert (ask(graded)["state"], ask(graded)["result"]) == ("failed", None)
     teacher = Visitor(graded)

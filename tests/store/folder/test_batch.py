@@ -170,9 +170,9 @@ def test_simultaneous_writes_share_one_transaction(store: FolderStore, signer: E
     with busy(store):
         store.ledger.begin(lambda connection: connection.set_trace_callback(said.append))
         waiting = [store.ledger.begin(lambda connection: record(connection, note))]
-        handed = [sent(store, signer, Username(f"s{number}"), b"work") for number in range(20)]
+        submissions = [sent(store, signer, Username(f"s{number}"), b"work") for number in range(20)]
         waiting += [store.ledger.begin(lambda connection: record(connection, note)) for _ in range(20)]
-    for each in (*waiting, *handed):
+    for each in (*waiting, *submissions):
         each.result()
     written = [number for number, line in enumerate(said) if re.match("INSERT INTO (receipts|events)", line)]
     # SQLite tells an insert again for each trigger that it sets off.

@@ -35,7 +35,7 @@ GIB, MIB = 1024**3, 1024**2
 
 
 @pytest.fixture(autouse=True)
-def nobody_serves(monkeypatch: pytest.MonkeyPatch) -> None:
+def no_running_server(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(findings, "SECOND_LOOK", 0)
 
 

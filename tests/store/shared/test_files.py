@@ -95,8 +95,8 @@ def test_on_a_system_without_links_the_latest_is_a_copy(
 
 
 def test_many_simultaneous_uploads_take_no_more_memory_than_a_few(tmp_path: Path) -> None:
-    room = MemoryBudget(2500)
-    spools = [Spool(tmp_path, room) for _ in range(10)]
+    budget = MemoryBudget(2500)
+    spools = [Spool(tmp_path, budget) for _ in range(10)]
     for spool in spools:
         for _ in range(2):
             spool.write(b"x" * 500)
@@ -107,8 +107,8 @@ def test_many_simultaneous_uploads_take_no_more_memory_than_a_few(tmp_path: Path
         spool.discard()
         spool.discard()
     assert names_in(tmp_path) == []
-    assert room.take(2500)
-    assert not room.take(1)
+    assert budget.take(2500)
+    assert not budget.take(1)
 
 
 @pytest.mark.parametrize("size", [0, 1, files.IN_MEMORY, files.IN_MEMORY + 1, 3 * files.IN_MEMORY])

@@ -161,10 +161,10 @@ def test_submitting_without_choosing_a_file_shows_an_error(alice: Visitor) -> No
 
 
 def test_a_submission_requires_a_form_of_this_server_and_a_session(alice: Visitor, course: Course) -> None:
-    stranger = Visitor(course)
+    anonymous = Visitor(course)
     files = {"file": ("work.py", b"x = 1\n")}
     assert alice.send("POST", "/my/hw1", {"Origin": "https://evil.example"}, files=files).status_code == 403
-    assert stranger.send("POST", "/my/hw1", OURS, files=files).status_code == 401
+    assert anonymous.send("POST", "/my/hw1", OURS, files=files).status_code == 401
     assert list(course.submissions.receipts(ALICE)) == []
 
 
