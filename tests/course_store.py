@@ -1,4 +1,4 @@
-"""Courses with tests, in a folder and in a database, as `serve` and `mograder worker` are told of them."""
+"""A store of courses with tests, in a folder or a database, with the arguments of `serve` and `mograder worker`."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from tests.parts import HW1, make_course_folder, submit_work
 
 @dataclass(frozen=True)
 class CourseStore:
-    """Where courses are: what `serve` and `worker` are told, and how one is made with tests in it."""
+    """Arguments of `serve` and `worker` for the store; `make` creates a course with tests in it."""
 
     serve: tuple[str, ...]
     worker: tuple[str, ...]
     many: factory.ManyCourses
     make: Callable[[str], None]
     of: Callable[[str], str]
-    """What one course is called."""
+    """The path or URL of a course with this name."""
 
     def course(self, name: str) -> Course:
         return self.many.course(CourseName(name))
@@ -35,13 +35,13 @@ class CourseStore:
             submit_work(course.store, course.signer, Username(each), HALF.encode())
 
     def graded(self, name: str) -> list[int]:
-        """When, of each result."""
+        """The time of each result."""
         return [each.graded for each in self.course(name).store.jobs.results(HW1)]
 
 
 @contextmanager
 def course_store(folder: Path, url: str) -> Iterator[CourseStore]:
-    """In the database at `url`, or in `folder` where that is ""; there are no courses yet."""
+    """An empty store of courses in the database at `url`, or in `folder` if `url` is ""."""
     parent = folder / "courses"
     parent.mkdir()
 

@@ -1,4 +1,4 @@
-"""A uv that downloads nothing: it makes a virtual environment with the packages of this Python."""
+"""A fake uv that downloads nothing: it makes a virtual environment with the packages of this Python."""
 
 from __future__ import annotations
 
@@ -30,10 +30,9 @@ if sys.argv[2] == "compile":
 
 
 def put_fake_uv(folder: Path, monkeypatch: pytest.MonkeyPatch, pipe: Path | None = None) -> Path:
-    """Have it called instead of uv; where it writes down how it was called, a line a call.
+    """Put it in place of uv. Returns the file to which it writes one line for each call.
 
-    What asks for "broken-package" fails; what asks for "slow-package" waits until somebody writes to the named pipe
-    `pipe`.
+    A request for "broken-package" fails; one for "slow-package" waits until the test writes to the named pipe `pipe`.
     """
     program, log = folder / "uv", folder / "calls"
     path = [each for each in sys.path if each]

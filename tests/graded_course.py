@@ -78,7 +78,7 @@ HIDDEN = ("s3cret", "h1dden", "-14", "-7")
 
 
 def submission(x: str = "41", body: str = "return a * 2") -> str:
-    """The source with other answers, as a student hands it in: without the hidden tests."""
+    """The source with other answers, as a student submits it: without the hidden tests."""
     begin, end = SOURCE.index("    ### BEGIN HIDDEN"), SOURCE.index("    ### END HIDDEN TESTS\n")
     text = SOURCE[:begin] + "    # HIDDEN TESTS\n" + SOURCE[end + len("    ### END HIDDEN TESTS\n") :]
     text = text.replace("    ### BEGIN SOLUTION\n    x = 41\n    ### END SOLUTION\n", f"    x = {x}\n")

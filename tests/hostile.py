@@ -1,4 +1,4 @@
-"""A real HTTP server in a thread that misbehaves as a test wants, and records the requests."""
+"""A real HTTP server in a thread that gives the answers a test chooses, and records the requests."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class RecordedRequest:
 
 @dataclass(frozen=True)
 class Answer:
-    """`announced` is a Content-Length that may be a lie; `hang_up` ends the connection without a word."""
+    """`announced` is a Content-Length that may be wrong; `hang_up` closes the connection without an answer."""
 
     body: bytes = b""
     status: int = 200
@@ -40,9 +40,9 @@ def as_json(value: Any, status: int = 200, **headers: str) -> Answer:
 
 @dataclass
 class HostileServer:
-    """`answers` maps "METHOD /path" (without the query) to answers, given in turn; the last one stays.
+    """`answers` maps "METHOD /path" (without the query) to answers, given in this order; the last one is repeated.
 
-    `otherwise` makes the answer to all else.
+    `otherwise` answers every other request.
     """
 
     port: int
@@ -58,7 +58,7 @@ class HostileServer:
         self.answers[request] = list(answers)
 
     def lists(self, **files: Answer) -> None:
-        """One assignment, hw1, with these files ("__" in a keyword stands for a dot)."""
+        """List one assignment, hw1, with these files ("__" in a keyword stands for a dot)."""
         named = {name.replace("__", "."): answer for name, answer in files.items()}
         listing = [{"filename": name, "url": f"/files/{name}"} for name in named]
         self.answer("GET /assignments", as_json([{"name": "hw1", "id": 7, "files": listing}]))
@@ -107,19 +107,16 @@ def hostile(port: int = 0, tls: ssl.SSLContext | None = None) -> Iterator[Hostil
 
 
 Moment = Callable[[], bool]
-"""Waits a moment; whether to go on."""
+"""Waits 0.01 s. Returns whether to continue."""
 
 
 @contextmanager
 def raw_server(answer: Callable[[socket.socket, Moment], None]) -> Iterator[str]:
-    """The URL of a server that reads the head of a request, no more, and then does what `answer` does.
-
-    What it sends a little at a time it sends in steps of a moment.
-    """
+    """The URL of a server that reads only the head of a request and then calls `answer` with the connection."""
     over = threading.Event()
 
     class Handler(StreamRequestHandler):
-        rbufsize = 0  # what is not read here is left to the answer
+        rbufsize = 0  # unbuffered: the rest is left for `answer`
 
         def handle(self) -> None:
             with suppress(OSError):
@@ -139,7 +136,7 @@ def raw_server(answer: Callable[[socket.socket, Moment], None]) -> Iterator[str]
 
 
 def slowly(begin: bytes, again: bytes) -> Callable[[socket.socket, Moment], None]:
-    """Sends `begin`, and then `again` after each moment, for ever."""
+    """Sends `begin`, and then `again` every 0.01 s without end."""
 
     def answer(connection: socket.socket, moment: Moment) -> None:
         connection.sendall(begin)
@@ -150,7 +147,7 @@ def slowly(begin: bytes, again: bytes) -> Callable[[socket.socket, Moment], None
 
 
 def endless(head: bytes, more: bytes) -> Callable[[socket.socket, Moment], None]:
-    """Sends `head`, and then `more` as fast as it can, for ever."""
+    """Sends `head`, and then `more` as fast as possible without end."""
 
     def answer(connection: socket.socket, _: Moment) -> None:
         connection.sendall(head)
@@ -174,4 +171,4 @@ SLOW = {
     "other answers, as fast as it can": endless(b"", b"HTTP/1.1 100 Continue\r\n\r\n" * 100),
     "a redirect": slowly(b"HTTP/1.1 302 Found\r\nLocation: /assign", b"m"),
 }
-"""What a server can send again and again, so that it is never silent and never done."""
+"""Endless answers that are never silent for long."""

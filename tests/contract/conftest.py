@@ -1,4 +1,4 @@
-"""Every contract test runs over every store; a new adapter is one more line in STORES."""
+"""Every contract test runs against every store; a new adapter is one more line in STORES."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ from tests.postgres import new_course
 
 @dataclass(frozen=True)
 class ReopenableCourse:
-    """A course that can be opened again and again; `end` comes after its stores are closed.
+    """A course that can be opened repeatedly; `end` is called after its stores are closed.
 
-    `elsewhere` opens it as another process does, which has nothing of this one's.
+    `elsewhere` opens it as another process does, without objects of this one.
     """
 
     open: Open
@@ -38,7 +38,7 @@ def directory(request: pytest.FixtureRequest, tmp_path: Path) -> ReopenableCours
 
 
 def postgres(request: pytest.FixtureRequest, tmp_path: Path) -> ReopenableCourse:
-    """Opens it through two sets of connections in turn, as two servers do."""
+    """A course in a database, opened through two sets of connections alternately, as by two servers."""
     url = request.getfixturevalue("postgres_url")
     servers = [PostgresCourses(url), PostgresCourses(url)]
     name = new_course(servers[0], Folders.of(make_course_folder(tmp_path)))
@@ -62,7 +62,7 @@ def course(request: pytest.FixtureRequest, tmp_path: Path) -> ReopenableCourse:
 
 @pytest.fixture
 def open_again(course: ReopenableCourse) -> Iterator[Open]:
-    """Opens one course; every store it gave is closed at the end."""
+    """Opens the course; all its stores are closed at the end."""
     opened: list[Store] = []
 
     def open_one() -> Store:
@@ -77,7 +77,7 @@ def open_again(course: ReopenableCourse) -> Iterator[Open]:
 
 @pytest.fixture
 def open_elsewhere(course: ReopenableCourse) -> Open:
-    """Opens it in a process that was forked and dies."""
+    """Opens the course in a forked process that will be killed."""
     return course.elsewhere
 
 

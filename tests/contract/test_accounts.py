@@ -30,7 +30,7 @@ def test_an_unknown_account_is_none(store: Store) -> None:
 
 
 def test_texts_of_people_are_stored_without_characters_that_no_database_accepts(store: Store) -> None:
-    """NUL and half of a surrogate pair, which JSON can carry."""
+    """NUL and a lone surrogate, which JSON can represent."""
     course = Course(store, SIGNER, Clock())
     course.roster.add(COURSE_INSTRUCTOR, [Person.parse("alice", "Al\0ice \ud800Liddell")])
     assert [account.name for account in store.accounts.all()] == ["Al ice Liddell"]
@@ -74,7 +74,7 @@ def test_an_imported_list_updates_adds_and_removes_people_together_or_not_at_all
     actions = [(each.action, each.subject) for each in store.audit.events()][:4]
     assert actions[::-1] == [("update", "alice"), ("add", "carol"), ("update", "tom"), ("remove", "bob")]
 
-    course.roster.add(COURSE_INSTRUCTOR, [old])  # without the update nothing of it changes
+    course.roster.add(COURSE_INSTRUCTOR, [old])  # without `update` nothing changes
     assert store.accounts.get(ALICE) == alice
 
 

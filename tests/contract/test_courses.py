@@ -1,4 +1,4 @@
-"""What many courses promise (domain/store.py), in a folder and in a database."""
+"""What every store of many courses promises (domain/store.py), in a folder and in a database."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ MADE, CLOSED, OPENED = (
 
 @pytest.fixture(params=["folder", "postgres"])
 def courses(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Courses]:
-    """None yet."""
+    """A store without courses."""
     if request.param == "folder":
         found: Courses = CourseFolders(tmp_path)
     else:
@@ -74,7 +74,7 @@ def test_a_course_is_opened_once_even_by_simultaneous_requests(courses: Courses)
 def test_an_archived_course_is_closed_and_keeps_everything_until_it_is_reopened(courses: Courses, closed: int) -> None:
     courses.create(ALGEBRA, MADE)
     secrets = courses.open(ALGEBRA).keys.secrets()
-    for _ in range(2):  # also one that is closed already
+    for _ in range(2):  # archiving an archived course is allowed
         courses.archive(ALGEBRA, closed, CLOSED)
         assert [(each.name, each.archived) for each in courses.entries()] == [(ALGEBRA, closed)]
         with pytest.raises(NotFound, match="there is no course 'algebra'"):
@@ -100,7 +100,7 @@ def test_an_unknown_course_is_not_found(courses: Courses) -> None:
     assert [each.name for each in courses.entries()] == [LOGIC]
 
 
-# in a folder
+# courses in a folder
 
 
 def test_only_visible_folders_with_a_release_are_courses(tmp_path: Path) -> None:
@@ -158,7 +158,7 @@ def test_courses_with_tests_are_the_open_ones_that_have_a_notebook_to_grade_with
 
 
 def bring_tests(courses: Courses, name: CourseName, folder: Path) -> None:
-    """In a folder they are put there; into a database they are published."""
+    """Give the course tests: copy them into its folder, or publish them into its database."""
     home = folder / name
     (home / "release").mkdir(parents=True, exist_ok=True)
     (home / "solutions" / "hw1").mkdir(parents=True)

@@ -95,7 +95,7 @@ def test_a_resubmission_after_the_grade_counts_as_ungraded_until_it_is_graded(st
     assert states() == [("alice", "graded"), ("bob", "graded")]
     submit_work(store, SIGNER, ALICE, b"two", NOON + SECOND)
     assert states() == [("alice", "to grade again"), ("bob", "graded")]
-    upload("5")  # the same table once more says nothing of the new submission
+    upload("5")  # uploading the same table again does not grade the new submission
     assert states() == [("alice", "to grade again"), ("bob", "graded")]
     course.grades.confirm(COURSE_INSTRUCTOR, task, ALICE)
     assert states() == [("alice", "graded"), ("bob", "graded")]

@@ -69,7 +69,7 @@ def test_the_first_package_lock_of_a_notebook_is_kept(open_again: Open) -> None:
     assert kept("", "", ReadyState.BUILDING) == ("", "")
     assert kept("numpy", "numpy==2.1") == ("numpy", "numpy==2.1")
     assert kept("numpy", "numpy==2.2") == ("numpy", "numpy==2.1")
-    assert kept("numpy", "") == ("numpy", "numpy==2.1")  # a machine that has it anyhow
+    assert kept("numpy", "") == ("numpy", "numpy==2.1")  # a machine that has the packages installed already
     assert kept("", "", ReadyState.FAILED) == ("numpy", "numpy==2.1")
     assert kept("scipy", "scipy==1") == ("scipy", "scipy==1")
     assert kept("nothing", "") == ("nothing", "")
@@ -173,7 +173,7 @@ def test_submissions_from_long_ago_do_not_lower_the_priority_of_a_person(store: 
 
 
 def graded_once_and_both_wait(store: Store) -> Job:
-    """Alice has had a result, and waits with another submission before Bob's first; the job that is done."""
+    """Alice has a result and a second submission waiting before Bob's first. Returns the finished job."""
     submit_work(store, SIGNER, ALICE, b"old")
     job = take(store)
     store.jobs.finish(job, result(job))
@@ -262,7 +262,7 @@ def test_the_executed_notebook_is_kept_with_its_result_and_erased_with_the_perso
     assert (store.jobs.notebook(job.receipt), store.jobs.last_graded()) == (b"", None)
     assert store.jobs.finish(job, result(job), b"\x00as it ran")
     assert not store.jobs.finish(job, result(job), b"again")
-    assert store.jobs.finish(job, result(job, "t2"))  # graded again by other tests, without a look at the cells
+    assert store.jobs.finish(job, result(job, "t2"))  # graded again with other tests, without recording the cells
     assert (other.jobs.notebook(job.receipt), other.jobs.last_graded()) == (b"\x00as it ran", NOON)
     store.erase(ALICE, lambda receipt: make_tombstone(receipt, SIGNER, "course", NOON), NOTE)
     assert other.jobs.notebook(job.receipt) == b""

@@ -38,7 +38,7 @@ def test_failures_are_seen_by_all_servers_until_they_are_forgotten_or_old(open_a
     first, second = open_again(), open_again()
     assert second.guard.failures(["a", "b"]) == []
     for store in (first, second):
-        store.guard.note_failure(["a", "b"], NOON, SECOND)  # two in one moment are two
+        store.guard.note_failure(["a", "b"], NOON, SECOND)  # two failures at the same time are counted twice
     second.guard.note_failure(["a"], NOON + SECOND, SECOND)
     assert sorted(first.guard.failures(["a"])) == [("a", NOON), ("a", NOON), ("a", NOON + SECOND)]
     assert len(first.guard.failures(["a", "b", "c"])) == 5
@@ -46,7 +46,7 @@ def test_failures_are_seen_by_all_servers_until_they_are_forgotten_or_old(open_a
     assert second.guard.failures(["a", "b"]) == [("b", NOON)] * 2
     second.guard.note_failure(["c"], NOON + SECOND + 1, SECOND)
     assert first.guard.failures(["a", "b"]) == []
-    first.guard.note_failure(["a"], NOON, SECOND)  # of a clock that was set back
+    first.guard.note_failure(["a"], NOON, SECOND)  # as after a clock that was set back
     assert second.guard.failures(["a", "c"]) == [("a", NOON)]
     first.guard.note_failure([], NOON, SECOND)
 

@@ -23,6 +23,6 @@ def test_a_new_secret_comes_first_and_the_old_one_is_kept_until_it_expires(open_
     assert store.keys.secrets() == other.keys.secrets() == ("second", old)
     other.keys.change_secret("third", far + SECOND, NOTE)
     assert store.keys.secrets() == open_again().keys.secrets() == ("third", "second", old)
-    store.keys.change_secret("fourth", NOON, NOTE)  # an end that has passed: no grace, for the earlier ones either
+    store.keys.change_secret("fourth", NOON, NOTE)  # an end in the past: no grace period, for earlier secrets either
     assert store.keys.secrets() == other.keys.secrets() == ("fourth",)
     assert len(store.audit.events()) == 3

@@ -23,7 +23,7 @@ HW2 = AssignmentName("hw2")
 
 @pytest.fixture
 def graded(store: Store) -> Store:
-    """A course in which alice's and bob's submissions have results of the tests t1, and t2 is announced since."""
+    """A course in which alice's and bob's submissions have results of the tests t1, and t2 was announced later."""
     store.jobs.announce(HW1, Announced("t1"))
     for user in (BOB, ALICE):
         submit_work(store, SIGNER, user, b"work")
@@ -104,7 +104,7 @@ def test_results_imported_from_another_machine_bring_their_tests_and_the_regrade
 
 
 class KilledAfterFirst(list[Result]):
-    """Whose reader dies, as by kill -9, after the first."""
+    """A list that kills the process that iterates over it, like kill -9, after the first item."""
 
     def __iter__(self) -> Iterator[Result]:
         yield self[0]

@@ -250,7 +250,7 @@ def test_an_hourly_limit_holds_for_one_assignment_and_across_two_servers(open_ag
         return True
 
     assert submit(1, moment=NOON - HOUR)
-    assert submit(3, by=BOB)  # an instructor, for her
+    assert submit(3, by=BOB)  # submitted by an instructor for her
     with ThreadPoolExecutor(8) as threads:
         assert sum(threads.map(submit, range(4, 20))) == 3
     assert submit(30, AssignmentName("hw2"))

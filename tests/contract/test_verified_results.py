@@ -1,4 +1,4 @@
-"""What `verify` finds about results of grading, on every store."""
+"""What `verify` finds about results of grading, in every store."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def found(store: Store) -> list[str]:
 
 
 def forged(result: Result, other: Result, signer: Ed25519Signer) -> dict[str, Result]:
-    """What somebody who can write rows, or even sign, could put in the place of a result."""
+    """Forged results: what somebody who can write rows, or even sign, could store instead of a result."""
     other_signer = Ed25519Signer(new_private_key())
     better = record(username=result.username, receipt=result.receipt, points=30.0)
     of_other_bytes = signer.sign(claims_of(replace(better, points=15.8)), KIND)
@@ -69,7 +69,7 @@ def test_results_that_the_course_did_not_sign_for_their_receipt_are_detected(sto
 
 
 def put(store: Store, result: Result) -> None:
-    """Write a result past the store."""
+    """Write a result directly into the database or ledger."""
     values = (result.tests, result.graded, result.signed, result.receipt)
     sql = "UPDATE grading_results SET tests = {0}, graded = {0}, signed = {0} WHERE receipt = {0}"
     if isinstance(store, FolderStore):

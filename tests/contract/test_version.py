@@ -58,7 +58,7 @@ def test_the_version_of_an_assignment_changes_with_its_grades_and_feedback(open_
 
 
 def test_versions_do_not_change_while_nothing_changes(open_again: Open) -> None:
-    """In a store that never said so, everything would be made anew for everybody who asks."""
+    """Otherwise nothing could be cached."""
     store, other = open_again(), open_again()
     submit_work(store, SIGNER, ALICE, b"one")
     seen = store.versions()

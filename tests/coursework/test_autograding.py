@@ -1,4 +1,4 @@
-"""Grading a folder of submissions: each once, whatever happens to the others, with one number everywhere."""
+"""Grading a folder of submissions: each once, independently of the others, with the same points everywhere."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ REPORTS = {b"half": HALF_RIGHT, b"failed": FAILED, b"looping": LOOPING, b"broken
 
 @dataclass
 class Runs:
-    """Gives the report that a submission names, and counts."""
+    """A grader that returns the report named by a submission, and counts its runs."""
 
     seen: list[str] = field(default_factory=list)
 

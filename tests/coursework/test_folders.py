@@ -1,4 +1,4 @@
-"""A course folder as whoever grades it sees it: who submitted what, where sources are, and which key signs."""
+"""A course folder for grading: who submitted what, where the sources are, and which key signs."""
 
 from __future__ import annotations
 

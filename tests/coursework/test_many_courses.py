@@ -1,4 +1,4 @@
-"""One pool of workers for many courses, as `serve` starts it and as `mograder worker` is."""
+"""One pool of workers for many courses, in `serve` and in `mograder worker`."""
 
 from __future__ import annotations
 
@@ -33,10 +33,10 @@ def test_courses_take_turns_and_a_course_that_gets_tests_later_is_graded_too(
     assert run(["worker", *courses.worker, "--drain"]) == 0
     busy, quiet = sorted(courses.graded(BUSY)), courses.graded(QUIET)
     assert (len(busy), len(quiet)) == (3, 1)
-    assert quiet[0] < busy[1], "with one at once they take turns"
+    assert quiet[0] < busy[1], "courses take turns, one submission each"
     capsys.readouterr()
     courses.submit(QUIET, "bob")
-    run(["doctor", courses.worker[0], "--json"])  # bob's file may still be on its way to the disk
+    run(["doctor", courses.worker[0], "--json"])  # bob's file may not be on the disk yet
     said = [(each["severity"], each["where"].rsplit("/")[-1].removeprefix("course "), each["what"].split(":")[0])
             for each in json.loads(capsys.readouterr().out)["findings"] if "grade" in each["what"]]  # fmt: skip
     assert [(severity, name, what.partition(" since")[0]) for severity, name, what in said] == [

@@ -1,4 +1,4 @@
-"""Which notebook of a zip is graded, and what is said when it is not there."""
+"""Which notebook of a zip is graded, and the error if it is missing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A gradebook of the published toolchain, as it is on disk: marks are recomputed, and what differs is told."""
+"""A gradebook of the published toolchain: marks are recomputed, and differences are reported."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A record in a file is believed when a trusted key signed it, and for what was signed alone."""
+"""A record in a file is accepted if a trusted key signed it, and only for what was signed."""
 
 from __future__ import annotations
 

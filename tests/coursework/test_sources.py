@@ -1,4 +1,4 @@
-"""Sources of a course in a database: published, used by workers on any machine, and never handed out."""
+"""Sources of a course in a database: published, used by workers on any machine, and never shown to students."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ EASIER = SOURCE.replace("double(0) == 0", "double(0) is not None")
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """What an instructor has on their own machine; `[dirs]` says where the sources are there."""
+    """The course folder on the machine of an instructor; `[dirs]` names the folder of sources."""
     root = make_course_folder(tmp_path)
     (root.parent / "mograder.toml").write_text('title = "Algebra"\n[dirs]\nsource = "solutions"\n')
     (root.parent / "solutions" / "hw1" / "__pycache__").mkdir(parents=True)

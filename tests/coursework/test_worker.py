@@ -34,7 +34,7 @@ STUDENTS = {"alice": (RIGHT, 30.0), "bob": (HALF, 9.2), "carl": (FAILING, 20.0)}
 
 
 class LateClock:
-    """A clock that is `ahead`, in microseconds: for leases that are to be over."""
+    """A clock that is `ahead` by microseconds, so that leases have expired."""
 
     def __init__(self, ahead: int = 0) -> None:
         self._ahead = ahead
@@ -66,7 +66,7 @@ def opened(root: Path) -> Iterator[Callable[[int], Course]]:
 
 
 def work(course: Course, root: Path) -> tuple[int, list[str]]:
-    """Grade all that waits; how many results there were, and what the worker said."""
+    """Grade all waiting submissions. Returns the number of results and the messages of the worker."""
     assert isinstance(course.signer, Ed25519Signer)
     said: list[str] = []
     numbers = count()
@@ -169,14 +169,14 @@ def test_instructors_see_whether_an_assignment_can_be_graded_and_failures_are_re
         found = check(course.store.folders, clock())  # type: ignore[attr-defined]
         return [f"{each.severity}: {each.what}" for each in found if "hw1 " in each.what]
 
-    building = ThreadPoolExecutor(1)  # nothing has to be built
+    building = ThreadPoolExecutor(1)  # no environment has to be built
     try:
         source.write_text(SOURCE.replace('["marimo"', '["marimo",, "x"'))
         assert state() == (ReadyState.FAILED, NOON)
         assert "PEP 723 block cannot be read" in course.store.jobs.readiness()[HW1].error
         assert findings()[0].startswith("warning: hw1 cannot be graded, tried last Tue 2026-03-10 12:00 UTC")
         clock.now += SECOND
-        assert state() == (ReadyState.FAILED, NOON)  # not at once
+        assert state() == (ReadyState.FAILED, NOON)  # it is not retried at once
         clock.now += 60 * SECOND
         assert state() == (ReadyState.FAILED, clock.now)
         source.write_text(SOURCE)
@@ -244,7 +244,7 @@ def test_automatic_marks_are_released_at_once_if_the_assignment_says_so(
     work(course, root)
     plan.write_text("[[assignments]]\nname = 'hw1'\nrelease_at_once = true\n")
     work(course, root)
-    assert grades() == {}  # a person marks a part of it
+    assert grades() == {}  # one question is marked by hand
     source.write_text(SOURCE.replace(', "Q3": 5', ""))
     course.grades.upload(COURSE_INSTRUCTOR, hw1, [{"username": "bob", "grade": "3"}])
     submit_work(course.store, course.signer, Username("alice"), HALF.encode())

@@ -1,4 +1,4 @@
-"""Workers and servers that die, disks that fill up, a sandbox that is taken away: each submission gets one result."""
+"""Killed workers and servers, full disks, a missing sandbox: each submission gets exactly one result."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def test_killing_server_and_worker_repeatedly_gives_each_submission_exactly_one_
 
 
 def kill_in_a_rush(courses: CourseStore, course: Course, round_: int, acknowledged: set[int]) -> None:
-    """Three people submit without a pause while their work is graded; then server and worker are killed."""
+    """Kill server and workers while three people submit without a pause and their work is graded."""
     before = len(course.store.jobs.results(HW1))
     token = sign(course.store.keys.secrets()[0], INSTRUCTOR)
     with serving(*courses.serve, "--grading-workers", "2") as (process, port, _), ThreadPoolExecutor(3) as pool:
@@ -106,7 +106,7 @@ def children(process: int) -> list[int]:
 
 
 class LateClock:
-    """A clock by which every lease is over."""
+    """A clock for which every lease has expired."""
 
     def __call__(self) -> int:
         return utc_now() + 2 * LEASE
@@ -127,11 +127,11 @@ def records(course: Course) -> list[GradingRecord]:
     return [record_of(course.signer.verify(each.signed, KIND)) for each in course.store.jobs.results(HW1)]
 
 
-# one worker, and what happens to its machine
+# one worker, and faults of its machine
 
 
 class RunningWorker:
-    """A `mograder worker` in its own process; `said` are its lines so far."""
+    """A `mograder worker` in its own process; `said` has the lines it has printed so far."""
 
     def __init__(self, root: Path, **variables: str) -> None:
         self.said: list[str] = []
@@ -194,7 +194,7 @@ def test_a_result_that_does_not_fit_on_the_disk_is_kept_until_there_is_space(tmp
 
 
 def fill(disk: Path, root: Path) -> Path:
-    """Leave no room at all, not even in the ledger's log."""
+    """Fill the disk completely, so that not even the ledger's write-ahead log can grow."""
     with closing(sqlite3.connect(root / ".mograder.db")) as connection:
         until(lambda: connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0] == 0)
     filler = disk / "filler"
@@ -215,7 +215,7 @@ def test_a_worker_without_its_sandbox_gives_no_zero_and_continues_when_it_is_bac
             submit(course, ALICE, RIGHT)
             until(lambda: course.store.jobs.results(HW1))
             program.unlink()
-            for each in children_of_all_threads(worker.process.pid):  # its sandboxes
+            for each in children_of_all_threads(worker.process.pid):  # the sandbox processes
                 os.kill(each, signal.SIGKILL)
             submit(course, BOB, HALF)
             until(lambda: worker.has_printed("cannot be graded on this machine now"))

@@ -1,4 +1,4 @@
-"""The page of a result: whole in itself, safe whatever a submission says, and with the number that is in the record."""
+"""The page of a result: self-contained, safe for any submission, with the points of the record."""
 
 from __future__ import annotations
 

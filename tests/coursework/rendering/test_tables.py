@@ -1,4 +1,4 @@
-"""The tables of grading: in the published columns, taken by upload-grades as they are, and filled in by hand."""
+"""The tables of grading: in the published columns, accepted by upload-grades unchanged, and filled in by hand."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def test_every_check_has_its_own_row() -> None:
 
 
 def test_no_text_of_a_student_becomes_a_formula_in_a_spreadsheet() -> None:
-    """What a cell raised is the student's to word."""
+    """A student chooses the text of an exception."""
     failed = replace(FAILED, failures=(CellFailure("", None, "x"),), limits=())
     evil = replace(failed, failures=(replace(failed.failures[0], cell="=HYPERLINK(1)", error="x"),))
     assert rows(results_table([record(evil)]))[0]["export_error"].startswith("'=")
