@@ -31,7 +31,7 @@ def test_mistakes_that_the_tests_do_not_detect_are_reported_with_cell_and_line(t
     tried = try_mistakes(put(tmp_path, WEAK), "hw1", 500, 2, lambda done, total: seen.append((done, total)))
     line = WEAK[: WEAK.index("a += 1")].count("\n") + 1
     assert (tried.failed, tried.unchecked, seen[-1]) == ((), (), (tried.possible, tried.tried))
-    # With this mistake double(0) is 1, which a test detects.
+    # With this mistake double(0) is 2, which a test detects.
     assert Unnoticed("double", line - 1, "while a < 0:", "while a <= 0:") not in tried.unnoticed
     assert Unnoticed("double", line + 1, "return a * 2", "return a * 3") in tried.unnoticed
     assert {each.after for each in tried.unnoticed}.isdisjoint({"return None", "a -= 1"})

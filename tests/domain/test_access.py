@@ -1,4 +1,4 @@
-"""Who may do what, in full."""
+"""Access rights: every combination of role and permission."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How much one person may submit."""
+"""Limits on the submissions of one person."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ MINUTE = 60 * SECOND
         ((5, 0), 59, 0, 60),
         ((0, 5), 60, 1, 60),
         ((0, 5), 65, 2, 65),
-        ((5, 0, 3), 10, 0, 63),  # one more than there are now, as a bound that was lowered leaves it
+        ((5, 0, 3), 10, 0, 63),  # more than the limit, as after the limit was lowered
         ((-61, 30), 0, 1, 0),
     ],
 )  # fmt: skip
@@ -58,11 +58,11 @@ def test_an_attempt_stops_counting_an_hour_after_it_was_made(
 @pytest.mark.parametrize(
     ("made", "ends", "now", "left"),
     [
-        ((0, 5), 60, 10, 0),  # the next attempt is in time
-        ((0, 5), 59, 10, 1),  # it would be late: one more
-        ((0, 5, 10), 59, 11, 0),  # that one is used
+        ((0, 5), 60, 10, 0),  # the next attempt is possible before the due time
+        ((0, 5), 59, 10, 1),  # it would be late, so one more is allowed
+        ((0, 5, 10), 59, 11, 0),  # the additional attempt is used
         ((0, 5), 59, 60, 1),
-        ((0, 5, 10), 59, 60, 0),  # late already: as at any time
+        ((0, 5, 10), 59, 60, 0),  # already late: the normal limit
         ((0,), 30, 10, 1),
     ],
 )

@@ -1,4 +1,4 @@
-"""What is said about an assignment in two places."""
+"""Rules of an assignment, which can be given in two places."""
 
 from __future__ import annotations
 

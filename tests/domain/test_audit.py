@@ -1,4 +1,4 @@
-"""The audit log as people read it: repeats are one line, and nothing falls out."""
+"""The audit log as it is shown: repeated events are one line, and no event is missing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The board: who has submitted what and when, and finding people on it."""
+"""The board: who has submitted what and when, and search."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A chain of receipts: each alteration is named, at its place, and nothing else is."""
+"""A chain of receipts: each alteration is reported with its position, and nothing else is."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Links = list[Link]
 
 
 def chain(signer: Ed25519Signer = SIGNER) -> Links:
-    """Five places, of which the third is erased."""
+    """A chain of five positions, of which the third is a tombstone."""
     links: Links = []
     head = Head()
     for number in range(1, 6):
@@ -48,7 +48,7 @@ def with_link(links: Links, number: int, link: Link) -> Links:
 
 
 def named(breaks: Iterable[Break]) -> list[str]:
-    """What is said of each break: it names its place, and only a missing signature is said to be one."""
+    """The texts of the breaks. Each names its position, and only those about missing signatures are marked as such."""
     found = list(breaks)
     for each in found:
         assert re.search(rf"\b{each.number}\b", each.what), each
@@ -80,7 +80,7 @@ def erased_by(statement: Callable[[Links], str]) -> Callable[[Links], Links]:
 
 
 def erased_at_two(links: Links) -> Links:
-    """With everything right but the statement, which is another place's."""
+    """A tombstone in which only the statement is wrong: it belongs to another position."""
     second = receipt_at(links, 2)
     statement = erased_at_three(links).statement
     return with_link(links, 2, Tombstone(2, second.previous, second.hash, statement))
@@ -135,7 +135,7 @@ def test_every_character_of_the_last_receipt_is_verified() -> None:
     links = chain()
     last = receipt_at(links, 5)
     letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
-    for letter in letters.replace(last.text[-1], ""):  # some of its bits mean nothing to the signature
+    for letter in letters.replace(last.text[-1], ""):  # the last character has bits that are not part of the signature
         assert list(find_breaks(with_link(links, 5, replace(last, text=last.text[:-1] + letter)), SIGNER)), letter
 
 

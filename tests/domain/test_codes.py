@@ -1,4 +1,4 @@
-"""How codes are made, and which of them can be guessed."""
+"""How codes are generated, and which codes are easy to guess."""
 
 from __future__ import annotations
 

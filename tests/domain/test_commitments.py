@@ -1,4 +1,4 @@
-"""A commit is worth no more than a submission of the same bytes at the same moment, and not for long."""
+"""A commitment has at most the effect of submitting the same bytes at the same time, and expires."""
 
 from __future__ import annotations
 
@@ -123,7 +123,7 @@ def test_after_closing_only_the_last_announced_file_is_accepted(course: Course, 
 def test_an_announced_file_that_was_superseded_needs_a_new_commitment(course: Course, hw1: Assignment) -> None:
     commit(course, hw1, b"one", NOON - 2 * SECOND)
     commit(course, hw1, b"two", NOON - SECOND)
-    assert submit(course, hw1, b"one", NOON + MINUTE).late is True  # as if it had not been announced
+    assert submit(course, hw1, b"one", NOON + MINUTE).late is True  # as without a commitment
     assert submit(course, hw1, b"two", NOON + 2 * MINUTE).late is False
 
 

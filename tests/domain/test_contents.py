@@ -1,4 +1,4 @@
-"""The report of what a course contains and what it does not."""
+"""The report of what a course contains and what was left out."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which submission counts: by the course's rule, after late ones, by instructors, by hand."""
+"""Which submission counts: the counting rule, late submissions, submissions by instructors, files placed by hand."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def set_rule(course_folder: Path, rule: str) -> None:
 
 
 def submit(course: Course, user: Username, content: bytes, received: int, actor: Actor | None = None) -> str:
-    """Submit; the file name of the version that counts then."""
+    """Submit. Returns the file name of the version that counts afterwards."""
     hw1, body = course.release.assignment(COURSE_INSTRUCTOR, "hw1"), filled(course.submissions.upload(), content)
     accepted = course.submissions.submit(actor or Actor(user, Role.STUDENT), hw1, user, body, received)
     return course.submissions.assessed(accepted.receipt)[1]
@@ -41,7 +41,7 @@ def collected(course: Course, which: CountingRule | None) -> dict[str, bytes]:
 
 @pytest.fixture
 def three(course: Course, course_folder: Path) -> Course:
-    """Alice in time and late, Bob late alone, Carl in time alone."""
+    """Alice has submitted on time and late, Bob only late, Carl only on time."""
     set_rule(course_folder, "latest")
     submit(course, ALICE, b"a1", NOON - HOUR)
     submit(course, ALICE, b"a2", NOON)
@@ -89,7 +89,7 @@ def test_a_submission_by_an_instructor_for_a_student_is_never_late_and_marked_as
     three: Course, course_folder: Path
 ) -> None:
     set_rule(course_folder, "on-time")
-    submit(three, BOB, b"b1", NOON + 9 * HOUR, COURSE_INSTRUCTOR)  # the same bytes that were late before
+    submit(three, BOB, b"b1", NOON + 9 * HOUR, COURSE_INSTRUCTOR)  # the same bytes as his late submission
     (bobs,) = (
         each
         for each in three.submissions.collect(three.release.assignment(COURSE_INSTRUCTOR, "hw1"))

@@ -1,4 +1,4 @@
-"""The rules of the course, over a real folder: who gets a name, what is taken when, and what students see."""
+"""The services of a course over a real folder: registration, submissions, grades, the roster, sessions."""
 
 from __future__ import annotations
 
@@ -124,7 +124,8 @@ def test_that_a_name_needs_a_personal_code_is_told_only_to_those_who_know_the_sh
 
     course.accounts.register("alice", code)
     add(course, Person(BOB))
-    for wrong in (code, "abcd efgh jkmn", "guess", ""):  # registered, on the roster, a stranger
+    # The answer does not tell whether a name is registered, on the roster, or unknown.
+    for wrong in (code, "abcd efgh jkmn", "guess", ""):
         assert len({refusal(user, wrong) for user in ("alice", "bob", "carl")}) == 1
     assert "if you used it before, log in with your token" in refusal("alice", code)
 
@@ -353,7 +354,7 @@ def test_an_upload_of_grades_names_unknown_people(course: Course, course_folder:
     submit(course, b"work")
     course.roster.add(COURSE_INSTRUCTOR, [Person(Username("bob"), "", Role.STUDENT)])
     rows = [{"username": name, "grade": "5"} for name in ("alice", "bob", "Bob", "carl")]
-    for _ in range(2):  # also when they are in the table already
+    for _ in range(2):  # also if they are in the table already
         assert course.grades.upload(COURSE_INSTRUCTOR, assignment, rows).unknown == ("Bob", "carl")
     course.store.settler.settle()
     (course_folder.parent / "submitted").rename(course_folder.parent / "away")
@@ -440,7 +441,11 @@ def test_a_name_on_the_roster_is_registered_once_and_only_with_its_personal_code
 def test_codes_and_claim_keys_are_compared_in_constant_time(course: Course) -> None:
     course.roster.add(COURSE_INSTRUCTOR, [Person(ALICE)])
     course.accounts.register("bob", CODE, "k" * 32)
-    for name, key, times in (("carol", "", 1), ("alice", "", 3), ("bob", "x" * 32, 2)):  # the shared code, and its own
+    for name, key, times in (
+        ("carol", "", 1),
+        ("alice", "", 3),
+        ("bob", "x" * 32, 2),
+    ):  # 1: the shared code; 3: also the personal code of alice
         with compared_in_constant_time() as compared, pytest.raises(WrongCode):
             course.accounts.register(name, "no code", key)
         assert len(compared) == times
@@ -622,8 +627,8 @@ def test_a_ticket_is_valid_once_and_until_it_expires(course: Course, clock: Cloc
     for ticket, until in (("three", NOON), ("two", NOON + SECOND)):
         with pytest.raises(Unauthenticated, match="this link was used already or is too old: ask for a new one"):
             course.guard.spend(ticket, until)
-    course.guard.spend("three", NOON + SECOND)  # a try that came too late spends nothing
-    course.guard.spend("one", NOON + SECOND)  # what has ended is forgotten
+    course.guard.spend("three", NOON + SECOND)  # a failed use of an expired ticket is not stored
+    course.guard.spend("one", NOON + SECOND)  # expired tickets are deleted
 
 
 def test_only_instructors_learn_which_files_are_broken(course: Course, course_folder: Path) -> None:
@@ -632,7 +637,7 @@ def test_only_instructors_learn_which_files_are_broken(course: Course, course_fo
     assert ["mograder.toml" in each.place for each in course.config_errors(COURSE_INSTRUCTOR)] == [True]
 
 
-# an answer that was lost
+# repeating a registration after a lost answer
 
 KEY = "k" * 32
 
@@ -745,7 +750,7 @@ def test_the_audit_log_records_who_did_what_to_whom_and_when(course: Course, clo
     course.keys.rotate(tutor, 0)
     noted("bob", "rotate", "secret")
     course.grades.upload(tutor, assignment, [{"username": "alice"}, {"username": "carl"}])
-    noted("bob", "grades", "hw1", "0 grades")  # as of a table whose column has another name
+    noted("bob", "grades", "hw1", "0 grades")  # as in a table in which a column has another name
     course.grades.upload(tutor, assignment, [{"username": "alice", "mark": 0}, {"username": "carl", "grade": ""}])
     noted("bob", "grades", "hw1", "1 grade")
     course.grades.upload(tutor, assignment, [{"username": "alice", "feedback": "good"}, {"username": "a", "grade": 1}])

@@ -1,6 +1,6 @@
-"""Three hundred students around a deadline, on a clock that is set back in the middle of it.
+"""Three hundred students around a deadline, with a server clock that is set back in the middle of it.
 
-What the course makes of them is compared with what a second, separate computation makes of the same happenings.
+The results of the course are compared with an independent computation from the same actions.
 """
 
 from __future__ import annotations
@@ -36,19 +36,21 @@ name = "hw1"
 due = 2026-03-27T17:00:00
 closes = 2026-03-30T17:00:00
 """
-# In whole seconds, worked out by hand: the night to the 29th has an hour less.
+# In seconds, computed by hand: the night to the 29th is an hour shorter.
 DUE, CLOSES, GRACE, DAY, LIFE = 1_774_627_200, 1_774_627_200 + 71 * 3600, 120, 86_400, 3600
 SET_BACK_AT, SET_BACK_BY = DUE + 60, 90
 
 
 @dataclass
 class Expected:
-    """What one student's work must come to, kept by hand beside the course."""
+    """The expected state of one student, computed independently of the course."""
 
     due: int = DUE
     closes: int = CLOSES
     announced: dict[bytes, float] = field(default_factory=dict)
-    kept: list[tuple[bytes, float, bool, bool]] = field(default_factory=list)  # bytes, moment, by teacher, late then
+    kept: list[tuple[bytes, float, bool, bool]] = field(
+        default_factory=list
+    )  # bytes, time, by the instructor, late at that time
     refused: int = 0
 
     def extend(self, until: int | None) -> None:
@@ -62,7 +64,7 @@ class Expected:
         return True
 
     def submit_work(self, content: bytes, now: float, teacher: bool) -> bool:
-        """Whether it is taken."""
+        """Returns whether it is accepted."""
         moment, used = now, None
         still = {each: when for each, when in self.announced.items() if abs(now - when) <= LIFE}
         if content in still and not any(self.replaces(when, still[content]) for when in still.values()):
@@ -81,12 +83,12 @@ class Expected:
         return True
 
     def replaces(self, later: float, earlier: float) -> bool:
-        """Whether what was announced at one moment takes the place of what was announced at the other."""
+        """Whether a file announced at `later` supersedes one announced at `earlier`."""
         limits = (self.due + GRACE, self.closes)
         return later > earlier and [int(later) > each for each in limits] == [int(earlier) > each for each in limits]
 
     def days(self) -> list[int]:
-        """Of every submission, by walking day after day along the clocks of Berlin."""
+        """Days late of every submission, counted day by day in the time zone of Berlin."""
         found = []
         for _, moment, teacher, _ in self.kept:
             days = 0
@@ -99,7 +101,7 @@ class Expected:
 
 
 def actions_of(rng: random.Random, number: int) -> list[tuple[float, str, bytes, float]]:
-    """What one student does: when (seconds), what, which bytes, and how long the bytes are on their way."""
+    """The actions of one student: time (seconds), action, bytes, and duration of the upload."""
     action: list[tuple[float, str, bytes, float]] = []
     for attempt in range(rng.randint(1, 3)):
         content = b"%d/%d" % (number, attempt)
@@ -122,7 +124,7 @@ def actions_of(rng: random.Random, number: int) -> list[tuple[float, str, bytes,
 
 
 def shown_time(true: float) -> float:
-    """What the server's clock shows."""
+    """The time on the clock of the server."""
     return true - SET_BACK_BY if true >= SET_BACK_AT else true
 
 
@@ -153,13 +155,13 @@ def act(course: Course, hw1: Assignment, user: Username, action: str, content: b
 
 @pytest.fixture
 def expected(course: Course, course_folder: Path, clock: Clock) -> dict[Username, Expected]:
-    """The rush, through the course; beside it what it must come to. Extensions go by what is asked of them alone."""
+    """Performs the actions in the course. Returns the expected state of each student."""
     (course_folder.parent / "mograder.toml").write_text(PLAN.format(rule="latest"))
     hw1 = course.release.assignment(COURSE_INSTRUCTOR, "hw1")
     rng = random.Random(20260327)
     students = {Username(f"s{number}"): Expected() for number in range(300)}
     course.roster.add(COURSE_INSTRUCTOR, [Person(user) for user in students])
-    # In the order in which they are done with; what counts is when they arrived.
+    # In the order in which uploads are complete; the time of arrival counts.
     everything = [
         (when + slow, user, when, action, content)
         for number, user in enumerate(students)
@@ -193,7 +195,7 @@ def test_a_simulated_rush_gives_the_results_of_an_independent_computation(
         days = model.days()
         assert [each.lateness.days for each in kept] == days
         assert [each.lateness.penalty for each in kept] == [min(30 * each, 50) for each in days]
-    # The rush has every kind of fate, so that each comparison above means something.
+    # Every kind of outcome occurs, so that each comparison above is meaningful.
     all_days = [day for model in expected.values() for day in model.days()]
     assert {0, 1, 2, 3} <= set(all_days)
     assert sum(model.refused for model in expected.values()) > 30

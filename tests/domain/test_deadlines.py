@@ -1,4 +1,4 @@
-"""Moments, exact to the microsecond whatever zone they came from; and how late a submission is, and what that costs."""
+"""Times, exact to the microsecond in any time zone; how late a submission is, and the penalty."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def test_moments_sort_like_their_texts(moments: list[int]) -> None:
     assert [iso(moment) for moment in sorted(moments)] == sorted(map(iso, moments))
 
 
-# late or not, and how much
+# lateness and penalty
 
 BERLIN, NEW_YORK = ZoneInfo("Europe/Berlin"), ZoneInfo("America/New_York")
 ZONED = st.sampled_from(
@@ -100,7 +100,7 @@ def test_the_explanation_adds_seconds_or_years_where_needed_and_names_the_maximu
 
 
 def test_the_year_is_shown_if_it_differs_in_the_time_zone_of_the_course() -> None:
-    texts = ("2026-12-31T20:00", "2027-01-01T00:10", "2027-01-01T09:00")  # the second is of 2026 in UTC
+    texts = ("2026-12-31T20:00", "2027-01-01T00:10", "2027-01-01T09:00")  # the second is still 2026 in UTC
     old, night, new = (moment(text, BERLIN) for text in texts)
     assert "due Fri 01 Jan 00:10, received Fri 01 Jan 09:00" in lateness(night, new, HARSH, BERLIN).explanation
     assert "Thu 31 Dec 2026 20:00, received Fri 01 Jan 2027 00:10" in lateness(old, night, HARSH, BERLIN).explanation
@@ -138,7 +138,7 @@ def test_adding_days_keeps_the_fraction_of_a_second(due: int, part: int, days: i
 
 @given(due=DUE, days=st.integers(1, 400), zone=ZONED)
 @example(due=moment("2027-03-27T02:30", BERLIN), days=1, zone=BERLIN)  # 02:30 of the next day is skipped
-@example(due=moment("2027-10-30T02:30", BERLIN), days=1, zone=BERLIN)  # and here it comes twice
+@example(due=moment("2027-10-30T02:30", BERLIN), days=1, zone=BERLIN)  # and here it occurs twice
 def test_each_started_day_ends_at_the_due_time_of_day_despite_clock_changes(
     due: int, days: int, zone: ZoneInfo
 ) -> None:
@@ -154,7 +154,7 @@ def test_each_started_day_ends_at_the_due_time_of_day_despite_clock_changes(
     ("due", "in_time_for_a_day", "hours"),
     [("2027-03-27T17:00", "2027-03-28T17:00", 23), ("2027-10-30T17:00", "2027-10-31T17:00", 25),
      ("2027-05-01T17:00", "2027-05-02T17:00", 24),
-     ("2027-03-27T02:30", "2027-03-28T03:30", 24)],  # 02:30 is skipped that night: the later reading counts
+     ("2027-03-27T02:30", "2027-03-28T03:30", 24)],  # 02:30 is skipped that night: the later interpretation counts
 )  # fmt: skip
 def test_a_day_has_23_or_25_hours_when_the_clocks_change(due: str, in_time_for_a_day: str, hours: int) -> None:
     start, end = moment(due, BERLIN), moment(in_time_for_a_day, BERLIN)

@@ -118,7 +118,7 @@ def told(report: RunReport) -> tuple[str, ...]:
 def test_a_submission_cannot_reveal_a_hidden_test_through_the_message_of_another_check(
     message: str, shown: str
 ) -> None:
-    """It could say so in an error, or in a value that a message shows."""
+    """It could put it into an error, or into a value that a message shows."""
     assert told(visible(message, limits=(LimitReached("time", "Q1", None, "took longer than 3 s"),))) == (shown,)
 
 

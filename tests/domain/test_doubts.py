@@ -1,4 +1,4 @@
-"""What a person is asked before a submission is made."""
+"""Questions that a person is asked before submitting."""
 
 from __future__ import annotations
 

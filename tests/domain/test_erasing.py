@@ -1,4 +1,4 @@
-"""What a course holds about a person, all of it, and what stays when it is erased."""
+"""Everything a course stores about a person, and what remains when it is erased."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def submit_work(course: Course, user: Username, content: bytes) -> None:
 
 @pytest.fixture
 def full(course: Course) -> Course:
-    """With everything of alice, and only a grade and a page of feedback of bob."""
+    """A course with every kind of data about alice, and only a grade and a page of feedback of bob."""
     course.accounts.register("alice", CODE)
     submit_work(course, ALICE, b"one")
     submit_work(course, ALICE, b"two")
@@ -62,7 +62,7 @@ def test_erasing_a_person_leaves_tombstones_and_a_taken_name(full: Course, clock
     assert full.erasure.holdings(BOB) == Holdings(False, 1, (HW1,), (HW1,), (HW1,))
     with pytest.raises(NameTaken):
         full.accounts.register("alice", CODE)
-    assert full.erasure.holdings(ALICE) == Holdings()  # and no more, though the name is known
+    assert full.erasure.holdings(ALICE) == Holdings()  # and nothing else, although the name is known
 
 
 def test_an_account_alone_is_stored_data(course: Course) -> None:

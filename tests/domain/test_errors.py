@@ -1,4 +1,4 @@
-"""Errors: what the edge and a client make of them."""
+"""Errors: their translation to HTTP and back."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Extensions: the times that people write, and what asking, granting, declining and withdrawing leave."""
+"""Extensions: notations of times; requesting, granting, declining and withdrawing."""
 
 from __future__ import annotations
 
@@ -180,7 +180,7 @@ def test_a_request_that_changes_during_the_decision_is_decided_again(
     with pytest.raises(BadRequest, match="'alice' has asked for another time meanwhile: look again"):
         meanwhile.decide(COURSE_INSTRUCTOR, [Change(hw1, ALICE, decision)])
     for said in (Change(hw1, ALICE, decision, "+4d"), Change(hw1, ALICE, Decision.WITHDRAW)):
-        meanwhile.decide(COURSE_INSTRUCTOR, [said])  # which hangs on no wish
+        meanwhile.decide(COURSE_INSTRUCTOR, [said])  # neither depends on the request
 
 
 @pytest.mark.parametrize("decision", list(Decision))
@@ -207,7 +207,7 @@ def test_a_new_due_time_is_later_than_the_old_one_but_not_by_years(
     said += f" the due time of 'hw1', Fri 2026-03-27 17:00 CET: choose a {wanted} one"
     with pytest.raises(BadRequest, match=f"{said} for 'alice'$"):
         grant(course, hw1, until)
-    with pytest.raises(BadRequest, match=f"{said}$"):  # in words for who asks
+    with pytest.raises(BadRequest, match=f"{said}$"):  # in the words for the student
         course.extensions.ask(STUDENT, hw1, ALICE, until, "")
     assert grant(course, hw1, "2031-03-31T17:00")[0].until == grant(course, hw1, "+1830d")[0].until
 

@@ -1,4 +1,4 @@
-"""Files that a store hands out."""
+"""Files that a store returns."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Grades in numbers."""
+"""Statistics of grades."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The gradebook: grade, penalty and points by question of everybody who is in an assignment."""
+"""The gradebook: grade, penalty and points by question of everybody in an assignment."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def give(course: Course, *entries: dict[str, object]) -> None:
 
 
 def finish(course: Course, signed: str = "", made: GradingRecord | None = None) -> None:
-    """The next submission is graded: half right, unless `made` says otherwise."""
+    """Grade the next submission: half right, unless `made` is another record."""
     job = course.store.jobs.claim("w", NOON, NOON + LEASE, [HW1])
     assert job is not None
     assert isinstance(course.signer, Ed25519Signer)
@@ -114,7 +114,7 @@ def test_points_are_those_of_the_submission_that_counts_unless_grades_were_uploa
     finish(course)
     finish(course, signed="nonsense")
     submit_work(course.store, course.signer, ALICE, b"second", NOON - 2 * HOUR)
-    assert rows(course)["alice"].points == {}  # the one that counts is not graded yet
+    assert rows(course)["alice"].points == {}  # the submission that counts is not graded yet
     finish(course)
     give(course, {"username": "bob", "grade": "9", "Q2": "7,5", "Q3": 4, "Q1": "?", "note": "1"})
     found = rows(course)

@@ -1,4 +1,4 @@
-"""Grades: nothing that came is lost, nobody's grade becomes another's, and no grade is not zero."""
+"""Grades: no upload is lost, no grade goes to another person, and a missing grade is not zero."""
 
 from __future__ import annotations
 
@@ -135,7 +135,7 @@ def test_the_invalid_entry_is_named(document: object, said: str) -> None:
 @pytest.mark.parametrize("around", [lambda inner: [0, inner], lambda inner: {"x": inner}], ids=["lists", "objects"])
 def test_values_nested_too_deeply_to_be_read_again_are_refused(around: Callable[[object], object]) -> None:
     value: object = "deep"
-    for _ in range(DEEPEST - 2):  # one level is the entry, one what is in the innermost
+    for _ in range(DEEPEST - 2):  # the entry and the innermost value are one level each
         value = around(value)
     assert parse_upload([{"username": "a", "x": value}])
     with pytest.raises(BadRequest, match="grade 1: nested too deeply: more than 32 levels"):
@@ -159,4 +159,4 @@ def test_a_row_based_on_an_outdated_entry_is_skipped_and_named() -> None:
     merged = merge(stored, fine)
     assert [(each.username, each.grade) for each in merged] == [("alice", "9.5"), ("bob", "5"), ("carl", "1")]
     assert not any("based_on" in each.fields for each in merged)
-    assert merge(stored, [row("alice", "7", "")])[0].grade == "7"  # a table that says nothing of it
+    assert merge(stored, [row("alice", "7", "")])[0].grade == "7"  # a table without this column

@@ -1,4 +1,4 @@
-"""A grading record follows from itself, and knows the files that it is about."""
+"""A grading record is consistent in itself, and states the files that it is about."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Letters follow the scale of the course, and nothing else."""
+"""Letter grades follow the scale of the course only."""
 
 from __future__ import annotations
 

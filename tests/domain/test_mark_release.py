@@ -85,10 +85,10 @@ def test_a_grade_from_elsewhere_is_overwritten_only_on_request(desk: Course) -> 
     desk.mark_release.release(TEACHER, task(desk), over=True)
     assert grades(desk)["s01"] == ("12.5", True)
     assert desk.grades.of(task(desk))[0].fields["tutor"] == "T"
-    desk.grades.upload(TEACHER, task(desk), [{"username": "s01", "grade": "11"}])  # as a hand edit does
+    desk.grades.upload(TEACHER, task(desk), [{"username": "s01", "grade": "11"}])  # as an edit by hand does
     assert desk.mark_release.plan(task(desk)).rows[0].state is ReleaseState.CONFLICT
     assert desk.mark_release.withdraw(TEACHER, task(desk)) == 1
-    assert grades(desk)["s01"] == ("11", True)  # not ours to hide
+    assert grades(desk)["s01"] == ("11", True)  # a grade from elsewhere is not withdrawn
 
 
 def test_marks_that_changed_since_the_preview_are_not_released(desk: Course) -> None:

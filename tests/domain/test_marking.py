@@ -1,4 +1,4 @@
-"""Marks given by people: what rubric items come to, pseudonyms, and what of an entry holds."""
+"""Marks given by people: points of rubric items, pseudonyms, and entries."""
 
 from __future__ import annotations
 
@@ -34,11 +34,11 @@ ITEMS = {
     [
         (None, (), None, None),
         (0.0, (), None, 0.0),
-        (1.5, ("idea",), 4.0, 1.5),  # what is typed counts
+        (1.5, ("idea",), 4.0, 1.5),  # typed points count
         (None, ("idea", "proof"), None, 5.0),
         (None, ("idea", "unit"), 4.0, 2.0),  # with a positive item, up from 0
-        (None, ("unit",), None, 4.0),  # deductions alone: off all the points
-        (None, ("unit",), 2.5, 1.5),  # or off what the checks gave
+        (None, ("unit",), None, 4.0),  # only deductions: from the maximum points
+        (None, ("unit",), 2.5, 1.5),  # or from the points of the checks
         (None, ("all",), None, 0.0),
         (None, ("gone",), None, None),
     ],

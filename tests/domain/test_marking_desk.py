@@ -1,4 +1,4 @@
-"""Marking: who may give what, versions, rubric items, hand-outs, and what is left to do."""
+"""Marking: permissions, versions, rubric items, assignment of work to graders, and progress."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def test_a_mark_based_on_an_outdated_version_is_refused_with_the_current_one(des
         give(desk, "s01", "Essay", 5, actor=GUY)
     (theirs,) = refused.value.current
     assert (theirs.actor, GivenMark.read(theirs).points, theirs.version) == ("grace", 8, 1)
-    assert give(desk, "s01", "Essay", 8, actor=GUY) == theirs  # the same again is no conflict
+    assert give(desk, "s01", "Essay", 8, actor=GUY) == theirs  # the same mark again is no conflict
     give(desk, "s01", "Essay", 5, 1, GUY)
     history = desk.marking.history(task(desk), S1)
     assert [(each.actor, GivenMark.read(each).points) for each in history] == [("grace", 8), ("guy", 5)]
@@ -78,7 +78,7 @@ def test_without_questions_there_is_one_mark_and_with_checks_the_questions_marke
     assert [(each.key, each.to_do) for each in found.questions] == [("Q1", False), ("Q2", False), ("Q3", True)]
     give(graded, "s01", "Q3", 4)
     assert graded.marking.of(task(graded), S1).marks.total == 2.5 + 13.3 + 4
-    give(graded, "s01", "Q1", 9)  # a person may correct what the checks gave
+    give(graded, "s01", "Q1", 9)  # a person may correct the points of the checks
     assert graded.marking.of(task(graded), S1).marks.total == 9 + 13.3 + 4
     course.close()
 
@@ -106,7 +106,7 @@ def test_work_assigned_to_one_grader_can_be_marked_only_by_them_and_instructors(
         with pytest.raises(Forbidden):
             give(desk, refused[0], refused[2], 1, actor=refused[1])
     give(desk, "s01", "Essay", 1, actor=GRACE)
-    give(desk, "s02", "Essay", 1, actor=GUY)  # given to nobody: open
+    give(desk, "s02", "Essay", 1, actor=GUY)  # assigned to nobody, so open to all graders
     give(desk, "s01", "Plot", 1, actor=TEACHER)
     left = desk.marking.overview(GUY, task(desk)).to_do
     assert left == {"s02": ("Plot",), "s03": ("Essay", "Plot")}

@@ -1,4 +1,4 @@
-"""What is kept of the marking against what is made of it from nothing, at two servers, whatever is written."""
+"""Cached marking on two servers equals a computation from nothing after any sequence of writes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Marks: points of questions, totals, and what a person gives; one function for all of it."""
+"""Marks: points of questions, totals, and manual marks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Names from outside: what is let in can neither leave a folder nor be mistaken for a file of ours."""
+"""Names from outside: a valid name neither leads out of a folder nor looks like a file of mograder."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ NASTY = st.one_of(
 
 
 def refusal(parse: Callable[[str], str], text: str) -> str:
-    """What is said when `text` is refused, "" when it is not."""
+    """The error for `text`, or "" if it is valid."""
     try:
         parse(text)
     except BadName as error:

@@ -1,4 +1,4 @@
-"""Who is looking at the same work: seen by the others while it lasts, on two servers, and forgotten by itself."""
+"""Who is looking at the same work: shown to others on two servers until it expires."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An instructor makes assignments and puts up files, over a real course folder."""
+"""An instructor creates assignments and publishes files, over a real course folder."""
 
 from __future__ import annotations
 

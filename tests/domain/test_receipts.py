@@ -1,4 +1,4 @@
-"""Receipts: what they state, how they chain, and when a submission is a repetition."""
+"""Receipts: what they state, how they are chained, and when a submission is a repetition."""
 
 from __future__ import annotations
 

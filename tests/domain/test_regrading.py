@@ -1,4 +1,4 @@
-"""A regrade is shown first, person by person; then it is in force, or nothing of it is."""
+"""A regrade is shown first, person by person, and then applied completely or not at all."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ NEW = {"s01": FAILED, "s02": LOOPING, "s03": replace(HALF_RIGHT, flaky=("Q1: val
 
 @pytest.fixture
 def desk(course_folder: Path, clock: Clock) -> Iterator[Course]:
-    """Three people with results, 5 points by hand each, and new tests."""
+    """Three people with results and 5 manual points each; new tests are announced."""
     course = checked(marked_course(course_folder, clock, LETTERS))
     for user in NEW:
         give(course, user, "Q3", 5)
@@ -43,7 +43,7 @@ def result(course: Course, user: str, receipt: int, report: RunReport, tests: st
 
 
 def work(course: Course) -> None:
-    """As workers do it: everything but what they cannot grade."""
+    """Grade everything that can be graded, as workers do."""
     while job := course.store.regrades.claim("w", course.clock(), course.clock() + LEASE, [HW1]):
         course.store.regrades.finish(job, result(course, job.username, job.receipt, NEW[job.username]))
 
@@ -85,7 +85,7 @@ def test_the_preview_shows_gains_losses_and_changed_letters(desk: Course) -> Non
     assert [points(desk, user) for user in NEW] == [15.8] * 3
     assert desk.regrades.apply(TEACHER, task(desk), found.version) == 3
     assert [points(desk, user) for user in NEW] == [20, 10, 15.8]
-    assert desk.marking.of(task(desk), Username("s01")).marks.total == 25  # with what grace gave
+    assert desk.marking.of(task(desk), Username("s01")).marks.total == 25  # with the points that grace gave
     assert desk.regrades.look(task(desk)) is None
     line = desk.audit.events()[0]
     assert (line.actor, line.action, line.subject) == (TEACHER.username, "regrade", "hw1")

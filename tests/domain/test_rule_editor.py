@@ -1,4 +1,4 @@
-"""Changing rules over a real folder: what holds together, who has seen what, and what it means for submissions."""
+"""Changing rules over a real folder: consistency, conflicting changes, and the effect on submissions."""
 
 from __future__ import annotations
 

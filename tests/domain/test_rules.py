@@ -1,4 +1,4 @@
-"""Rules as people write them: what is understood, what is refused, and that what nobody changed is no change."""
+"""Rules as people write them: accepted and refused notations, and unchanged values."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ RULES = st.builds(
     Rules,
     st.text(max_size=30),
     st.builds(Schedule, MOMENTS, MOMENTS, MOMENTS),
-    st.none() | st.integers(1, 10**15 - 1),  # as many digits as a size may have
+    st.none() | st.integers(1, 10**15 - 1),  # the maximum number of digits of a size
     st.lists(st.sampled_from([".py", ".zip", ".tar.gz", ".c++"]), unique=True).map(tuple),
     st.none() | st.floats(0, 1e6),
     st.booleans(),

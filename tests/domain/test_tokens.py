@@ -1,4 +1,4 @@
-"""Tokens: who has one is that person, and every text that is none is refused in one way."""
+"""Tokens: a valid token identifies its person, and every other text is refused in the same way."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The course in examples/ is real: marimo runs every notebook as handed out, and the solutions solve them."""
+"""The course in examples/ works: marimo runs every released notebook, and the solutions solve them."""
 
 import ast
 import contextlib
@@ -22,7 +22,7 @@ from tests.examples.styles import LIBRARY, LOOPS, solved
 COURSE = Path(__file__).parents[2] / "src" / "mograder" / "example"
 ASSIGNMENTS = ("hw1", "hw2", "hw3")
 
-# Runs each notebook that is named as Python runs a script: its folder is the first where modules are looked for.
+# Runs each named notebook like a script: its folder comes first in the search path of modules.
 AS_SCRIPTS = """
 import os, runpy, sys
 for notebook in sys.argv[1:]:
@@ -44,12 +44,12 @@ def notebooks() -> list[Path]:
 
 
 def a_copy(assignment: str, folder: Path) -> Path:
-    """A student's own folder: running a notebook leaves nothing in the checkout."""
+    """A copy in a folder of its own, so that running a notebook leaves no files in the checkout."""
     return Path(shutil.copytree(released(assignment).parent, folder / assignment))
 
 
 def python(*arguments: str | Path, cwd: Path) -> str:
-    """Standard output of a Python in which warnings are errors; fails with all it said unless it exits 0."""
+    """Run Python with warnings as errors; it must exit with 0. Returns its standard output."""
     done = subprocess.run(
         [sys.executable, "-W", "error", *arguments], cwd=cwd, capture_output=True, text=True, timeout=60
     )
@@ -78,7 +78,7 @@ Points = Callable[[str, str], dict[str, float | None]]
 
 @pytest.fixture(scope="module")
 def points_of() -> Iterator[Points]:
-    """What a submission (its assignment, its text) gets for each exercise; None for what a person marks."""
+    """The points of a submission (assignment, text) for each exercise; None for one that is marked by hand."""
     folders, opened = GradingFolders.of(COURSE), dict[str, Exam]()
     with contextlib.ExitStack() as stack:
 
@@ -132,12 +132,12 @@ def test_three_styles_of_solution_get_full_points_and_the_released_notebook_gets
 def test_common_mistakes_cost_points(assignment: str, right: str, wrong: str, exercise: int, points_of: Points) -> None:
     text = solution(assignment).read_text(encoding="utf-8")
     assert right in text
-    got = points_of(assignment, text.replace(right, wrong, 1))  # the first place is the student's
+    got = points_of(assignment, text.replace(right, wrong, 1))  # the first entry is the folder of the student
     assert (got[f"Exercise {exercise}"] or 0) < (FULL[assignment][exercise - 1] or 0)
 
 
 def test_the_release_and_the_solution_are_made_from_the_source(tmp_path: Path) -> None:
-    """The release by `mograder generate`; the solution is the source without hidden tests and marks of solutions."""
+    """The release by `mograder generate`; the solution is the source without hidden tests and solution markers."""
     course = Path(shutil.copytree(COURSE, tmp_path / "course"))
     python("-m", "mograder", "generate", *ASSIGNMENTS, "--no-validate", cwd=course)
     for assignment in ASSIGNMENTS:

@@ -1,4 +1,4 @@
-"""Cheats: each scores nothing where it cheats, and takes nothing from the honest answers beside it."""
+"""Cheats: each earns nothing for its questions and does not affect the honest answers beside it."""
 
 from __future__ import annotations
 

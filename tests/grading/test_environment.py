@@ -1,4 +1,4 @@
-"""Environments: what a notebook asks for, this one when it will do, else one that is built once and kept."""
+"""Environments: the requirements of a notebook are met by the running environment, or one is built and kept."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def test_a_suitable_environment_is_used_without_a_build(tmp_path: Path) -> None:
 
 
 def test_the_environment_contains_neither_the_working_folder_nor_the_home_folder() -> None:
-    folders = current_environment.__wrapped__().folders  # not what was found earlier, in another folder
+    folders = current_environment.__wrapped__().folders  # not the cached result from another working folder
     assert str(Path.cwd()) not in folders
     assert str(Path.home()) not in folders
     assert any(Path(sys.base_prefix).is_relative_to(folder) for folder in folders)
@@ -72,7 +72,7 @@ def test_the_environment_contains_neither_the_working_folder_nor_the_home_folder
 
 @pytest.fixture
 def uv(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """What a uv that downloads nothing was called with."""
+    """The log of calls of a fake uv that downloads nothing."""
     return put_fake_uv(tmp_path, monkeypatch)
 
 
@@ -94,7 +94,7 @@ def test_another_machine_installs_the_locked_versions_or_makes_its_own_lock(uv: 
     wanted, here, there = Wanted(("some-package==1",)), tmp_path / "cache", tmp_path / "another"
     first = built_environment(wanted, here)
     assert first.lock.startswith("marimo==1")
-    assert built_environment(wanted, here, first.lock) == first  # it is there already
+    assert built_environment(wanted, here, first.lock) == first  # it exists already
     lock = "marimo==0.9 --hash=sha256:00\n"
     uv.write_text("")
     made = environment_for(wanted, there, lock)

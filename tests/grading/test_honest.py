@@ -1,4 +1,4 @@
-"""Honest work of every kind earns what it should, whatever its style; wrong work does not."""
+"""Correct answers in every style earn full points; wrong answers do not."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def test_the_order_of_cells_does_not_matter(grade: Grade) -> None:
 
 @pytest.fixture(scope="module")
 def other_styles(grade: Grade) -> list[RunReport]:
-    """Submissions that differ from the model wherever there is another right answer: the first one, the second, …"""
+    """Submissions with the first, second, … other correct answer to every question that has one."""
     return [
         grade(answered({each.key: each.right[place] for each in QUESTIONS if place < len(each.right)}))
         for place in range(ROUNDS)
@@ -53,7 +53,7 @@ def other_styles(grade: Grade) -> list[RunReport]:
 
 @pytest.fixture(scope="module")
 def half_wrong(grade: Grade) -> list[RunReport]:
-    """Submissions in which every other answer is wrong: those at even places, those at odd ones."""
+    """Two submissions in which every second answer is wrong: those at even positions, and those at odd ones."""
     return [grade(answered({each.key: each.wrong[0] for each in QUESTIONS[half::2]})) for half in (0, 1)]
 
 

@@ -1,4 +1,4 @@
-"""What a submission may call in the check process: the tests' own functions and plain ones, nothing that reaches files."""
+"""What a submission may call in the process of the checks: functions of the tests and plain ones, none that access files."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ print(json.dumps(found))
 
 
 def test_library_functions_open_no_file_for_a_submission_but_functions_of_the_tests_do(tmp_path: Path) -> None:
-    """In a process of its own: an audit hook stays as long as its process."""
+    """In a separate process, because an audit hook cannot be removed."""
     (tmp_path / "hidden.txt").write_text("1 2")
     command = [sys.executable, "-c", CALLS, str(tmp_path / "hidden.txt")]
     said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
@@ -79,7 +79,7 @@ def test_library_functions_open_no_file_for_a_submission_but_functions_of_the_te
 
 
 class Own:
-    """As a class that the tests define: they run as __main__."""
+    """Like a class defined by the tests, which run as __main__."""
 
     def method(self) -> None: ...
 

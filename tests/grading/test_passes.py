@@ -1,4 +1,4 @@
-"""Visible checks run before hidden tests: what a hidden test passes to a submission changes nothing that is shown."""
+"""Visible checks run before hidden tests, so what a hidden test passes to a submission affects no shown result."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ SOURCE = notebook(DOUBLE, CHECK_DOUBLE, ZERO, CHECK_ZERO)
 
 
 def test_arguments_of_a_hidden_test_do_not_reach_visible_checks(sandbox: Sandbox, environment: Environment) -> None:
-    """`zero` says what `double` was last called with."""
+    """`zero` reveals the last argument of `double`."""
     marked = "    ### BEGIN SOLUTION\n    {}\n    ### END SOLUTION"
     text = SOURCE.replace(marked.format("return 2 * x"), "    double.seen = x\n    return 2 * x")
     text = text.replace(marked.format("return 0"), "    return double.seen - 1")

@@ -1,4 +1,4 @@
-"""What a submission does over the border between the processes: to the tests' objects, to their cells, to its report."""
+"""What a submission can do across the process boundary: to objects and cells of the tests, and to its report."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A long submission is read under limits in a process of its own before it is read where grading goes on."""
+"""A long submission is first parsed under limits in a process of its own."""
 
 from __future__ import annotations
 

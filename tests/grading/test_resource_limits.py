@@ -1,4 +1,4 @@
-"""Resources: whatever a submission takes, it costs the question that it is in, and the machine nothing that lasts."""
+"""Resource limits: excessive use affects only its own question, and nothing of it remains on the machine."""
 
 from __future__ import annotations
 

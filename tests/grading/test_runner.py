@@ -1,4 +1,4 @@
-"""What becomes of submissions that are no sound notebooks, of our own failures, and of the other ways to run."""
+"""Broken submissions, failures of the grader, and other modes of running."""
 
 from __future__ import annotations
 
@@ -194,7 +194,7 @@ def test_a_killed_warm_process_is_restarted(grader: Grader, place: str) -> None:
 
 
 def test_processes_killed_during_a_run_do_not_change_the_grade(grader: Grader) -> None:
-    """Ours, not the student's: the run is repeated."""
+    """Such a failure is not the student's, so the run is repeated."""
     text = submission({"answer": "import time\ntime.sleep(0.6)\nanswer = 42"}).encode()
     reports: list[RunReport] = []
     thread = threading.Thread(target=lambda: reports.append(grader.grade(text, "hw1.py")))
@@ -214,7 +214,7 @@ def _descendants(pid: int) -> Iterator[int]:
 
 
 def test_a_process_killed_from_outside_while_a_cell_runs_does_not_change_the_grade(grader: Grader) -> None:
-    """The kernel does so when the machine runs out of memory."""
+    """The kernel kills processes when the machine runs out of memory."""
     text = submission({"answer": "import time\nfilled = b'x' * (200 << 20)\ntime.sleep(1)\nanswer = 42"}).encode()
     grader.grade(submission().encode(), "hw1.py")
     outer = grader._all[0][0]._process
@@ -337,7 +337,7 @@ def test_the_memory_of_the_grader_does_not_grow(grader: Grader) -> None:
     text = submission().encode()
     for _ in range(5):
         grader.grade(text, "hw1.py")
-    gc.collect()  # what other tests have left is not freed meanwhile
+    gc.collect()  # objects of other tests are not freed during the measurement
     before, descriptors = resident(), len(os.listdir("/proc/self/fd"))
     for _ in range(20):
         grader.grade(text, "hw1.py")

@@ -1,4 +1,4 @@
-"""The sandbox: what is in it, what is not, and what is said where there is none."""
+"""The sandbox: what is visible in it, what is not, and the error where there is none."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What crosses: plain values come out equal and of the same type, and nothing that is sent makes anything else."""
+"""The transfer of values between processes: plain values arrive equal and with the same type, and nothing else does."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ Point = namedtuple("Point", "x y")
 
 
 class NoLinks:
-    """For values that are plain throughout."""
+    """For values without references."""
 
     def reference(self, value: object) -> Any:
         raise AssertionError(f"{value!r} crosses as a reference")

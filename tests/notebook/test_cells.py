@@ -1,4 +1,4 @@
-"""What is read of a notebook's text, and what is said of a text that is none."""
+"""Parsing the text of a notebook, and the error for a text that is none."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def test_a_notebook_has_the_same_cells_for_every_marimo_version(path: Path) -> N
     assert [cell.code for cell in saved.cells] == [cell.code for cell in written.cells]
     assert [(cell.refs, cell.defs) for cell in saved.cells] == [(cell.refs, cell.defs) for cell in written.cells]
     assert [cell.config for cell in saved.cells] == [cell.config for cell in written.cells]
-    # marimo makes a function cell of a cell that only defines a function, and back
+    # marimo converts a cell that only defines a function into a function cell, and back
     names = [cell.name for cell in written.cells]
     assert [new for new, old in zip((c.name for c in saved.cells), names, strict=True) if new != old] in (
         [], ["median", "double", "Point"],

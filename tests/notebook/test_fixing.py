@@ -1,4 +1,4 @@
-"""Instructors' cells are put back; no cell that may be a student's is ever touched."""
+"""Cells of the instructor are restored; a cell that may belong to the student is never changed."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def test_every_missing_cell_of_the_instructor_is_restored_in_its_place() -> None
 
 
 def test_answers_survive_any_change_around_them() -> None:
-    """The published --fix goes by place: with one cell added or removed it overwrites answers."""
+    """The published --fix matches cells by position and overwrites answers if a cell was added or removed."""
     changes = [
         ("total == 6", "True"), ('"Q1": 5', '"Q1": 50'), ("of 3, 1, 2", "of nothing"),
         ("\n\n@app.function", "\n\n@app.cell\ndef _():\n    scratch = 1\n    return\n\n\n@app.function"),
@@ -95,7 +95,7 @@ def test_an_answer_that_defines_a_name_of_the_instructor_is_kept_and_reported() 
 
 
 def test_a_changed_text_of_the_instructor_is_added_again_beside_it() -> None:
-    """Nobody can tell a changed text from an answer, so neither is removed."""
+    """A changed text cannot be distinguished from an answer, so it is not removed."""
     release = parse(make_release(read_source(notebook('mo.md("Explain.")', TOTAL), "hw1")).text)
     fixed = fix(parse(release.text.replace("Explain.", "I explain.")), release)
     codes = [cell.code for cell in parse(fixed.text).cells]

@@ -1,4 +1,4 @@
-"""Which of an instructor's cells a submission changed, as a multiset: never because of where an answer stands."""
+"""Which cells of the instructor a submission changed: compared as a multiset, independent of their order."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def changed(*edits: tuple[str, str]) -> tuple[str, ...]:
 
 
 def test_hashes_equal_those_of_the_published_mograder() -> None:
-    # Seen from outside: `mograder generate` of 0.3.16 for these cells.
+    # The output of `mograder generate` 0.3.16 for these cells.
     (first, second, third) = parse(
         'import marimo\napp = marimo.App()\n@app.cell\ndef _():\n    data = [1, 2, 3]\n    return (data,)\n'
         "@app.function\ndef helper(xs):\n    return [x * 2 for x in xs]\n@app.cell\ndef _(grader):\n"

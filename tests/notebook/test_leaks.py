@@ -1,4 +1,4 @@
-"""What of a solution or hidden test is left in a release; what looks like it and is not."""
+"""Lines of solutions and hidden tests that are left in a release, and lines that only look like it."""
 
 from __future__ import annotations
 

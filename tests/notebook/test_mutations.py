@@ -1,4 +1,4 @@
-"""Mistakes that are made from a model solution: small ones, inside of solutions alone."""
+"""Mutations of a model solution: small mistakes, only inside solutions."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.notebook.notebooks import CHECK_MEDIAN, CHECK_TOTAL, MARKS, MEDIAN, S
 
 
 def made(solution: str) -> list[tuple[str, str]]:
-    """The mistakes in one statement of a solution: what stands there before and after."""
+    """The mutations of one statement of a solution: its text before and after."""
     marked = f"    ### BEGIN SOLUTION\n    {solution}\n    ### END SOLUTION"
     body = f'@app.function\ndef f(x, n=0):\n    """Docs, 1 < 2."""\n{marked}'
     text = notebook("check('Q1', [(f(1) == 1 and 2 > 1, 'one')])", body)

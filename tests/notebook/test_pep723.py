@@ -1,4 +1,4 @@
-"""The PEP 723 block: read as it is meant, written so that nothing else in it changes."""
+"""The PEP 723 block is read as specified, and written without other changes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Releases: what is taken out, what is put in, and that everything else keeps every byte."""
+"""Releases: what is removed, what is added, and that everything else keeps every byte."""
 
 from __future__ import annotations
 

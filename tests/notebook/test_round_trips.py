@@ -1,4 +1,4 @@
-"""Whatever stands in the cells: what is written is read back, releases parse and leak nothing, hashes agree."""
+"""For any content of cells: notebooks are read as they were written, releases parse and leak nothing, hashes agree."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ TEXTS = st.text(st.characters(exclude_categories=("Cs", "Cc")) | st.sampled_from
 
 @st.composite
 def statements(draw: st.DrawFn, depth: int = 0) -> str:
-    """A statement with whatever breaks readers: strings of several lines, comments, nested blocks, odd spacing."""
+    """A statement that is hard to parse: strings of several lines, comments, nested blocks, unusual spacing."""
     kind = draw(st.sampled_from(["assign", "string", "raw", "comment", "import"] + ["block", "function"] * (depth < 2)))
     name = draw(NAMES)
     if kind == "assign":
@@ -47,7 +47,7 @@ def statements(draw: st.DrawFn, depth: int = 0) -> str:
 
 
 def _indented(code: str, indent: str) -> str:
-    """Lines of strings move too: the string changes, but it is any string."""
+    """Indent every line, also inside strings, whose content does not matter."""
     return "\n".join(indent + line if line else line for line in code.split("\n"))
 
 
@@ -95,7 +95,7 @@ def test_every_release_can_be_parsed_leaks_nothing_and_is_unchanged_by_answers(
     assert changed_cells(release, source.notebook) == ()
     assert fix(source.notebook, release).restored == ()
     for leak in leaks(source, release.text):
-        # what is left can only be what the author has shown beside the solution
+        # a remaining line can only be one that the author also shows outside the solution
         assert any(leak.secret in " ".join(line.split()) for before in given_code for line in before.split("\n"))
 
 
@@ -124,7 +124,7 @@ def test_written_facts_are_read_back(name: str, hidden: bool, hashes: list[str],
 
 
 def refusal(read: Callable[[], object]) -> str | None:
-    """The sentence with which something is refused; None when it is read."""
+    """The sentence with which the input is refused; None if it is accepted."""
     try:
         read()
     except NotebookError as error:

@@ -1,4 +1,4 @@
-"""What an instructor marks in a source: questions, hidden tests, the check notebook; every mistake with its line."""
+"""What a source contains: questions, hidden tests, the check notebook; mistakes are reported with their lines."""
 
 from __future__ import annotations
 

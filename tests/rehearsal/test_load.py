@@ -1,4 +1,4 @@
-"""Requests that are sent to measure: whole answers are told from broken ones."""
+"""Requests of a measurement: complete answers are distinguished from broken ones."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How long a class waits for its results: from the jobs of the course, whoever grades."""
+"""How long a class waits for its results, measured from the jobs of the course."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.parts import ALICE, BOB, HW1, NOON, Clock, make_course_folder, open_c
 
 @pytest.fixture
 def course(tmp_path: Path) -> Iterator[Course]:
-    """Alice has submitted twice, Bob once; all of it waits."""
+    """A course in which two submissions of Alice and one of Bob wait for grading."""
     made = open_course(make_course_folder(tmp_path), Clock(NOON + LEASE))
     for user, content in ((ALICE, b"1"), (BOB, b"2"), (ALICE, b"3")):
         submit_work(made.store, made.signer, user, content)
@@ -24,7 +24,7 @@ def course(tmp_path: Path) -> Iterator[Course]:
 
 
 class Grading:
-    """A clock whose pauses grade one submission each, `seconds` later."""
+    """A clock and pauses; each pause advances the clock by `seconds` and grades one submission."""
 
     def __init__(self, course: Course, seconds: float, graded: int = 99) -> None:
         self.now = 100.0
@@ -52,7 +52,9 @@ def test_the_measured_time_ends_with_the_result_of_the_last_submission_of_every_
     seen: list[tuple[int, int]] = []
     grading = Grading(course, 4)
     found = followed(course, grading, lambda done, total: seen.append((done, total)))
-    assert found == ResultsTimed(2, 2, 12.0, 12.0, 10.0)  # one pause until there are tests, then one each
+    assert found == ResultsTimed(
+        2, 2, 12.0, 12.0, 10.0
+    )  # one pause until the tests are announced, then one for each submission
     assert (found.complete, seen) == (True, [(0, 2), (1, 2), (2, 2)])
 
 
