@@ -1,4 +1,4 @@
-"""mograder.toml: what it says is understood, and what cannot be is told with its place."""
+"""mograder.toml: it is read as documented, and mistakes are reported with their place."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ HW1 = AssignmentName("hw1")
 
 
 def rules(text: str, before: str = "") -> Rules:
-    """What a plan says about hw1 where its entry holds `text`."""
+    """The rules of hw1 if its entry contains `text`."""
     return parse_course_file(f"{before}\n[[assignments]]\nname = 'hw1'\n{text}").plan().rules[HW1]
 
 

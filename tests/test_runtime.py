@@ -1,4 +1,4 @@
-"""What notebooks import: the callouts, the points, the side channel of other tools, and how little it needs."""
+"""The runtime that notebooks import: callouts, points, reports to other tools, and its small dependencies."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.parts import Running, environment
 
 
 def attribute(output: mo.Html, name: str) -> str:
-    """A value that marimo put into an element, itself JSON."""
+    """The value of an attribute of a marimo element, decoded from JSON."""
     found = re.search(rf"data-{name}='(.*?)'", output.text)
     assert found, output.text
     value = json.loads(html.unescape(found[1]).replace("&#92;", "\\"))
@@ -26,7 +26,7 @@ def attribute(output: mo.Html, name: str) -> str:
 
 
 def shown(output: mo.Html) -> str:
-    """The text of a callout or a line, its tags left out."""
+    """The text of a callout or a line without tags."""
     text = attribute(output, "html") if "data-html=" in output.text else output.text
     return " ".join(re.sub(r"<[^>]*>", " ", html.unescape(text)).split())
 

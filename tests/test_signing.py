@@ -1,4 +1,4 @@
-"""Receipts cannot be made or altered without the course's key."""
+"""Receipts cannot be forged or altered without the key of the course."""
 
 from __future__ import annotations
 

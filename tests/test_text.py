@@ -1,4 +1,4 @@
-"""Text that people wrote: whatever their editor did to the bytes, the same text comes out, or the doubt is told."""
+"""Text that people wrote is decoded correctly whatever editor wrote it, or the doubt is reported."""
 
 from __future__ import annotations
 

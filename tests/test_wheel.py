@@ -1,4 +1,4 @@
-"""The wheel that a server hands out, of what is installed here: read as an installer reads it, and installed."""
+"""The wheel that a server offers, made from the installed package: read as by an installer, and installed."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def test_the_record_of_the_wheel_has_every_file_with_its_checksum_and_its_depend
 def test_the_same_files_give_the_same_bytes_whatever_other_files_there_are(tmp_path: Path) -> None:
     first = make_wheel(PACKAGE, ABOUT)
     again = tmp_path / "src" / "mograder"
-    shutil.copytree(PACKAGE, again)  # with times of its own
+    shutil.copytree(PACKAGE, again)  # with other modification times
     for name in ("__pycache__/x.pyc", ".secret", "__marimo__/session.json", "cli.py~", "web/.cache/y"):
         (again / name).parent.mkdir(exist_ok=True)
         (again / name).write_text("left behind")

@@ -168,11 +168,8 @@ def test_nothing_in_the_answers_of_the_protocol_controls_the_terminal(
     monkeypatch.setattr(connect, "Client", Client)
     run(list(words))
     check_plain(capsys)
-    assert hostile_server.requests or words[1] in (
-        "whoami",
-        "export-feedback",
-        "retry",
-    )  # these send no request here
+    # whoami, export-feedback and retry send no request here.
+    assert hostile_server.requests or words[1] in ("whoami", "export-feedback", "retry")
     assert set(names_in(tmp_path)) <= {"home", "work"}
 
 

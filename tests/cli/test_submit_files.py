@@ -147,9 +147,8 @@ def test_missing_extra_and_replaced_files_need_confirmation_or_yes(alice: Mograd
     assert "1 day late and costs 10 percentage points" in late.err
     assert len(list((server.submitted / "hw1").glob("alice_*.zip"))) == 1
     config.write_text(f"counts = 'on-time'\n{config.read_text()}")
-    assert (
-        "submission 2" in alice("submit", "hw1", "part1.py", "part2.py").out
-    )  # no submission on time is replaced: no question
+    # No submission on time is replaced, so there is no question.
+    assert "submission 2" in alice("submit", "hw1", "part1.py", "part2.py").out
     config.write_text(config.read_text().replace("on-time", "latest"))
     work(b"z = 5\n", "part2.py")
     assert "submission 3" in alice("submit", "hw1", "part1.py", "--yes").out

@@ -441,11 +441,8 @@ def test_a_name_on_the_roster_is_registered_once_and_only_with_its_personal_code
 def test_codes_and_claim_keys_are_compared_in_constant_time(course: Course) -> None:
     course.roster.add(COURSE_INSTRUCTOR, [Person(ALICE)])
     course.accounts.register("bob", CODE, "k" * 32)
-    for name, key, times in (
-        ("carol", "", 1),
-        ("alice", "", 3),
-        ("bob", "x" * 32, 2),
-    ):  # 1: the shared code; 3: also the personal code of alice
+    # With the shared code; with the shared code and the personal code of alice; with the claim key.
+    for name, key, times in (("carol", "", 1), ("alice", "", 3), ("bob", "x" * 32, 2)):
         with compared_in_constant_time() as compared, pytest.raises(WrongCode):
             course.accounts.register(name, "no code", key)
         assert len(compared) == times

@@ -48,9 +48,7 @@ class Expected:
     due: int = DUE
     closes: int = CLOSES
     announced: dict[bytes, float] = field(default_factory=dict)
-    kept: list[tuple[bytes, float, bool, bool]] = field(
-        default_factory=list
-    )  # bytes, time, by the instructor, late at that time
+    kept: list[tuple[bytes, float, bool, bool]] = field(default_factory=list)  # bytes, time, by instructor, was late
     refused: int = 0
 
     def extend(self, until: int | None) -> None:

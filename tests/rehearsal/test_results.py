@@ -52,9 +52,8 @@ def test_the_measured_time_ends_with_the_result_of_the_last_submission_of_every_
     seen: list[tuple[int, int]] = []
     grading = Grading(course, 4)
     found = followed(course, grading, lambda done, total: seen.append((done, total)))
-    assert found == ResultsTimed(
-        2, 2, 12.0, 12.0, 10.0
-    )  # one pause until the tests are announced, then one for each submission
+    # One pause until the tests are announced, then one for each submission.
+    assert found == ResultsTimed(2, 2, 12.0, 12.0, 10.0)
     assert (found.complete, seen) == (True, [(0, 2), (1, 2), (2, 2)])
 
 

@@ -50,7 +50,7 @@ def quiet(_text: str) -> None:
 
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
-    """A course in which everything has happened."""
+    """A course with every kind of data."""
     root = make_course_folder(tmp_path / "source", "hw1", "hw2")
     (root.parent / "mograder.toml").write_text('title = "Algebra"\n')
     (root / "hw1" / "files" / "data").mkdir()
@@ -103,7 +103,7 @@ def courses(postgres_server: Server) -> Iterator[PostgresCourses]:
 
 
 def contents_of(store: Store) -> list[object]:
-    """What a course says, but for the copies in its trail."""
+    """Everything in a course except the copies in its audit log."""
     files = [
         store.submissions.file(each.submission.assignment, FileName(each.submission.filename))
         for each in store.submissions.receipts()
@@ -153,7 +153,7 @@ def test_a_course_copied_into_a_database_and_back_is_unchanged(
     grades = [Folders.of(each).grades / "hw1" / GRADES for each in (root, back)]
     assert grades[0].read_bytes() == grades[1].read_bytes()
     assert run(["verify", str(back)]) == 0
-    # The one finding is a submission that could not be graded yet.
+    # The only finding is a submission that could not be graded yet.
     assert run(["doctor", str(back)]) == run(["doctor", str(root)]) == 7
     with contextlib.closing(open_store(back)) as store:
         held = store.regrades.find(HW1)
@@ -169,7 +169,7 @@ def test_files_whose_names_are_not_utf8_are_reported_and_the_rest_is_copied(
     root: Path, courses: PostgresCourses, tmp_path: Path
 ) -> None:
     odd = os.fsdecode(b"caf\xe9")
-    home = root.parent.rename(tmp_path / odd)  # the whole course, too, may be in such a folder
+    home = root.parent.rename(tmp_path / odd)  # the whole course may be in such a folder, too
     grades = home / "release" / "hw1"
     before = contents_of_folder(home / "release")
     for path in (grades / "files" / odd, grades / FEEDBACK / f"{odd}.html", home / "release" / odd / GRADES):
@@ -272,7 +272,7 @@ def test_a_copy_never_overwrites_a_course_that_has_changed_since(root: Path, cou
 
 
 class ChangingSource(FolderPlace):
-    """Where something happens after its trail was read and before its grades are."""
+    """A source that changes after its audit log was read and before its grades are read."""
 
     def __init__(self, store: FolderStore, act: Callable[[FolderStore], object]) -> None:
         super().__init__(store)

@@ -1,4 +1,4 @@
-"""A crash before any step of any write: what was answered is there, the rest whole or not at all, and all goes on."""
+"""A crash before any step of any write: what was acknowledged is there, the rest is complete or absent."""
 
 from __future__ import annotations
 
@@ -55,16 +55,13 @@ EARLIER = (
 
 @pytest.fixture(autouse=True)
 def no_running_server(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The doctor looks twice, with a pause, at what a server may be between two steps of: here none runs.
-
-    And nothing is settled unless it is asked for, however long a step takes.
-    """
+    """The doctor need not look twice, as no server is running; and nothing is settled unless the test does it."""
     monkeypatch.setattr(findings, "SECOND_LOOK", 0)
     monkeypatch.setattr(settling, "SETTLE_AFTER", 3600)
 
 
 def course(folder: Path, writes: tuple[Write, ...]) -> tuple[Path, Model]:
-    """A course in which `writes` were done, and the model of it."""
+    """Make a course with these writes. Returns its root and its model."""
     root, model = make_course_folder(folder, "hw1", "hw2"), Model()
     with contextlib.closing(open_store(root)) as store:
         model.secrets += store.keys.secrets()
@@ -80,7 +77,7 @@ def signer_of(store: FolderStore) -> Ed25519Signer:
 
 
 def copies(root: Path) -> Callable[[], Path]:
-    """Makes the same course again and again, in the same place."""
+    """Returns a function that makes the same course again in the same folder."""
     template = root.parent.with_name("template")
     root.parent.rename(template)
 
@@ -93,7 +90,7 @@ def copies(root: Path) -> Callable[[], Path]:
 
 
 def doing(write: Write) -> Callable[[Path, Say], None]:
-    """Opens the course and writes; then the work behind the answer; then the end of the server."""
+    """Open the course and write; after the answer, settle and close."""
 
     def act(root: Path, say: Say) -> None:
         store = open_store(root)
@@ -108,7 +105,7 @@ def doing(write: Write) -> Callable[[Path, Say], None]:
 
 
 def check(root: Path, model: Model, write: Write, answered: bool) -> None:
-    """What was answered is there; what was not is there or is not, each thing whole; asking again makes it so."""
+    """Acknowledged changes are there, others are complete or absent, and repeating the write makes them all."""
     before, after = model.contents(), model.copy()
     write.model(after)
     wanted = after.contents()
@@ -124,7 +121,7 @@ def check(root: Path, model: Model, write: Write, answered: bool) -> None:
 
 
 def check_folder(root: Path) -> None:
-    """Receipts have jobs, links lead to the last accepted, ledger and files agree, nothing half-written has a name."""
+    """Receipts have jobs, links lead to the last accepted version, ledger and files agree, no file is incomplete."""
     folders = Folders.of(root)
     with contextlib.closing(sqlite3.connect(root / LEDGER)) as ledger:
         receipts = ledger.execute("SELECT number FROM receipts ORDER BY number").fetchall()
@@ -140,7 +137,7 @@ WRITES = {
     "large": BIG,
     "grades": grading({"bob": "3", "carl": "4"}),
     "feedback": explaining({ALICE: b"another page", BOB: b"another" * 1000}),
-    "repeat": submitting(BOB, b"bob's", NOON + SECOND),  # what stands already, once more
+    "repeat": submitting(BOB, b"bob's", NOON + SECOND),  # the last submission again
     "account": registering(BOB, "Bob"),
     "secret": rotating("second"),
     "extensions": extending(ALICE, BOB),
@@ -224,7 +221,7 @@ def test_a_crash_before_any_step_of_an_erasure_can_be_completed_by_repeating_it(
     for left, ended in before_every_step(copies(root), act):
         with contextlib.closing(open_store(left)) as store:
             theirs = list(store.submissions.receipts(username=ALICE))
-            if theirs:  # nothing has begun: all that the person had is there
+            if theirs:  # not begun: all data of the person is there
                 assert read_contents(store, signer_of(store)) == model.contents()
             assert not (theirs and "answered" in ended.said)
             if "answered" not in ended.said:
@@ -255,7 +252,7 @@ def test_a_crash_before_any_step_of_a_recovery_loses_nothing(tmp_path: Path) -> 
     assert not die_before(100_000, submit_and_die).died
     for write in (SMALL, BIG):
         write.model(model)
-    (root.parent / "submitted" / "hw1" / "alice_20260310T115959.py").unlink()  # the power went too: it was not synced
+    (root.parent / "submitted" / "hw1" / "alice_20260310T115959.py").unlink()  # as after a power cut: it was not synced
     wanted, steps = model.contents(), 0
 
     def start(root: Path, say: Say) -> None:

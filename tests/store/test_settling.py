@@ -1,4 +1,4 @@
-"""What goes wrong between the commit of a submission and its place on the disk is made good, and stops nobody else."""
+"""Failures between the commit of a submission and the writing of its file are repaired and do not affect others."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def test_of_two_pending_submissions_the_last_accepted_is_the_latest(
     assert store.settler.settle()
     assert (submitted / "alice.py").read_bytes() == b"second"
     assert not store.ledger.read("SELECT number FROM pending")
-    assert store.settler.settle()  # nothing is left over
+    assert store.settler.settle()  # nothing is pending
 
 
 def test_a_pending_submission_recreates_the_folder_of_its_assignment(
@@ -101,7 +101,7 @@ def test_one_submission_that_cannot_be_written_stops_no_other_and_no_start(
     with monkeypatch.context() as broken:
         broken.setattr(Placement, "show", failing)
         stuck = submit_work(store, signer, ALICE, b"stuck").receipt.submission.filename
-    (submitted / stuck).mkdir()  # nothing can be put under its name now
+    (submitted / stuck).mkdir()  # nothing can be written under its name now
     (submitted / stuck / "in the way").touch()
     submit_work(store, signer, BOB, b"fine")
     store.settler.settle()
@@ -141,7 +141,7 @@ def failing_to_write(*_: object, **__: object) -> None:
 def test_a_link_that_could_not_be_made_is_made_as_soon_as_possible(
     store: FolderStore, signer: Ed25519Signer, submitted: Path
 ) -> None:
-    (submitted / "alice.py").mkdir(parents=True)  # in the way
+    (submitted / "alice.py").mkdir(parents=True)  # an obstacle
     submit_work(store, signer, ALICE, b"work")
     store.settler.settle()
     (submitted / "alice.py").rmdir()
@@ -154,7 +154,7 @@ def test_a_failed_placement_is_retried_without_another_submission(
     caplog: pytest.LogCaptureFixture,
 ) -> None:  # fmt: skip
     monkeypatch.setattr(settling, "SETTLE_AFTER", 0.01)
-    (submitted / "alice.py").mkdir(parents=True)  # in the way
+    (submitted / "alice.py").mkdir(parents=True)  # an obstacle
     with contextlib.closing(open_store(course_folder)) as store:
         submit_work(store, signer, ALICE, b"work")
         until(lambda: "submission 1 is kept in the ledger; its file cannot be written now" in caplog.text)
@@ -164,7 +164,7 @@ def test_a_failed_placement_is_retried_without_another_submission(
 
 
 class FakePause(threading.Event):
-    """Waiting for it takes no time: the seconds are noted, and something may happen meanwhile."""
+    """An event whose `wait` takes no time: it records the seconds, and may call a function."""
 
     def __init__(self, meanwhile: Callable[[], object]) -> None:
         super().__init__()
@@ -181,7 +181,7 @@ def test_failed_placements_are_retried_less_and_less_often_but_at_least_every_mi
     store: FolderStore, signer: Ed25519Signer, submitted: Path
 ) -> None:
     away = submitted.parent.with_name("away")
-    (submitted / "alice.py").mkdir(parents=True)  # in the way
+    (submitted / "alice.py").mkdir(parents=True)  # an obstacle
     submit_work(store, signer, ALICE, b"work")
     store.settler.stop()
     happens = {

@@ -1,4 +1,4 @@
-"""Cells: a number is one number everywhere, nothing is not zero, and nothing runs."""
+"""Cells: numbers are read unambiguously, an empty cell is not zero, and no cell is executed."""
 
 from __future__ import annotations
 

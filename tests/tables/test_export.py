@@ -1,4 +1,4 @@
-"""Exports: the tables that other systems read, made new; no grade is never 0, and nothing in them runs."""
+"""Exports: new tables for other systems; a missing grade is never 0, and no cell is executed."""
 
 from __future__ import annotations
 

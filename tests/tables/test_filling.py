@@ -1,4 +1,4 @@
-"""Filling an instructor's own export: our columns get our grades, and the rest is left alone."""
+"""Filling an instructor's own export: its grade columns are filled, and the rest is not changed."""
 
 from __future__ import annotations
 

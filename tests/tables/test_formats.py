@@ -1,4 +1,4 @@
-"""Formats: each system's table is recognised by its columns and read for one assignment, and no column is guessed."""
+"""Formats: the table of each system is recognised by its columns and read for one assignment without guessing."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def read(text: str, labels: Labels = HW1, column: str = "") -> GradeTable:
 
 
 def stored(text: str, labels: Labels = HW1, column: str = "") -> dict[str, tuple[str | None, str]]:
-    """What the table has for whom: grade and feedback."""
+    """Grade and feedback of each person in the table."""
     found = check_grades(read(text, labels, column), PEOPLE, (), GradeRules(10))
     assert not found.problems
     return {each.username: (each.grade, each.feedback) for each in found.entries}

@@ -1,4 +1,4 @@
-"""What a table would change: each change, each row that is left out, and nothing else."""
+"""The changes that a table would make, and the rows that are left out."""
 
 from __future__ import annotations
 

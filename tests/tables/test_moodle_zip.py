@@ -1,4 +1,4 @@
-"""The zip for Moodle's offline feedback: each file's name says whose it is, in Moodle's way."""
+"""The zip for Moodle's offline feedback: each file name identifies its participant as Moodle expects."""
 
 from __future__ import annotations
 

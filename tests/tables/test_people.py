@@ -1,4 +1,4 @@
-"""People: found by what the roster knows of them, never by a guess."""
+"""People are found by the data of the roster, never by guessing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Rosters: every system's list is read, all ids are kept, and what it would change is said first."""
+"""Rosters: the list of every system is read, all ids are kept, and changes are listed first."""
 
 from __future__ import annotations
 
@@ -119,7 +119,7 @@ def test_a_list_without_people_or_columns_is_refused() -> None:
 def test_our_own_lists_are_read_in_every_form(text: str, expected: list[tuple[str, str]]) -> None:
     people = read(text).accepted()
     assert [(each.username, each.name) for each in people] == expected
-    assert {each.role for each in people} == {"student"}  # a list makes nobody an instructor
+    assert {each.role for each in people} == {"student"}  # an import makes nobody an instructor
 
 
 @pytest.mark.parametrize(
@@ -137,7 +137,7 @@ def test_changes_are_listed_before_anything_is_done() -> None:
     old = (ADA, BOB, Member("gone"), Member("dee", "Dee", "dee@example.org"), Member("out"))
     text = (
         "username,name,email,section,student_id\n"
-        "ada,Ada Lovelace,,Sec 1,00123\n"  # the same; what is not said stays
+        "ada,Ada Lovelace,,Sec 1,00123\n"  # the same; missing values are kept
         "bob,Robert Noyce,,Sec 3,\n"  # other name and section
         "dee.d,Dee,DEE@example.org,,\n"  # renamed, by address
         "out,,,,\n"  # back

@@ -1,4 +1,4 @@
-"""There and back through files shaped exactly as each system writes and reads them: rosters, then grades."""
+"""Round trips through files exactly as each system writes and reads them: rosters, then grades."""
 
 from __future__ import annotations
 
@@ -139,7 +139,7 @@ def test_a_roster_is_imported_from_a_system_and_its_grades_are_exported_back(
         assert form is ExportFormat.MOODLE_WORKSHEET or member.sections == ((each.section,) if each.section else ())
         assert form is not ExportFormat.CANVAS or member.id(Kind.CANVAS) == f"9{each.number}"
 
-    # The roster as we write it is the same roster; so is the system's own, once more.
+    # Our export of the roster is the same roster; so is a second export of the other system.
     for again in (write_roster(members), content):
         changes = compare_rosters(read_roster(read_sheet(again)), members)
         assert (changes.same, changes.problems) == (len(members), ())
@@ -162,7 +162,7 @@ def test_a_roster_is_imported_from_a_system_and_its_grades_are_exported_back(
 
 
 def _graded(member: Member, quarters: int) -> StudentGrade:
-    """With points in quarters, some hostile feedback, and half the points in one question."""
+    """A grade with quarters of a point, hostile feedback for some, and half the points in one question."""
     return StudentGrade(
         member, f"{quarters / 4:g}", feedback=HOSTILE[quarters % 8], questions=(("Q1", f"{quarters / 8:g}"),)
     )

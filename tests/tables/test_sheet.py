@@ -1,4 +1,4 @@
-"""Sheets: spreadsheets' habits are understood, ambiguity is refused, hostile files cost little."""
+"""Sheets: usual formats of spreadsheets are read, ambiguous ones refused, hostile files take few resources."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Templates: what is not ours to fill stays as it was, byte for byte."""
+"""Templates: everything except the filled cells stays the same, byte for byte."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Any body is JSON or a bad request, and what is encoded can be decoded."""
+"""Any body is JSON or a bad request, and encoded values can be decoded."""
 
 from __future__ import annotations
 

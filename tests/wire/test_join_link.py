@@ -1,4 +1,4 @@
-"""A join link can be parsed back, and its code is in the fragment alone."""
+"""A join link can be parsed, and its code is only in the fragment."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A path leads to the row for which it was built, and no path is an error of ours."""
+"""A path leads to the row for which it was built, and no path is an internal error."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The course's own authority: it stays, what it signs is of bounded life and renewed in time, keys are private."""
+"""The course's own authority is kept; its certificates expire and are renewed in time; keys are private."""
 
 from __future__ import annotations
 
@@ -43,8 +43,8 @@ def test_the_certificate_is_for_the_given_names_and_has_a_limited_lifetime(tmp_p
 
 
 def trusts(root: Path, name: str | ipaddress.IPv4Address | ipaddress.IPv6Address, now: datetime = NOW) -> bool:
-    """Whether who has pinned the authority takes the certificate for that of a server of this name: as strict as
-    browsers are."""
+    """Whether a client that pinned the authority accepts the certificate for a server of this name, as strictly as
+    browsers."""
     subject = DNSName(name) if isinstance(name, str) else IPAddress(name)
     pinned = PolicyBuilder().store(Store([Pair.read(root / AUTHORITY).certificate])).time(now)
     try:
@@ -60,7 +60,7 @@ def test_a_client_that_pinned_the_authority_trusts_the_server_only_under_its_nam
         assert trusts(tmp_path, name), name
     for other in ("127.0.0.1", "example.org", "www.lab.example.org", ipaddress.ip_address("127.0.0.2")):
         assert not trusts(tmp_path, other), other
-    assert trusts(tmp_path, "localhost", NOW - DAY)  # a clock that is late
+    assert trusts(tmp_path, "localhost", NOW - DAY)  # a clock that is slow
     assert not trusts(tmp_path, "localhost", NOW - 2 * DAY)
     assert not trusts(tmp_path, "localhost", NOW + 91 * DAY)
 
@@ -112,7 +112,7 @@ def test_the_certificate_is_renewed_before_it_expires_and_the_authority_stays(tm
     later = Authority(tmp_path, NOW + 61 * DAY)
     later.renew(["localhost"], NOW + 61 * DAY)
     assert served(tmp_path).ends == NOW + 151 * DAY
-    assert served(tmp_path).names == {"localhost"}  # addresses of networks left long ago are dropped
+    assert served(tmp_path).names == {"localhost"}  # addresses of earlier networks are dropped
     assert later.fingerprint == authority.fingerprint
 
 

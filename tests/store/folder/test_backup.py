@@ -1,4 +1,4 @@
-"""Archives: a course is in one whole, whatever happens meanwhile, and comes back as it was or not at all."""
+"""Archives: a backup is consistent whatever happens meanwhile, and is restored unchanged or not at all."""
 
 from __future__ import annotations
 
@@ -52,12 +52,12 @@ def written(course: Path, archive: Path, say: Callable[[str], None] = quiet) -> 
 
 
 def restored(archive: Path, say: Callable[[str], None] = quiet) -> Path:
-    """The course that comes back."""
+    """Restore the archive. Returns the folder of the restored course."""
     return read_backup(archive, archive.with_name("b"), say).folders.course
 
 
 def files_in(course: Path) -> dict[str, bytes]:
-    """All but what a course makes anew."""
+    """All files except those that a course creates again."""
     found = {path.relative_to(course).as_posix(): path.read_bytes() for path in course.rglob("*") if path.is_file()}
     return {name: content for name, content in found.items() if not name.startswith("release/.mograder.db")
             and not name.startswith("release/.mograder.lock")}  # fmt: skip
@@ -79,7 +79,7 @@ def served(course: Path) -> Iterator[tuple[FolderStore, Ed25519Signer]]:
         store.close()
 
 
-# all of it
+# everything
 
 
 def test_every_file_is_in_the_manifest_and_is_restored_unchanged(course: Path, archive: Path) -> None:
@@ -132,7 +132,8 @@ def test_the_progress_of_a_large_backup_is_reported(
     monkeypatch.setattr(backup, "SAY_EVERY", 4)
     said: list[str] = []
     made = written(course, archive, said.append)
-    assert said[1:3] == [f"4 of {made.files - 1} files", f"8 of {made.files - 1} files"]  # the ledger is no such file
+    # The ledger is not counted, because it is not in the list of files.
+    assert said[1:3] == [f"4 of {made.files - 1} files", f"8 of {made.files - 1} files"]
     said.clear()
     restored(archive, said.append)
     assert said[:2] == ["4 files", "8 files"]
@@ -162,7 +163,7 @@ def test_submissions_during_the_backup_are_not_in_the_archive_and_do_not_disturb
     course: Path, archive: Path
 ) -> None:
     (course / "submitted/hw1/zoe.py").write_bytes(b"by hand")
-    (course / "release/hw1/alice.py").write_bytes(b"alice, later")  # no submission, whatever is in it
+    (course / "release/hw1/alice.py").write_bytes(b"alice, later")  # not a submission, whatever it contains
     before = files_in(course)
 
     def say(text: str) -> None:
@@ -212,7 +213,7 @@ def no_links(*_: object) -> None:
 
 
 def test_a_version_placed_during_the_backup_is_archived_with_its_link(course: Path, archive: Path) -> None:
-    """A version and a link that were not there when the folders were listed."""
+    """The version and the link did not exist yet when the folders were listed."""
     folder = course / "submitted" / "hw1"
     version = versions(course, "bob")[-1]
 
@@ -233,7 +234,7 @@ def test_missing_files_and_edits_by_hand_are_archived_as_they_are(course: Path, 
     folder = course / "submitted" / "hw1"
     versions(course)[0].unlink()
     (folder / "alice.py").unlink()
-    (folder / "alice.py").write_bytes(versions(course)[0].read_bytes())  # back to an older one
+    (folder / "alice.py").write_bytes(versions(course)[0].read_bytes())  # reset to an older version
     (folder / "carol.py").write_bytes(b"by hand")
     before = files_in(course)
 
@@ -279,11 +280,11 @@ def test_leftovers_of_interrupted_writes_are_not_in_the_archive(course: Path, ar
     assert files_in(restored(archive)) == before
 
 
-# where things stand
+# other layouts
 
 
 def moved(root: Path, parent: Path, *names: str) -> Folders:
-    """A course with a submission whose folders of these names stand elsewhere."""
+    """A course with a submission; the named folders are outside the course folder."""
     places = {name: parent / f"disk-{name}" for name in names}
     if "release" in places:
         (root / "hw1" / "files").rename(parent / "hw1")
@@ -395,7 +396,7 @@ def test_a_course_that_cannot_be_opened_is_restored_unchanged_and_reported(cours
     assert files_in(back) == files_in(course)
 
 
-# what must not be
+# what must not be in an archive or be overwritten
 
 
 def test_nothing_is_overwritten_and_no_secret_is_written_into_a_served_folder(course: Path, archive: Path) -> None:
@@ -497,7 +498,7 @@ def test_a_file_that_shrinks_while_it_is_read_makes_no_archive(
     assert names_in(archive.parent) == ["course"]
 
 
-# archives that were altered
+# altered archives
 
 
 Change = Callable[[tarfile.TarInfo, bytes], tuple[tarfile.TarInfo, bytes] | None]
@@ -545,7 +546,7 @@ def another_kind() -> tarfile.TarInfo:
 
 
 def wrong_checksum(archive: Path) -> None:
-    """gzip's own, of the first of two halves."""
+    """Damage the checksum of the first of two gzip members."""
     content = gzip.decompress(archive.read_bytes())
     middle = len(content) // 2
     archive.write_bytes(gzip.compress(content[:middle])[:-8] + bytes(8) + gzip.compress(content[middle:]))

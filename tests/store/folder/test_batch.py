@@ -1,4 +1,4 @@
-"""Submissions that come at the same moment share one transaction, and nothing else."""
+"""Simultaneous submissions share one transaction, and nothing else."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from tests.parts import ALICE, BOB, HW1, NOON, SECOND, filled, names_in, submit_
 
 @contextlib.contextmanager
 def busy(store: FolderStore) -> Iterator[None]:
-    """The ledger is taken until the end of the block: what comes meanwhile is written together."""
+    """Keep the ledger busy until the end of the block, so that everything submitted meanwhile is one batch."""
     taken, free = threading.Event(), threading.Event()
     before = store.ledger.begin(lambda connection: (taken.set(), free.wait(60)))
     assert taken.wait(60)
@@ -175,7 +175,7 @@ def test_simultaneous_writes_share_one_transaction(store: FolderStore, signer: E
     for each in (*waiting, *submissions):
         each.result()
     written = [number for number, line in enumerate(said) if re.match("INSERT INTO (receipts|events)", line)]
-    # SQLite tells an insert again for each trigger that it sets off.
+    # SQLite traces an insert again for each trigger that it fires.
     assert len({line for line in said if line.startswith("INSERT INTO receipts")}) == 20
     assert sum(line.startswith("INSERT INTO events") for line in said) == 21
     assert "COMMIT" not in said[written[0] : written[-1]]

@@ -1,4 +1,4 @@
-"""The doctor: each thing that can be wrong is found where it is, nothing is changed, and what is safe is mended."""
+"""The doctor: every kind of damage is found with its path, nothing is changed, and safe repairs are made."""
 
 from __future__ import annotations
 
@@ -102,11 +102,11 @@ MENDS = {
     "there is no course here": "give the folder that is served",
     "the course has not been served yet": "mograder serve it",
 }  # fmt: skip
-"""How each thing is mended, by a pattern of what was found."""
+"""The repair instructions of each finding, by a pattern of its text."""
 
 
 def checked(course: Path, now: int | None = None, **places: Path) -> list[Finding]:
-    """What is found; each finding says how it is mended, and no other way."""
+    """All findings. Checks that each has the right repair instructions."""
     found = check(Folders.of(course / "release", **places), now or utc_now())
     for each in found:
         mends = [mend for what, mend in MENDS.items() if re.match(what, each.what)]
@@ -115,7 +115,7 @@ def checked(course: Path, now: int | None = None, **places: Path) -> list[Findin
 
 
 def said(course: Path, now: int | None = None) -> list[tuple[str, str, str]]:
-    """How bad each finding is, where, and what."""
+    """Severity, path and text of each finding."""
     return [
         (str(each.severity), each.where.removeprefix(f"{course}/"), each.what) for each in checked(course, now)
     ]  # fmt: skip
@@ -131,14 +131,14 @@ def age(path: Path, seconds: float = 2 * DAY) -> None:
 
 
 def authority(course: Path, days: float = 0) -> Authority:
-    """Made so many days ago."""
+    """An authority with a certificate that were made so many days ago."""
     made = datetime.now(UTC) - timedelta(days=days)
     found = Authority(course / "release", made)
     found.renew(["localhost"], made)
     return found
 
 
-# one alteration each
+# one kind of damage each
 
 
 def flip(course: Path) -> None:
@@ -206,7 +206,7 @@ def feedback(course: Path, mode: int) -> None:
 
 @dataclass(frozen=True)
 class Damage:
-    """What is done, and what the doctor says of it: what, how bad, where; whether --repair mends it."""
+    """One kind of damage, and its finding: text, severity and path; `mends`: whether --repair repairs it."""
 
     do: Callable[[Path], object]
     what: str
@@ -504,7 +504,7 @@ def test_the_link_of_a_pending_submission_is_no_finding_and_hides_no_other(cours
     assert [each[1] for each in said(course)] == ["submitted/hw1/bob.py", DB]
 
 
-# what is right until it is too much
+# limits up to which there is no finding
 
 
 def test_new_scratch_files_small_clock_differences_and_late_expiry_have_no_findings(course: Path) -> None:

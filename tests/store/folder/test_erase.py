@@ -1,4 +1,4 @@
-"""Taking a person out of a course folder: their files and lines, and nobody else's."""
+"""Erasing a person from a course folder: only their files and lines are removed."""
 
 from __future__ import annotations
 

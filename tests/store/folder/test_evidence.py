@@ -1,4 +1,4 @@
-"""Tampering: every single change of a course's files or ledger is found by `verify`, and by the doctor."""
+"""Tampering: every single change of files or ledger of a course is detected by `verify` and by the doctor."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ WORK = [
 
 @pytest.fixture(scope="module")
 def sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A course with six receipts of two people, and two places of a third who was erased; not to be changed."""
+    """A course with six receipts of two people and two tombstones of a third; tests copy it and do not change it."""
     root = make_course_folder(tmp_path_factory.mktemp("sound"), "hw1", "hw2")
     store = open_store(root)
     signer = Ed25519Signer(store.keys.signing_key(new_private_key))
@@ -111,7 +111,7 @@ def test_a_missing_key_is_an_error_that_says_where_it_belongs_and_what_to_do(cou
 
 
 def cells(course: Path) -> Iterator[tuple[str, int, str, object]]:
-    """Each column of each row of the chain."""
+    """Each column of each row of the chain: table, number, column, value."""
     with closing(sqlite3.connect(course / "release" / ".mograder.db")) as connection:
         for table in ("receipts", "erased"):
             names = [row[1] for row in connection.execute(f"PRAGMA table_info({table})")]
@@ -132,7 +132,7 @@ def other_values(value: object) -> list[object]:
 
 
 def test_every_change_of_every_column_of_every_row_is_detected(course: Path) -> None:
-    """The doctor finds by the same comparison as `verify`: it is asked about one row of each table."""
+    """The doctor makes the same comparison as `verify`, so one row of each table is enough for it."""
     ledger = course / "release" / ".mograder.db"
     kept = ledger.read_bytes()
     changes, rows_for_doctor = 0, {"receipts": 1, "erased": 3}
@@ -145,7 +145,7 @@ def test_every_change_of_every_column_of_every_row_is_detected(course: Path) -> 
                 try:
                     connection.execute(f"UPDATE {table} SET {column} = ? WHERE number = ?", (other, number))
                 except sqlite3.IntegrityError:
-                    continue  # SQLite itself takes no such value
+                    continue  # SQLite itself refuses such a value
                 connection.commit()
             change = f"{table}.{column} of {number}: {value!r} -> {other!r}"
             assert verified(course).findings, f"verify does not find {change}"
@@ -296,11 +296,11 @@ def test_two_swapped_files_are_detected(course: Path) -> None:
     assert_found(course, "swapped files")
 
 
-# what the folder alone cannot tell
+# changes that the folder alone does not reveal
 
 
 def cut(course: Path) -> None:
-    """Take the last submission out, everywhere."""
+    """Remove the last submission completely."""
     last, before = record(course)[-1], record(course)[1]
     folder = course / "submitted" / "hw1"
     (folder / last.submission.filename).unlink()
@@ -320,7 +320,7 @@ def test_a_truncated_chain_is_detected_with_a_saved_receipt_or_head(course: Path
 
 
 def remade(course: Path, key: bytes | None, rewrite: Callable[[bytes], bytes]) -> None:
-    """The whole course made anew, as who has the folder (and `key`: only the folder) can do."""
+    """Rebuild the whole course, signed with its own key, or with `key`, which is another."""
     path = course / "release" / ".mograder-signing-key.pem"
     signing = key or path.read_bytes()
     signer = Ed25519Signer(signing)
@@ -329,7 +329,7 @@ def remade(course: Path, key: bytes | None, rewrite: Callable[[bytes], bytes]) -
     shutil.rmtree(course / "submitted")
     for ledger in (course / "release").glob(".mograder.db*"):
         ledger.unlink()
-    path.unlink()  # a course with its key and without its ledger does not open
+    path.unlink()  # a course with a key and without a ledger cannot be opened
     store = open_store(course / "release")
     path.write_bytes(signing)
     for was, content in kept:

@@ -34,7 +34,7 @@ def test_other_users_cannot_read_grades_unless_the_folder_is_shared_with_its_gro
 ) -> None:
     folder = course_folder / "hw1"
     folder.chmod(folder_mode)
-    for _ in range(2):  # also when they replace earlier ones
+    for _ in range(2):  # also if they replace earlier files
         store.grades.merge(HW1, (GradeEntry({"username": "alice", "grade": 1}),), NOTE)
         store.grades.put_feedback(HW1, {ALICE: b"<p>fine"}, NOTE)
     (folder / "feedback").chmod(folder_mode)

@@ -1,4 +1,4 @@
-"""The secret's files: an old secret ends when it is said to, and what cannot be understood is reported."""
+"""The files of secrets: an old secret expires in time, and unreadable files are reported."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where a course stands by its settings, and what is no place for one."""
+"""The folders of a course by its settings, and invalid ones."""
 
 from __future__ import annotations
 

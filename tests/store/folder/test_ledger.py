@@ -1,4 +1,4 @@
-"""The ledger says what to do when it cannot be used; what it keeps: tests/contract."""
+"""Errors of the ledger say what to do; what it stores is tested in tests/contract."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def test_a_failed_write_is_rolled_back_without_the_rest_of_its_transaction(path:
 
     go = threading.Event()
     with opened(path) as ledger:
-        ledger.begin(lambda connection: go.wait())  # what comes meanwhile is committed together
+        ledger.begin(lambda connection: go.wait())  # writes that arrive meanwhile are committed together
         before, failed, after = (ledger.begin(work) for work in (keep("before"), keep_and_fail, keep("after")))
         go.set()
         assert (before.result(), after.result()) == (1, 1)
@@ -79,7 +79,7 @@ def test_a_failed_write_is_rolled_back_without_the_rest_of_its_transaction(path:
 def test_waiting_too_long_for_another_process_is_an_error(
     path: Path, monkeypatch: pytest.MonkeyPatch, work: Callable[[Ledger], object]
 ) -> None:
-    pytest.importorskip("fcntl", reason="Windows has turns by filelock")
+    pytest.importorskip("fcntl", reason="Windows uses the package filelock")
     seconds = itertools.count(step=20)
     with opened(path) as ledger:
         with locked(path.with_name("lock")), monkeypatch.context() as passing:

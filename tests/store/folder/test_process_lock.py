@@ -1,4 +1,4 @@
-"""Turns of processes at one course. Locks belong to what has opened the file, so threads stand for processes here."""
+"""The process lock of a course. Locks belong to open file descriptions, so threads can stand for processes here."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 from mograder.store.folder.process_lock import locked, queue_of
 from tests.parts import until
 
-fcntl = pytest.importorskip("fcntl", reason="Windows has turns by filelock")
+fcntl = pytest.importorskip("fcntl", reason="Windows uses the package filelock")
 
 
 @pytest.fixture
@@ -87,7 +87,7 @@ def test_the_process_lock_is_released_after_an_exception(lock: Path) -> None:
 
 
 def test_a_user_who_may_only_read_the_folder_cannot_hold_the_process_lock(lock: Path) -> None:
-    """Whoever can open a file for reading can lock it: of ours, nobody else can."""
+    """Whoever can open a file for reading can lock it, so no other user may open the lock files."""
     lock.touch(mode=0o644)
     with locked(lock):
         pass

@@ -1,4 +1,4 @@
-"""What is sent of a course is what stood where it was looked for, whoever moves files about meanwhile."""
+"""Only files of the course are sent, even if somebody moves or replaces files meanwhile."""
 
 from __future__ import annotations
 
@@ -108,7 +108,7 @@ def test_a_link_to_a_file_of_the_assignment_is_sent_and_nothing_once_it_leads_ou
     assert found.read() == b"1,2"
     link.unlink()
     link.symlink_to(".hidden.py")
-    assert found.read() == b"1,2"  # what the link led to when it was followed
+    assert found.read() == b"1,2"  # the target of the link when it was followed
     (link.parent / "data" / "a.csv").unlink()
     with pytest.raises(FileNotFoundError):
         found.read()
@@ -163,7 +163,7 @@ def test_a_pipe_in_place_of_a_file_does_not_block(store: FolderStore, course_fol
 def test_with_release_folder_and_served_folder_the_same_only_released_files_are_served(tmp_path: Path) -> None:
     root = tmp_path / "course"
     (root / "hw1").mkdir(parents=True)
-    (root / "hw1" / "hw1.py").write_bytes(b"handed out")
+    (root / "hw1" / "hw1.py").write_bytes(b"released")
     (root / "hw1" / ".hidden.py").write_bytes(SECRET)
     (root / "hw1" / "key").symlink_to("../.mograder-secret")
     (root / "hw1" / "up").symlink_to("..")

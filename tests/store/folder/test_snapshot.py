@@ -1,4 +1,4 @@
-"""A ledger read from the side: as it is at one moment, and nothing beside it made or changed."""
+"""A snapshot of a ledger: its state at one moment, read without creating or changing any file."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The course folder: what stands in it, what a person may do to it by hand, and what a crash leaves of it."""
+"""The course folder: its files, changes by hand, and the state after a crash."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def latest(store: FolderStore) -> list[tuple[str, str]]:
     return [(each.username, each.sha256) for each in store.submissions.latest_files(HW1)]
 
 
-# what stands where
+# files and their modes
 
 
 def test_a_submission_is_a_dated_file_and_a_relative_link(store: FolderStore, submitted: Path) -> None:
@@ -393,12 +393,12 @@ def test_an_assignment_is_found_by_name_exactly_if_it_is_listed(tmp_path: Path, 
     for name in ("hw1", "Ü", "submitted/hw1", ".hidden"):
         (root / name / below).mkdir(parents=True)
         (root / name / below / "a.py").touch()
-    (root / "submitted" / "files").mkdir()  # an assignment may be called so
+    (root / "submitted" / "files").mkdir()  # this is a valid name of an assignment
     (root / "submitted" / "files" / "alice.py").touch()
     (root / "empty").mkdir()
     (root / "file").touch()
     (root / "linked").symlink_to("hw1")
-    (root / "handed in").symlink_to("submitted")
+    (root / "linked submissions").symlink_to("submitted")
     (root / "nowhere").symlink_to("gone")
     (root / "through").mkdir()
     (root / "through" / "files").symlink_to(root / "submitted" / "hw1")
@@ -415,7 +415,7 @@ def test_an_assignment_is_found_by_name_exactly_if_it_is_listed(tmp_path: Path, 
             ".hidden",
             "empty",
             "file",
-            "handed in",
+            "linked submissions",
             "nowhere",
             "through",
             "../hw1",
@@ -456,7 +456,7 @@ def test_a_path_too_long_for_a_file_name_hides_no_other_file(store: FolderStore,
     assert listed(store) == {"hw1": [f"{below}/{'b' * 100}", f"{below}/c", "hw1.py"]}
 
 
-# what cannot be read is not written over
+# unreadable files are not overwritten
 
 
 @pytest.mark.parametrize("content", [b"{", b"{}", b"[1]", b"", b"\xff", b"[" * 100_000])
@@ -566,7 +566,7 @@ def test_with_settings_broken_from_the_start_other_errors_are_reported_as_well(r
 
 @pytest.mark.skipif(os.name == "nt", reason="links in circles, as they are on POSIX")
 def test_an_inaccessible_course_reports_no_broken_files(store: FolderStore, root: Path) -> None:
-    """Requests are answered by what they ask for; this is asked besides."""
+    """This is asked in addition to a request, whose own answer reports the error."""
     (root.parent / "mograder.toml").symlink_to("mograder.toml")
     assert store.config.errors() == ()
     root.rename(root.with_name("elsewhere"))
@@ -608,11 +608,11 @@ def test_a_course_without_submissions_reports_its_free_space(store: FolderStore,
     assert store.submissions.free_space()
 
 
-# what a crash leaves, and what people and power cuts do to it; crashes between any two steps: test_crashes.py
+# after crashes, power cuts and edits by hand; crashes between any two steps: test_crashes.py
 
 
 def crash(root: Path, size: int) -> None:
-    """Submit "first", then `size` bytes; the process dies when that is answered."""
+    """Submit "first", then `size` bytes, in a process that is killed right after the second answer."""
 
     def act(say: Say) -> None:
         store = open_store(root)
@@ -624,7 +624,7 @@ def crash(root: Path, size: int) -> None:
 
 
 def assert_whole(root: Path, submitted: Path, size: int) -> None:
-    """The second submission is there, and the course takes another."""
+    """Assert that the second submission is there, and that the course accepts another."""
     store = open_store(root)
     assert latest(store) == [("alice", sha256(b"x" * size))]
     assert names_in(submitted)[-2:] == ["alice_20260310T120000.py", "alice_20260310T120001.py"]
@@ -678,11 +678,11 @@ def test_a_large_submission_edited_or_removed_by_hand_does_not_prevent_opening_t
 def test_files_of_interrupted_writes_are_never_listed_and_deleted_after_a_day(root: Path, submitted: Path) -> None:
     submitted.mkdir(parents=True)
     old = [".incoming-old", ".alice.py.0123456789ab.tmp"]
-    young = [".incoming-young", ".bob.py.0123456789ab.tmp"]  # another server may be at it
+    young = [".incoming-young", ".bob.py.0123456789ab.tmp"]  # another server may be writing it
     for name in [*old, *young, ".mine"]:
         path = submitted / name
         if name.endswith(".tmp"):
-            path.symlink_to(submitted)  # its own age counts, not that of what it leads to
+            path.symlink_to(submitted)  # the age of the link counts, not that of its target
         else:
             path.write_bytes(b"half")
         changed = time.time() - (23 if name in young else 25) * 3600
@@ -766,7 +766,7 @@ def test_receipts_of_a_ledger_from_before_deadlines_are_kept_unaltered(root: Pat
     folder.mkdir(parents=True)
     (folder / before.filename).write_bytes(b"one")
     (folder / "alice.py").symlink_to(before.filename)
-    # As it stands, opened by no server of today, and after it was.
+    # As it is, before a current server has opened it, and afterwards.
     for _ in range(2):
         assert [each.what for each in check(Folders.of(root), NOON) if each.severity is Severity.ERROR] == []
         with contextlib.closing(open_store(root)) as store:
@@ -778,7 +778,7 @@ def test_receipts_of_a_ledger_from_before_deadlines_are_kept_unaltered(root: Pat
     assert any("was altered: late" in each.what for each in check(Folders.of(root), NOON))
 
 
-# the plan
+# the course file
 
 
 def change_points(store: FolderStore, points: int) -> None:
@@ -809,7 +809,7 @@ def test_an_invalid_course_file_is_not_changed(store: FolderStore, root: Path, c
 
 
 def test_cached_contents_are_never_older_than_the_files(store: FolderStore, root: Path) -> None:
-    """Also where nothing is read any more as nothing seems to have changed: each edit by hand shows at once."""
+    """Every edit by hand shows at once, also when unchanged files are not read again."""
     files, work_folder = root / "hw1" / "files", root.parent / "submitted" / "hw1"
     changes: list[Callable[[], object]] = [
         lambda: (files / "hw1.py").write_bytes(b"x"),
@@ -902,7 +902,7 @@ def test_files_hidden_by_too_many_open_files_are_listed_once_they_can_be_read(ro
     (root / "hw1" / "files" / "data" / "a.csv").write_bytes(b"1")
     make_settled(root.parent)
     with contextlib.closing(open_store(root)) as store, contextlib.closing(open_store(root)) as other:
-        store.submissions.users(HW1)  # whose they are is read, and what they hold is not
+        store.submissions.users(HW1)  # their owners are read, but not their contents
         with no_more_files(), contextlib.suppress(Temporary):
             store.release.assignments()
         with no_more_files():
@@ -942,7 +942,7 @@ def test_the_error_of_too_many_open_files_disappears_with_its_cause(store: Folde
 
 @contextlib.contextmanager
 def no_more_files() -> Iterator[None]:
-    """For the block, none can be opened."""
+    """Let every attempt to open a file fail in the block."""
     import resource
 
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -954,7 +954,7 @@ def no_more_files() -> Iterator[None]:
 
 
 def make_settled(folder: Path) -> None:
-    """Wait until what stands in a folder is old enough for its marks to be trusted."""
+    """Wait until the files in a folder are old enough for their modification times to be trusted."""
     for path in (folder, *folder.rglob("*")):
         until(lambda path=path: is_settled(fingerprint(path.lstat())))  # type: ignore[misc]
 
@@ -978,7 +978,7 @@ def test_the_version_of_an_assignment_changes_with_everything_that_its_standings
         before = store.version(HW1)
         change()
         assert store.version(HW1) != before
-    (feedback / "bob.html").symlink_to("group/1.html")  # nothing shows when it begins to lead somewhere
+    (feedback / "bob.html").symlink_to("group/1.html")  # no modification time changes when the target is created
     make_settled(root.parent)
     assert store.version(HW1) != store.version(HW1)
     (feedback / "bob.html").unlink()

@@ -1,4 +1,4 @@
-"""Submissions in a folder that is not as it should be: a start makes it whole, and who asks is told what is wrong."""
+"""Submissions in a damaged folder: a start repairs it, and errors say what is wrong."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ LARGE = b"x" * (files.IN_MEMORY + 1)
 
 @pytest.fixture
 def slow(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing is settled unless it is asked for."""
+    """Nothing is settled unless the test does it."""
     monkeypatch.setattr(settling, "SETTLE_AFTER", 3600)
 
 
@@ -92,7 +92,7 @@ def _no_links(*_: object, **__: object) -> None:
 
 @dataclass(frozen=True)
 class Left:
-    """What a crash left right after Alice's second submission was answered: all but what the power took, too."""
+    """A course after a crash right after the answer to Alice's second submission."""
 
     root: Path
 
@@ -269,7 +269,7 @@ def test_the_free_space_is_that_of_the_disk_of_the_submissions(
     submitted = course_folder.parent / "submitted"
     free = {str(course_folder): 1, str(submitted): 2}
     monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=free[str(path)]))
-    assert store.submissions.free_space() == 1  # as long as there is no such folder
+    assert store.submissions.free_space() == 1  # as long as the folder does not exist
     submitted.mkdir()
     assert store.submissions.free_space() == 2
 
@@ -285,7 +285,7 @@ def test_a_leftover_that_cannot_be_removed_does_not_prevent_opening_the_course(c
 def test_a_large_submission_to_a_read_only_folder_is_refused(
     store: FolderStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with monkeypatch.context() as broken:  # as of a disk that is mounted to be read: tests/web/test_disk.py
+    with monkeypatch.context() as broken:  # like a disk that is mounted read-only, see tests/web/test_disk.py
         broken.setattr(os, "access", lambda path, mode: mode != os.W_OK)
         with pytest.raises(Temporary, match=r"cannot keep the submission: .* \(permission denied\)"):
             submit_work(store, SIGNER, ALICE, LARGE)

@@ -1,4 +1,4 @@
-"""What stands in a course folder and is not in force is found, in every place where it can stand."""
+"""Files in a course folder that have no effect are reported, wherever they are."""
 
 from __future__ import annotations
 

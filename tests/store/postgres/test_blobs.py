@@ -1,4 +1,4 @@
-"""Bytes that a database keeps: they come back whole, and large ones stay at hand for a while."""
+"""File contents in a database: they are read whole, and large ones are cached on disk."""
 
 from __future__ import annotations
 

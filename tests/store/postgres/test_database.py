@@ -1,4 +1,4 @@
-"""The database under the courses: its schema, and commits whose answer is lost."""
+"""The database of the courses: its schema, and commits whose answer is lost."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def test_an_upgrade_keeps_the_rows_of_an_older_schema(
 
 
 def copy_rows(source: str, target: str) -> None:
-    """Fill every table of `target` with what the columns that it has hold in `source`."""
+    """Copy the rows of every table of `source` to `target`, as far as `target` has the columns."""
     listed = (
         "SELECT table_name, column_name FROM information_schema.columns WHERE table_schema = 'public' "
         "AND is_generated = 'NEVER' AND table_name <> 'schema_version'"
@@ -131,7 +131,7 @@ def test_losing_and_regaining_the_database_is_logged_once_each(
         other.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", (name,))
         with pytest.raises(Temporary, match="away"):
             courses.entries()
-        # Once one has waited in vain, the others do not.
+        # Once one connection attempt has timed out, the others do not wait.
         monkeypatch.setattr(database, "READ_PATIENCE", 2 * PATIENCE)
         with ThreadPoolExecutor() as threads, pytest.raises(Temporary, match="away"):
             threads.submit(courses.entries).result(PATIENCE)
@@ -213,12 +213,12 @@ def test_file_names_given_in_one_batch_are_seen_by_the_rest_of_the_batch(postgre
     courses.close()
 
 
-# a commit whose answer is lost
+# commits whose answer is lost
 
 
 @pytest.fixture(params=["before", "after"])
 def cut(request: pytest.FixtureRequest, postgres_url: str) -> Iterator[tuple[Store, CuttingProxy]]:
-    """A store over a connection that is cut at the next COMMIT, before the database gets it or right after."""
+    """A store behind a proxy that cuts the connection at the next COMMIT, before or after the database gets it."""
     direct = PostgresCourses(postgres_url)
     name = new_course(direct)
     with CuttingProxy(postgres_url, request.param) as proxy:

@@ -1,4 +1,4 @@
-"""Tampering with a course in a database: every single change of its chain or bytes is found by `verify`."""
+"""Tampering with a course in a database: every single change of its chain or bytes is detected by `verify`."""
 
 from __future__ import annotations
 
@@ -48,14 +48,14 @@ def courses(postgres_server: Server) -> Iterator[PostgresCourses]:
 
 @pytest.fixture
 def store(root: Path, courses: PostgresCourses, monkeypatch: pytest.MonkeyPatch) -> PostgresStore:
-    monkeypatch.setattr(findings, "SECOND_LOOK", 0)  # nobody serves
+    monkeypatch.setattr(findings, "SECOND_LOOK", 0)  # the course is not served
     name = CourseName(f"course-{next(numbers)}")
     to_database(Folders.of(root), courses, name, NOON, lambda text: None)
     return courses.open(name)
 
 
 def found(store: PostgresStore, change: str) -> list[str]:
-    """What `verify` finds once the course's rows were changed by SQL."""
+    """Change rows of the course by SQL. Returns the findings of `verify`."""
     sql = change.replace("COURSE", f"'{store.course}'")
     store.tables.write(lambda connection: connection.execute(sql))
     findings = PostgresEvidence(store).verify(None).findings

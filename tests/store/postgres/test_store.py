@@ -1,4 +1,4 @@
-"""What a course in a database does in its own way; what every store promises is in tests/contract."""
+"""What is special about a course in a database; what every store promises is in tests/contract."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What stands in a course of a database and is not in force is found, in every place where it can stand."""
+"""Data of a course in a database that has no effect is reported, wherever it is."""
 
 from __future__ import annotations
 

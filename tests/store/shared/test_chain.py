@@ -1,4 +1,4 @@
-"""The next places in a chain: how many looks they cost."""
+"""The next positions in a chain: how many queries they take."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.parts import ALICE, HW1, NOON, SECOND, filled
 
 
 class CountingChain:
-    """A chain whose person has versions for an hour from `first` on, one a second; counts what it is asked."""
+    """A chain in which the person has a version for every second of the hour from `first` on; counts queries."""
 
     head = Head()
 

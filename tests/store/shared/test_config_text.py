@@ -1,4 +1,4 @@
-"""A mograder.toml that is changed says what it said before, comments too, but for the change; or it is left alone."""
+"""A change of mograder.toml keeps everything else including comments, or is refused."""
 
 from __future__ import annotations
 
@@ -116,7 +116,7 @@ def test_an_invalid_file_is_refused_with_its_path(text: str) -> None:
 
 def test_a_file_whose_meaning_might_change_otherwise_is_left_to_the_instructor() -> None:
     with pytest.raises(Unreadable) as refused:
-        change("[tool]\nx = nan\n", "hw1", points=2)  # never equal to itself
+        change("[tool]\nx = nan\n", "hw1", points=2)  # nan is never equal to itself
     assert refused.value.place.endswith("'hw1' does not fit in how it is written: change it by hand")
 
 

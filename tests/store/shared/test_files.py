@@ -143,7 +143,7 @@ def test_a_cached_value_is_loaded_once_while_the_file_stays_the_same(tmp_path: P
 
     cached = Cached(load, limit=2)
     path.write_bytes(b"1")
-    while len(loads) < 100_000:  # until the file is old enough to be trusted
+    while len(loads) < 100_000:  # until the file is old enough for its times to be trusted
         before = len(loads)
         assert cached.get(path) == b"1"
         if len(loads) == before:
@@ -164,7 +164,7 @@ def test_links_are_resolved_before_a_path_is_judged_to_be_inside_a_folder(tmp_pa
     assert files.is_inside(tmp_path / "in" / "x", tmp_path / "in")
     assert not files.is_inside(tmp_path / "in" / "out" / "y", tmp_path / "in")
     assert not files.is_inside(tmp_path / "inside", tmp_path / "in")
-    (tmp_path / "round").symlink_to("round")  # False, and no error
+    (tmp_path / "round").symlink_to("round")  # returns False and raises no error
     assert not files.is_inside(tmp_path / "round" / "x", tmp_path / "in")
 
 
@@ -231,7 +231,7 @@ def test_a_rewritten_file_keeps_its_group_where_permitted(
 def test_a_read_only_file_is_not_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "file"
     path.write_bytes(b"old")
-    monkeypatch.setattr(os, "access", lambda *_: False)  # root may write everything
+    monkeypatch.setattr(os, "access", lambda *_: False)  # because root may write everything
     with pytest.raises(Temporary, match=r"\(permission denied\)$"), storage_errors("change it"):
         files.rewrite_file(path, b"new")
     assert path.read_bytes() == b"old"

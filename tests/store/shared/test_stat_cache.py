@@ -1,4 +1,4 @@
-"""Cached reads of files: bounded, and what was read last stays."""
+"""Cached reads of files: the number of entries is limited, and recently used ones stay."""
 
 from __future__ import annotations
 
