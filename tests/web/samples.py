@@ -1,4 +1,4 @@
-"""Every page in every state that it can be in, for the tests and for tools/screenshots.py."""
+"""Sample pages: every page in every state, for the tests and for tools/screenshots.py."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The protocol, in process: a sweep over the whole table."""
+"""The protocol in process: tests of every row of the table."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ GUARDED = rows(Allow.MEMBER, Allow.SELF, Allow.INSTRUCTOR)
 PERSONS_DIGITS = "0" * 64
 
 
-# the sweep
+# every row of the table
 
 
 @GUARDED
@@ -136,7 +136,7 @@ def test_a_trailing_slash_and_an_unknown_query_parameter_change_nothing(web: Web
     for other in (f"{path}/?{query}", f"{path}?{query}&v=2&token=%C3%A4&flag"):
         reply = web(row.method, other)
         assert reply.status_code == plain.status_code
-        if row.name != "login_link":  # each is another
+        if row.name != "login_link":  # each user is another
             assert reply.content == plain.content
 
 

@@ -1,4 +1,4 @@
-"""The instructor's board over HTTP: found, sorted, paged, without a script."""
+"""The board of the instructor over HTTP: search, order and pages, without scripts."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def test_the_search_finds_people_and_missing_students_are_listed_for_copying(tea
     page = teacher.get("/board?assignment=hw1&show=missing&order=name").text
     assert rows(page) == ["bob", "eve"]
     assert re.search(r'<output id="missing"[^>]*>bob\neve</output>', page)
-    submit_work(course.store, course.signer, BOB, b"x", NOON)  # what was kept of the board is not shown again
+    submit_work(course.store, course.signer, BOB, b"x", NOON)  # the cached board is not shown again
     assert rows(teacher.get("/board?assignment=hw1&show=missing").text) == ["eve"]
     assert teacher.get("/board?show=purple").status_code == 400
     assert rows(teacher.get("/board?assignment=gone").text) == ["Alice Example", "bob", "eve"]

@@ -1,4 +1,4 @@
-"""Streams that keep open pages fresh: what they say, and when they end."""
+"""Streams that keep open pages up to date: their events, and when they end."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from tests.postgres import CourseServer
 
 
 def log_in(server: Running | CourseServer, name: str = INSTRUCTOR) -> dict[str, str]:
-    """The header fields of a browser in which somebody is logged in."""
+    """Log somebody in. Returns the header fields of their browser."""
     link = server.client.post("/login-link", headers=server.bearer(name)).json()["url"]
     ours = {"Origin": server.url.partition("/c/")[0], "Sec-Fetch-Site": "same-origin", "Accept": "text/html"}
     with httpx2.Client(base_url=server.url, timeout=PATIENCE) as browser:
@@ -31,7 +31,7 @@ def log_in(server: Running | CourseServer, name: str = INSTRUCTOR) -> dict[str, 
 
 
 class Stream:
-    """An open stream: the events that came, and whether it has ended."""
+    """An open stream: its events so far, and whether it has ended."""
 
     def __init__(self, server: Running | CourseServer, headers: dict[str, str]) -> None:
         self.events, self.rows, self.ended, self.status = 0, "", False, 0
@@ -189,7 +189,8 @@ def test_a_stream_of_a_disconnected_reader_frees_its_place(course_folder: Path) 
                 return answer.status_code == 200
 
         with watch() as first, watch() as second:
-            lines = [first.iter_lines(), second.iter_lines()]  # held: one that is let go of ends its stream
+            # Both are referenced to the end of the block, because a collected generator ends its stream.
+            lines = [first.iter_lines(), second.iter_lines()]
             assert [next(each) for each in lines] == ["event: changed"] * 2
             assert not opened()
         until(opened)

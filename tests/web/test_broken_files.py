@@ -1,4 +1,4 @@
-"""Files that an instructor's hand has broken under a running server: all goes on, and instructors are told."""
+"""Files that an instructor has broken under a running server: everything else works, and instructors are told."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ PLAN = f'title = "Physics"\n[[assignments]]\nname = "hw1"\ndue = {DUE}\n'
 MANIFEST = json.dumps([{"name": "hw1", "title": "Waves", "due": DUE}])
 
 BROKEN = {
-    "a slip in mograder.toml": ("mograder.toml", PLAN, PLAN.replace("due", "dew"), "did you mean 'due'?"),
+    "a typo in mograder.toml": ("mograder.toml", PLAN, PLAN.replace("due", "dew"), "did you mean 'due'?"),
     "no TOML in mograder.toml": ("mograder.toml", PLAN, PLAN.replace("due =", "due"), "line 4, column"),
     "no UTF-8 in mograder.toml": ("mograder.toml", PLAN, "title = '\udcff'", "mograder.toml"),
     "half an assignments.json": ("release/assignments.json", MANIFEST, MANIFEST[:-2], "line 1 column"),
@@ -34,7 +34,7 @@ Breaking = tuple[Path, str, str]
 
 @pytest.fixture(params=BROKEN.values(), ids=BROKEN)
 def broken(request: pytest.FixtureRequest, course_folder: Path) -> Breaking:
-    """A file as it is well, with what it shall be broken to, and what is then said of the place."""
+    """A valid file, its broken content, and the reported place."""
     name, well, ill, place = request.param
     file = course_folder.parent / name
     file.write_text(well)
@@ -168,7 +168,7 @@ def test_each_worker_keeps_the_last_good_configuration(course_folder: Path) -> N
         for number in range(20):
             with httpx2.Client(
                 base_url=server.url, timeout=PATIENCE
-            ) as client:  # a connection of its own: at any process
+            ) as client:  # a new connection, so handled by any process
                 reply = client.post(
                     "/assignments/hw1/submit?user=alice", content=b"%d" % number, headers=server.bearer("alice")
                 )
@@ -177,7 +177,7 @@ def test_each_worker_keeps_the_last_good_configuration(course_folder: Path) -> N
 
 
 def damage(root: Path) -> None:
-    """Destroys the ledger behind its first bytes, and its write-ahead log."""
+    """Destroy the ledger after its first bytes, and its write-ahead log."""
     for path in (root / ".mograder.db", root / ".mograder.db-wal"):
         size = path.stat().st_size
         with path.open("r+b") as file:
@@ -204,7 +204,7 @@ def test_a_ledger_damaged_under_a_running_server_is_503_without_details_and_neve
     for path in ("/", "/assignments", "/assignments/hw1/files/hw1.py", "/assignments/hw1/submissions/alice.py"):
         assert server.client.get(path, headers=server.bearer()).status_code == 200, path
     assert server.stop() == 0
-    left = (server.root / ".mograder.db").read_bytes()  # whose log SQLite has put into it, damaged as it was
+    left = (server.root / ".mograder.db").read_bytes()  # into which SQLite has written its damaged log
     ran = prefork.run(["serve", str(server.root)], environment(), PATIENCE)
     assert ran.returncode == 1
     assert (server.root / ".mograder.db").read_bytes() == left

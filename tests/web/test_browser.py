@@ -1,4 +1,4 @@
-"""The pages in a real browser, before a real server."""
+"""The pages in a real browser with a real server."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def test_a_student_joins_by_the_link_and_logs_in_again_with_the_token(tab: Tab, 
     expect(tab.get_by_role("link", name="Log in")).to_have_count(0)
     token = tab.get_by_label("Your token").inner_text()
     assert token == server.token("alice")
-    tab.context.grant_permissions(["clipboard-write"])  # a browser without windows gives it to no page by itself
+    tab.context.grant_permissions(["clipboard-write"])  # a headless browser gives no page the focus by itself
     tab.get_by_role("button", name="Copy").first.click()
     expect(tab.get_by_role("button", name="Copied")).to_be_visible()
     tab.get_by_role("button", name="Go to the assignments").click()
@@ -52,7 +52,7 @@ def test_a_page_that_waits_for_an_exam_reloads_itself_when_the_exam_opens(tab: T
     expect(tab.get_by_text("This page opens by itself")).to_be_visible()
     expect(tab.locator("[data-reload]")).to_contain_text("days")
     settings.write_text('[[assignments]]\nname = "hw1"\n')
-    for _ in range(2):  # to the opening, and over the moment that each browser waits for itself
+    for _ in range(2):  # to the opening time, and past the random delay of each browser
         tab.clock.fast_forward(70 * 366 * 24 * 3600 * 1000)
     expect(tab.get_by_role("button", name="Submit", exact=True)).to_be_visible()
 
@@ -147,7 +147,7 @@ def test_two_instructors_who_edit_at_the_same_time_do_not_overwrite_each_other(
 
 
 def test_a_feedback_page_cannot_act_as_its_reader(tab: Tab, server: Running) -> None:
-    """A page in a sandbox, as feedback is shown, neither reads the session nor sends a form that counts."""
+    """A sandboxed page, like feedback, can neither read the session nor send a form that is accepted."""
     tab.goto(server.client.post("/login-link", headers=server.bearer("alice")).json()["url"])
     expect(tab.get_by_role("heading", level=1)).to_have_text("Your assignments")
     form = "<form method=post action=/logout></form><script>document.forms[0].submit()</script>"

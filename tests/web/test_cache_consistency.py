@@ -1,7 +1,7 @@
-"""What a server keeps up to date against what one says that has just started: whatever was done, wherever, by hand too;
-on a folder and on a database.
+"""Cached answers of running servers equal those of a freshly started one, after any change on either server or by hand;
+in a folder and in a database.
 
-Two servers share the course; after each step, each answer of both is the one that is made from nothing.
+Two servers share the course; after each step, all answers of both are compared with a computation from nothing.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ hours = st.integers(-2, 3)
 
 
 class Server:
-    """A course that is open, and its application; each answer by what was asked."""
+    """An open course and its application; `answers` maps each request to its answer."""
 
     def __init__(self, course: Course) -> None:
         self.course = course
@@ -73,7 +73,7 @@ class Server:
 
 
 class ServedCourse(RuleBasedStateMachine):
-    """Each rule does one thing to a course that two servers serve; `open` opens it for one more."""
+    """Each rule makes one change to a course on two servers; `open` opens it for another server."""
 
     @initialize()
     def begin(self) -> None:
@@ -86,7 +86,7 @@ class ServedCourse(RuleBasedStateMachine):
             self.after.callback(each.course.close)
 
     def prepare(self) -> None:
-        """Make the course that the folder `root` describes."""
+        """Create the course from the folder `root`."""
 
     def open(self, number: int) -> Course:
         raise NotImplementedError
@@ -160,7 +160,7 @@ class ServedCourse(RuleBasedStateMachine):
 
 
 class ServedFolder(ServedCourse):
-    """A course folder, in which people work by hand, too."""
+    """A course folder, which is also changed by hand."""
 
     def open(self, number: int) -> Course:
         return open_course(self.root, Clock(NOON))
@@ -188,7 +188,7 @@ class ServedFolder(ServedCourse):
 
 
 class ServedDatabase(ServedCourse):
-    """A course in a database, each server with connections of its own; what is published replaces the plan."""
+    """A course in a database, each server with its own connections; publishing replaces the settings."""
 
     def __init__(self, url: str) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""Lists that many ask for at once: never older than the question, read once for all who wait."""
+"""Answers to simultaneous requests are read once for all of them and are never older than the request."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def test_requests_during_a_read_share_the_next_one() -> None:
         later = [asyncio.create_task(lists.get("list", read)) for _ in range(3)]
         other = asyncio.create_task(lists.get("another", lambda: -1))
         await asyncio.sleep(0)
-        later[0].cancel()  # who goes away takes nobody's answer along
+        later[0].cancel()  # a cancelled request does not affect the others
         go_on.set()
         answers = [await first, *await asyncio.gather(*later[1:])]
         return answers, await other
@@ -75,7 +75,7 @@ def test_a_memo_keeps_its_value_until_the_version_changes() -> None:
 
 
 def test_polling_shows_every_change_at_once(course: Course, course_folder: Path) -> None:
-    """Submissions, grades, feedback, files and the course's plan, by hand and by the server, right after a poll."""
+    """Submissions, grades, feedback, files and settings, changed by hand and by the server, right after a poll."""
     submitted = course_folder.parent / "submitted" / "hw1"
     feedback = course_folder / "hw1" / "feedback" / "alice.html"
 
@@ -150,7 +150,7 @@ def test_simultaneous_requests_of_several_people_get_the_times_of_each_person(
 
 
 def test_a_tick_cache_keeps_its_value_for_one_iteration_of_the_event_loop() -> None:
-    """Whoever asks after a value was read has it read again."""
+    """A request after a value was read causes a new read."""
     reads = itertools.count()
     shared = TickCache()
 
@@ -164,7 +164,7 @@ def test_a_tick_cache_keeps_its_value_for_one_iteration_of_the_event_loop() -> N
     assert asyncio.run(ask_twice()) == [0, 0, 0, 1]
     assert asyncio.run(ask()) == 2
     assert asyncio.run(ask()) == 3
-    assert [shared.get("list", lambda: next(reads)) for _ in range(2)] == [4, 5]  # a thread has no turns
+    assert [shared.get("list", lambda: next(reads)) for _ in range(2)] == [4, 5]  # a thread without an event loop
 
 
 def test_a_failed_read_is_repeated_for_the_next_request() -> None:

@@ -1,4 +1,4 @@
-"""What the endpoints say of time: listings, answers and status, to each person what is theirs."""
+"""Times in the answers of the endpoints: listings, replies and status, for each person their own."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Remembered browsers, and the ways back in for a person without a token at hand."""
+"""Remembered browsers, and login codes for a person who does not have the token."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def test_sessions_of_instructors_and_graders_stay_short_despite_the_checkbox(
 ) -> None:
     teacher = Visitor(course)
     teacher.post("/login", token=token_of(course, INSTRUCTOR), remember="yes")
-    course.roster.set_role(COURSE_INSTRUCTOR, ALICE, Role.INSTRUCTOR)  # remembered as a student
+    course.roster.set_role(COURSE_INSTRUCTOR, ALICE, Role.INSTRUCTOR)  # remembered while a student
     course.accounts.register("grace", CODE)
     course.roster.set_role(COURSE_INSTRUCTOR, Username("grace"), Role.GRADER)
     grader = Visitor(course)
@@ -119,10 +119,10 @@ def test_a_login_code_from_the_person_or_an_instructor_logs_another_device_in_on
     code = code_from(alice) if giver == "alice" else code_from(teacher, "/people/alice/login-code")
     phone = Visitor(course)
     assert phone.post("/login", user=" Alice ", token=spell(code)).status_code == 303
-    assert (phone.sees, alice.sees) == ("Your assignments",) * 2  # nothing else was ended
+    assert (phone.sees, alice.sees) == ("Your assignments",) * 2  # no other session was ended
     again = Visitor(course)
     assert again.post("/login", user="alice", token=code).status_code == 401
-    assert code_from(alice) != code  # the next one is another
+    assert code_from(alice) != code  # the next code is different
     assert ("give login code", "alice") in [(each.action, each.subject) for each in course.audit.events()]
 
 
@@ -133,7 +133,7 @@ def test_a_login_code_is_valid_for_its_person_and_for_at_most_an_hour(
     code = code_from(alice)
     visitor = Visitor(course)
     refusals = {visitor.post("/login", user=user, token=code).text.replace(user, "") for user in ("bobby", "bob")}
-    assert len(refusals) == 1  # who is enrolled is not told
+    assert len(refusals) == 1  # the answer does not tell who is enrolled
     clock.now += WINDOW
     late = code_from(alice)
     clock.now += WINDOW

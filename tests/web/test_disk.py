@@ -1,4 +1,4 @@
-"""What the machine may do to a server: killed at any instant, a full disk, a folder gone or not writable."""
+"""Faults of the machine: a server killed at any moment, a full disk, a missing or read-only folder."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def test_kill_9_at_any_moment_loses_nothing_that_was_acknowledged(course_folder:
 
 
 def processor_seconds(server: Running) -> float:
-    """Seconds of a processor that a server has had, which others on the machine do not add to; Linux tells."""
+    """Processor seconds used by a server, independent of other load on the machine (Linux)."""
     stat = Path(f"/proc/{server.process.pid}/stat")
     if not stat.exists():
         return 0
@@ -65,7 +65,7 @@ def processor_seconds(server: Running) -> float:
 def kill_in_a_rush(
     server: Running, round_: int, chance: random.Random, answered: dict[str, str], sent: set[str]
 ) -> None:
-    """Eight people submit without a pause; some large. The server is killed at some instant after some answer."""
+    """Kill the server at a random moment after an answer, while eight people submit small and large files."""
 
     def send(name: str) -> None:
         with contextlib.suppress(httpx2.TransportError), httpx2.Client(base_url=server.url, timeout=PATIENCE) as client:
@@ -83,7 +83,7 @@ def kill_in_a_rush(
         sending = [pool.submit(send, f"s{number}") for number in range(8)]
         try:
             until(lambda: len(answered) >= enough or any(each.done() for each in sending))
-            time.sleep(chance.uniform(0, 0.1))  # the instant is what varies
+            time.sleep(chance.uniform(0, 0.1))  # a random moment
         finally:
             server.kill()
     for each in sending:
@@ -109,7 +109,7 @@ def check_everything_is_there(server: Running, answered: dict[str, str], sent: s
 
 @contextlib.contextmanager
 def small_disk(place: Path, megabytes: int) -> Iterator[Path]:
-    """A file system of its own."""
+    """A small file system in an image."""
     if sys.platform != "linux" or os.geteuid() != 0:
         if os.environ.get("CI") and sys.platform == "linux" and os.geteuid() == 0:
             raise AssertionError("in CI as root this runs")
@@ -129,7 +129,7 @@ def small_disk(place: Path, megabytes: int) -> Iterator[Path]:
 
 
 def fill(server: Running, size: int) -> tuple[dict[str, bytes], httpx2.Response]:
-    """Submit until it is refused; what was taken, and the refusal."""
+    """Submit until a submission is refused. Returns the accepted ones and the refusal."""
     taken = {}
     for number in range(10_000):
         content = f"{number} ".encode() + os.urandom(size)
@@ -230,8 +230,8 @@ def test_a_read_only_disk_is_answered_503_until_it_is_writable_again(tmp_path: P
         with running(root) as server:
             assert server.submit("alice", b"before").status_code == 200
             server.client.get("/assignments/hw1/submissions", headers=server.bearer())
-            # Files that are open for writing keep a remount from happening, so the disk is frozen for new writers:
-            # the folder of submissions becomes read-only by a mount over itself.
+            # Files that are open for writing prevent a read-only remount of the disk, so the folder of submissions is
+            # mounted over itself, read-only.
             subprocess.run(["mount", "--bind", server.submitted, server.submitted], check=True)
             try:
                 subprocess.run(["mount", "-o", "remount,bind,ro", server.submitted], check=True)
@@ -292,7 +292,7 @@ def unavailable(reply: httpx2.Response) -> None:
 
 
 def powerless() -> tuple[str, ...]:
-    """What makes modes count for a server that runs as root as well."""
+    """The command prefix that makes file modes apply to a server that runs as root."""
     if sys.platform == "win32":
         pytest.skip("Windows has no modes")
     if os.geteuid() != 0:
@@ -341,7 +341,7 @@ def test_unwritable_folders_are_answered_503_and_nothing_changes(course_folder: 
 
 
 def contents(course: Path) -> dict[Path, bytes]:
-    """Every file but the ledger's own."""
+    """The content of every file except those of the ledger."""
     files = (path for path in course.rglob("*") if path.is_file() and not path.name.startswith(".mograder"))
     return {path: path.read_bytes() for path in files}
 

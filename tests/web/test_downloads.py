@@ -1,4 +1,4 @@
-"""Who has downloaded something is noted: of each person and assignment once, behind the answer."""
+"""Downloads are recorded once for each person and assignment, after the answer."""
 
 from __future__ import annotations
 

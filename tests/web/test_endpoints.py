@@ -1,4 +1,4 @@
-"""Every endpoint's own promises (PROTOCOL.md), in process."""
+"""What each endpoint promises (docs/reference/protocol.md), in process."""
 
 from __future__ import annotations
 
@@ -438,7 +438,7 @@ def test_attempts_per_hour_are_limited_and_the_status_says_how_many_are_left(
     reply = web.submit(content=b"3")
     assert "2 times within an hour" in problem(reply, 429, "too_many_submissions")
     assert reply.headers["retry-after"] == "3480"
-    plan.write_text("[[assignments]]\nname = 'hw1'\ngrading = { per_hour = 'many' }\n")  # what was said before holds
+    plan.write_text("[[assignments]]\nname = 'hw1'\ngrading = { per_hour = 'many' }\n")  # the first answer stays valid
     assert left() == (0, NOON / SECOND + 3600)
     clock.now = NOON + 3600 * SECOND
     assert left() == (1, None)
@@ -672,7 +672,7 @@ def test_an_unknown_role_is_refused(web: Web) -> None:
     problem(web("POST", "/roster/alice/role", json={"role": "god"}), 400, "bad_request")
 
 
-# the rest
+# other endpoints
 
 
 def test_the_health_endpoint_says_ok(web: Web) -> None:

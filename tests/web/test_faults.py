@@ -1,4 +1,4 @@
-"""A sender that goes away and a course that is broken: nothing is lost and nothing is told to strangers."""
+"""Clients that disconnect and broken files of a course: nothing is lost, and only instructors see details."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def test_a_client_that_disconnects_during_the_write_does_not_damage_the_submissi
 def test_the_answer_to_a_refused_upload_is_completed_after_its_body_was_received(
     expect: dict[str, str], wanted: list[str]
 ) -> None:
-    """The server ends the connection of a whole answer, and one that still sends would lose it."""
+    """The server closes the connection after a complete answer; a client that still sends would not receive it."""
     happened = []
     pieces = iter([True, False])
 

@@ -1,4 +1,4 @@
-"""Submitting and watching the result come, in a real browser before a real server, and what new tests do to it."""
+"""Submitting, watching the result appear, and the effect of new tests, in a real browser with a real server."""
 
 from __future__ import annotations
 

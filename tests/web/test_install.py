@@ -1,4 +1,4 @@
-"""The page that says how to install the client, and the file that it names: at a root, below a path, with own TLS."""
+"""The page that says how to install the client, and its wheel: at a root, below a path, with own TLS."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def test_below_a_mount_path_the_install_commands_use_the_public_address(course: 
 
 
 def test_with_a_self_signed_certificate_the_install_commands_use_a_downloaded_file() -> None:
-    """uv would have to be told to trust any certificate, and compares no checksum."""
+    """uv could install from the URL only without checking the certificate, and it compares no checksum."""
     text = render(Install(NOBODY, "https://192.0.2.7", WHEEL, "5f" * 32))
     assert f"uv tool install &#34;./{WHEEL[0]}&#34;" in text
     assert "insecure" not in text

@@ -1,4 +1,4 @@
-"""An instructor's whole journey in a real browser, before a real server; and what strangers write."""
+"""The work of an instructor in a real browser with a real server."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ points = 10
 def log_in(tab: Tab, server: Running, name: str = INSTRUCTOR) -> None:
     tab.goto(server.client.post("/login-link", headers=server.bearer(name)).json()["url"])
     expect(tab.get_by_role("heading", level=1)).to_have_text("Board")
-    tab.wait_for_load_state()  # from then on its scripts listen
+    tab.wait_for_load_state()  # from then on its scripts handle events
 
 
 def register(server: Running, *names: str) -> None:
@@ -36,7 +36,7 @@ def register(server: Running, *names: str) -> None:
 
 
 def tab_to(tab: Tab, name: str) -> None:
-    """To the field or button of this name, by the keyboard."""
+    """Press Tab until the field or button of this name has the focus."""
     for _ in range(60):
         tab.keyboard.press("Tab")
         if tab.evaluate("(document.activeElement.labels?.[0] ?? document.activeElement).textContent") == name:
@@ -51,7 +51,7 @@ def press(tab: Tab, name: str) -> None:
 
 def choose(tab: Tab, name: str, file: Path, text: str) -> None:
     file.write_text(text)
-    with tab.expect_file_chooser() as chooser:  # asked of Chromium, not waited for: the next key may overtake it
+    with tab.expect_file_chooser() as chooser:  # asked only once: the next key may come before the answer
         tab_to(tab, name)
         tab.keyboard.press("Enter")
     chooser.value.set_files(file)
@@ -65,7 +65,7 @@ def test_an_instructor_gets_from_the_board_to_grades_feedback_and_extensions(
     log_in(tab, server)
     expect(tab.get_by_role("row", name="alice")).to_contain_text("new")
     server.submit("alice", f"# {SCRIPT}\nanswer = 42\n".encode()).raise_for_status()
-    expect(tab.get_by_role("row", name="alice")).to_contain_text("submitted")  # live: nobody has reloaded
+    expect(tab.get_by_role("row", name="alice")).to_contain_text("submitted")  # a live update, without a reload
     expect(tab.locator("#rush")).to_contain_text("1 submission,")
     tab.get_by_role("searchbox", name="Student").fill("bob")
     expect(tab.get_by_role("row", name="alice")).to_have_count(0)
@@ -108,7 +108,7 @@ def test_the_roster_is_edited_and_the_join_link_shown(tab: Tab, server: Running,
     tab.get_by_label("Name", exact=True).last.fill(SCRIPT)
     tab.get_by_role("button", name="Add").click()
     code, person = tab.get_by_label("Personal code", exact=True), tab.get_by_role("region", name="Personal code")
-    first = code.inner_text()  # what is copied is the code alone
+    first = code.inner_text()  # only the code is copied
     assert re.fullmatch(r"[a-z2-9-]{14}", first)
     expect(person).to_contain_text("With it tom joins")
     listed = tmp_path / "list.csv"
@@ -224,7 +224,7 @@ def test_a_click_during_a_live_update_follows_the_link(tab: Tab, server: Running
     log_in(tab, server)
     tab.get_by_role("row", name="alice").get_by_role("link", name="submitted").hover()
     tab.mouse.down()
-    server.submit("alice", b"x = 2\n").raise_for_status()  # her own row changes
+    server.submit("alice", b"x = 2\n").raise_for_status()  # the row of alice changes
     server.submit("bob", b"x = 3\n").raise_for_status()
     expect(tab.get_by_role("row", name="bob")).to_contain_text("submitted")
     tab.mouse.up()

@@ -1,4 +1,4 @@
-"""A student's pages by keyboard alone; submitting stands in test_student_journey.py."""
+"""The pages of a student with the keyboard only; for submitting see test_student_journey.py."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tests.web.test_student_journey import grade, log_in
 
 
 def go_to(tab: Tab, wanted: Locator) -> None:
-    """Press Tab until the focus is there. The page that has it must be there already."""
+    """Press Tab until the element has the focus. Its page must be loaded already."""
     expect(wanted).to_be_visible()
     for _ in range(40):
         tab.keyboard.press("Tab")

@@ -1,4 +1,4 @@
-"""The real server under slow, large and malformed requests: each has an end, and none costs others anything."""
+"""The real server under slow, large and malformed requests: each of them ends, and none affects others."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ linux = pytest.mark.skipif(sys.platform != "linux", reason="reads what /proc say
 
 @pytest.fixture
 def impatient(course_folder: Path) -> Iterator[Running]:
-    """A server that waits half a second for what another waits 20."""
+    """A server that waits half a second where the default is 20."""
     with running(course_folder, first=IMPATIENT) as server:
         yield server
 
@@ -62,7 +62,7 @@ def head(server: Running, *fields: str, request: str = SUBMIT, user: str = "alic
 
 
 def answer(connection: socket.socket) -> tuple[int, dict[str, str], bytes]:
-    """Status, header fields and body of the answer; status 0 when there is none."""
+    """Status, header fields and body of the answer; status 0 if there is none."""
     received = b""
     with contextlib.suppress(ConnectionResetError):
         while piece := connection.recv(65536):
@@ -79,18 +79,18 @@ def refused(connection: socket.socket, status: int, code: str) -> None:
 
 
 def memory(server: Running, which: str = "VmRSS") -> int:
-    """In bytes, as the kernel says."""
+    """Memory of the server in bytes, as reported by the kernel."""
     text = Path(f"/proc/{server.process.pid}/status").read_text()
     return int(next(line for line in text.splitlines() if line.startswith(which)).split()[1]) * 1024
 
 
 def is_empty(server: Running) -> bool:
-    """Whether nothing is kept of any submission, cut short or whole."""
+    """Whether nothing of any submission is stored, neither complete nor in part."""
     return not [path for path in server.submitted.rglob("*") if path.is_file()]
 
 
 def has_read_all(server: Running) -> bool:
-    """Whether the server has taken from the kernel whatever was sent to it."""
+    """Whether the server has read everything that was sent to it."""
     rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
     waiting = [row[4].partition(":")[2] for row in rows if row[1].endswith(f":{server.port:04X}")]
     return all(int(size, 16) == 0 for size in waiting)
@@ -110,7 +110,7 @@ def test_a_body_that_stops_arriving_is_answered_408(impatient: Running, path: st
 def test_a_body_that_arrives_byte_by_byte_is_answered_408(impatient: Running) -> None:
     with impatient.connect() as connection:
         connection.sendall(head(impatient, "Content-Length: 1000"))
-        for _ in range(900):  # a drop each tenth of the longest pause
+        for _ in range(900):  # one byte in each tenth of the longest permitted pause
             with contextlib.suppress(OSError):
                 connection.sendall(b"x")
             if select.select([connection], [], [], 0.05)[0]:
@@ -146,7 +146,7 @@ def test_two_hundred_stalled_uploads_do_not_delay_other_requests(server: Running
             connection = kept.enter_context(server.connect())
             if number % 2:
                 connection.sendall(b"GET / HTTP/1.1\r\nHost: x\r\nX-Half: a")
-        for _ in range(80):  # more than there are threads that write
+        for _ in range(80):  # more than there are writer threads
             connection = kept.enter_context(server.connect())
             connection.sendall(head(server, "Content-Length: 5000") + b"x" * 100)
         form = "Content-Type: multipart/form-data; boundary=b"
@@ -183,7 +183,7 @@ def test_the_memory_for_uploads_does_not_grow_with_their_number(server: Running)
         while not has_read_all(server):
             select.select([], [], [], 0.02)
         assert server.submit("bob", b"work").status_code == 200
-        assert memory(server) - before < 200 * MIB  # of the 400 that came
+        assert memory(server) - before < 200 * MIB  # of the 400 MiB that were sent
 
 
 @linux
@@ -236,7 +236,7 @@ def test_no_multipart_form_takes_much_memory(server: Running) -> None:
     assert is_empty(server)
 
 
-# shape
+# malformed requests
 
 
 @pytest.mark.parametrize("opening", [b"[", b'{"a":'])

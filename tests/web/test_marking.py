@@ -1,4 +1,4 @@
-"""Marking over HTTP: nothing of a draft reaches a student, graders do what they may, hidden names stay hidden."""
+"""Marking over HTTP: students see no drafts, graders have only their rights, hidden names stay hidden."""
 
 from __future__ import annotations
 
@@ -110,7 +110,7 @@ def test_marking_by_section_works_below_a_mount_path() -> None:
 
 
 def everything_readable(course: Course, name: str) -> dict[str, tuple[int, bytes, str]]:
-    """All that a person can read, at every address of the protocol and of the pages, with the ETags."""
+    """Everything that a person can read at every address of the protocol and the pages, with the ETags."""
     web, visitor = Web(course), visit(course, name)
     found = {}
     for row in ENDPOINTS:
@@ -119,14 +119,14 @@ def everything_readable(course: Course, name: str) -> dict[str, tuple[int, bytes
             reply = web("GET", path, name)
             found[path] = (reply.status_code, reply.content, reply.headers.get("etag", ""))
     for view in VIEWS:
-        if view.method == "GET" and view.path != "/join":  # which has a new random text each time
+        if view.method == "GET" and view.path != "/join":  # except random parts
             reply = visitor.get(address(view.path))
             found[address(view.path)] = (reply.status_code, reply.content, reply.headers.get("location", ""))
     return found
 
 
 def test_students_see_nothing_of_a_draft_and_everything_after_the_release(desk: Course) -> None:
-    everything_readable(desk, "s01")  # the first look downloads the files, which shows
+    everything_readable(desk, "s01")  # the first visit downloads the files, which is recorded
     before = everything_readable(desk, "s01")
     give_all(desk, "s01", 8, 4.5)
     item = desk.marking.put_item(GRACE, task(desk), "", RubricItem("Essay", "no conclusion", -2), 0)
@@ -307,7 +307,7 @@ def test_a_section_is_assigned_to_a_grader_and_released_separately(desk: Course)
 
 
 def names_in(text: str, names: Names) -> list[str]:
-    """The students of these pseudonyms, in the order in which a page names them."""
+    """The students behind the pseudonyms of a page, in the order of the page."""
     known = {names.shown(f"s{number:02}"): f"s{number:02}" for number in range(1, 13)}
     found = re.findall(rf"(?:<bdi>|^)({'|'.join(known)})\b", text, re.MULTILINE)
     return [known[each] for each in found]
@@ -359,7 +359,7 @@ def test_graders_see_neither_their_own_work_nor_submissions_assigned_to_others(d
     item = desk.marking.put_item(GUY, task(desk), "", RubricItem("Essay", "no end", -2), 0)
     desk.marking.hand_out(TEACHER, task(desk), {("s01", ""): "guy", ("", "Essay"): "guy"})
     changes = {"text": "x", "points": "1", "key": item.key, "version": "1", "confirmed": "yes"}
-    for question in ("Essay", "Plot"):  # the item is moved out of the question of which it is
+    for question in ("Essay", "Plot"):  # the form moves the item to another question
         assert grace.post("/marking/hw1/items", question=question, **changes).status_code == 403
     assert grace.post("/marking/hw1/items", how="remove", **changes).status_code == 403
     assert grace.post("/marking/hw1/items", question="Essay", text="x", points="1").status_code == 403
@@ -367,7 +367,8 @@ def test_graders_see_neither_their_own_work_nor_submissions_assigned_to_others(d
     remark = {"place": "cell 1", "text": "bad", "version": "0"}
     assert grace.post("/marking/hw1/people/s01/remark", **remark).status_code == 403
     assert 'action="/marking/hw1/people/s01/remark"' not in grace.get("/marking/hw1/people/s01").text
-    assert grace.post("/marking/hw1/people/s02/remark", **remark).status_code == 303  # Plot is anybody's
+    # For s02, Plot is assigned to nobody, so it is open to all graders.
+    assert grace.post("/marking/hw1/people/s02/remark", **remark).status_code == 303
     assert visit(desk, "guy").post("/marking/hw1/people/s01/remark", **remark).status_code == 303
 
 

@@ -1,4 +1,4 @@
-"""Marking in a real browser: by keyboard alone, two at once, with a broken connection, and what the student sees."""
+"""Marking in a real browser: with the keyboard only, by two graders, without a connection, and the student's view."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ NOTHING_KEPT = "localStorage.length === 0"
 
 @pytest.fixture(scope="module")
 def marked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    """hw1 with twenty submissions and two questions, hw2 with one mark and a submission of s01; grace and guy mark."""
+    """A course with two graders: hw1 with twenty submissions and two questions, hw2 with one submission and mark."""
     root = make_course_folder(tmp_path_factory.mktemp("marked"), "hw1", "hw2")
     course = marked_course(root, Clock(utc_now() - 60 * SECOND), PLAN + ANOTHER, 20)
     course.close()
@@ -40,7 +40,7 @@ def marked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
 
 @contextmanager
 def logged_in(browser: Browser, server: Running, name: str) -> Iterator[Tab]:
-    """A tab of a browser of one's own; whatever a page's scripts say is wrong fails the test."""
+    """A tab of a new browser in which somebody is logged in; an error message of a script fails the test."""
     context = browser.new_context(base_url=server.url, viewport={"width": 1200, "height": 900})
     tab = context.new_page()
     wrong: list[str] = []
@@ -92,7 +92,7 @@ def test_two_graders_on_two_servers_see_each_other_and_their_conflicting_marks_s
         expect(grace.locator("#present")).to_have_text("guy looks at this work now, too.")
         points = "[name=points][inputmode]"
         grace.locator(points).fill("11")
-        expect(guy.locator(points)).to_have_value("11")  # while nobody types there
+        expect(guy.locator(points)).to_have_value("11")  # because nobody types there
         expect(guy.locator(".saved").first).to_contain_text("grace")
         guy.context.set_offline(True)
         guy.locator(points).fill("12")
@@ -132,7 +132,7 @@ def test_a_mark_that_was_saved_as_its_page_closed_is_neither_kept_locally_nor_a_
 ) -> None:
     with logged_in(browser, marked, "grace") as tab:
         tab.goto("/marking/hw1/people/s04")
-        # As in a page that is closed before the answer is there:
+        # As in a page that is closed before it gets the answer:
         tab.evaluate("Storage.prototype.removeItem = () => {}")
         tab.locator("#note").fill("sent at the end")
         expect(tab.locator(".saved").last).to_contain_text("Saved")

@@ -1,4 +1,4 @@
-"""The application works below a path of another one, and the example of docs/mounting.md runs as it stands there."""
+"""The application works below a path of another one, and the example of docs/mounting.md runs unchanged."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ PageRequest = Callable[[httpx2.AsyncClient], Coroutine[Any, Any, None]]
 
 @pytest.fixture
 def visit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[PageRequest], None]:
-    """Runs the example of the document in a fresh folder and visits it without a network."""
+    """Runs the example of the document in a new folder and sends requests to it without a network."""
     for name, text in {
         "course/release/hw1/files/homework.py": "x = 1\n",
         "course/release/Übung 2/files/aufgabe.py": "x = 2\n",

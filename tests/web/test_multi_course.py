@@ -1,4 +1,4 @@
-"""Many courses on one server, in a database and in a folder: each has the whole protocol and people of its own."""
+"""Many courses on one server, in a database and in a folder: each has the whole protocol and its own people."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ NOTE = Event(NOON, "test", "test", "course")
 
 @dataclass(frozen=True)
 class Many:
-    """A server with the courses algebra and logic. `make` adds another one."""
+    """A server with the courses algebra and logic. `make` adds another course."""
 
     client: httpx2.Client
     courses: Courses
@@ -145,7 +145,7 @@ def test_a_new_course_is_served_at_once_and_an_archived_one_is_404_until_it_is_r
 
     assert status() == 200
     many.courses.archive(CourseName("sets"), NOON, NOTE)
-    while status() != 404:  # a server asks again every other second
+    while status() != 404:  # a server looks for courses every two seconds
         pass
     assert [each.archived for each in many.courses.entries()] == [None, None, NOON]
     many.courses.archive(CourseName("sets"), None, NOTE)

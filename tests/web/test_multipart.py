@@ -1,4 +1,4 @@
-"""Files out of forms: whatever was put in comes out byte for byte, and no form at all does harm."""
+"""Files in multipart forms are received byte for byte, and malformed forms do no harm."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from mograder.web.multipart import read_files, read_single_file
 NAMES = st.text(
     st.characters(codec="utf-8", exclude_categories=("Cc", "Cs", "Zl", "Zp")), min_size=1, max_size=40
 ).filter(
-    lambda name: name.strip() == name and not set(name) & set('"\\%')  # how these are escaped is the sender's business
+    lambda name: name.strip() == name and not set(name) & set('"\\%')  # clients escape these characters differently
 )
 FORM = {"content-type": "multipart/form-data; boundary=b"}
 

@@ -78,7 +78,7 @@ def test_a_list_is_previewed_and_imported_whole_or_not_at_all(teacher: Visitor, 
     assert upload(teacher, "/people/import", ("list.csv", b"")).status_code == 400
     good = upload(teacher, "/people/import", ("list.csv", f"username,name\nalice,{SCRIPT}\nbob,B\n".encode()))
     assert SCRIPT not in good.text
-    assert course.roster.all() == []  # nothing was done yet
+    assert course.roster.all() == []  # nothing has changed yet
 
     kept = teacher.post("/people/import/keep", **hidden(good.text))
     assert (kept.status_code, len(A_CODE.findall(kept.text)), SCRIPT in kept.text) == (200, 2, False)
@@ -113,7 +113,7 @@ def test_a_newer_list_updates_people_and_drops_them_on_request_and_the_roster_ca
         "ada,Ada Lovelace,ada@u.de,Sec 2,00123,987,,,", "rob,,bob@u.de,,,,,,",
     ]  # fmt: skip
 
-    # Somebody is known by the address although the user name is another.
+    # A person is recognised by the email address although the user name differs.
     renamed = upload(teacher, "/people/import", ("r.csv", b"username,email\nada,\nrobert,BOB@u.de\n"))
     assert "of the list is" in renamed.text
     teacher.post("/people/import/keep", **hidden(renamed.text))
@@ -121,7 +121,7 @@ def test_a_newer_list_updates_people_and_drops_them_on_request_and_the_roster_ca
 
 
 def hidden(page: str) -> dict[str, str]:
-    """What the form that confirms sends by itself."""
+    """The hidden fields of the form that confirms."""
     found = re.findall(r'<input type="hidden" name="(\w+)" value="([^"]*)">', page)
     return {name: unescape(value) for name, value in found}
 
@@ -132,7 +132,7 @@ def test_everybody_gets_a_new_code_in_a_downloaded_table(teacher: Visitor, cours
     course.roster.add(COURSE_INSTRUCTOR, [Person.parse("dave")])
     course.roster.remove(COURSE_INSTRUCTOR, Username("dave"))
     old = Token.parse(token_of(course, "carol"))
-    assert teacher.post("/new-codes").status_code == 400  # not before it is confirmed
+    assert teacher.post("/new-codes").status_code == 400  # it must be confirmed
     course.accounts.authenticate(old)
     answer = teacher.post("/new-codes", sure="yes")
     rows = list(csv.DictReader(io.StringIO(answer.content.decode("utf-8-sig"))))
@@ -281,7 +281,7 @@ def test_the_page_of_a_person_shows_every_assignment_with_state_grade_and_extens
         assert f'href="{link}"' in page
         assert teacher.get(link).status_code == 200
     assert "<bdi>7</bdi>" in page
-    assert page.count('class="state new"') == 1  # hw2
+    assert page.count('class="state new"') == 1  # the extension of hw2
     assert 'href="/people/alice"' in teacher.get("/people").text
     assert 'href="/people/alice"' in teacher.get("/board").text
     assert 'href="/people/alice"' in teacher.get("/board/hw1/people/alice").text

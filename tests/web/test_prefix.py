@@ -1,4 +1,4 @@
-"""Behind a path of somebody's site, with a real nginx that cuts the path off or leaves it on, in a real browser."""
+"""A course below a path of a website, behind a real nginx that strips or keeps the path, in a real browser."""
 
 from __future__ import annotations
 
@@ -73,11 +73,11 @@ def answers(port: int) -> bool:
 
 @pytest.fixture(scope="module", params=["header", "url", "flag"])
 def how(request: pytest.FixtureRequest) -> str:
-    """By what the server knows the path."""
+    """How the server learns the path."""
     return str(request.param)
 
 
-@pytest.fixture(scope="module", params=[True, False], ids=["cut off", "left on"])
+@pytest.fixture(scope="module", params=[True, False], ids=["stripped", "kept"])
 def site(
     request: pytest.FixtureRequest, how: str, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[tuple[str, Running]]:

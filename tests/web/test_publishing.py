@@ -1,4 +1,4 @@
-"""An instructor makes an assignment in a real browser, writes instructions and looks at it as a student does."""
+"""An instructor creates an assignment in a real browser, writes instructions and views it as a student."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Grading again over HTTP: what an instructor applies is what the page has shown."""
+"""A regrade over HTTP: an instructor applies exactly what the page has shown."""
 
 from __future__ import annotations
 
@@ -37,12 +37,12 @@ def test_a_regrade_is_applied_or_dropped_only_as_the_page_has_shown_it(desk: Cou
     assert (refused.status_code, "has submitted nothing" in refused.text) == (400, True)
     assert visitor.post(PAGE, user="", twice="yes", seen=seen(visitor.get(PAGE).text, "/regrade")).status_code == 303
     assert "each submission runs twice" in visitor.get(PAGE).text
-    assert "/regrade/apply" not in visitor.get(PAGE).text  # there is work left
+    assert "/regrade/apply" not in visitor.get(PAGE).text  # not everything is graded yet
     work(desk)
     page = visitor.get(PAGE).text
     for said in ("Q2</bdi>: 13.3 → 20", "<bdi>C</bdi> → <bdi>B</bdi>", "−5.8", "Q1: value", "Apply 3 new results"):
         assert said in page
-    conflict = visitor.post(PAGE, user="s01", seen="")  # as who has not seen that it was begun
+    conflict = visitor.post(PAGE, user="s01", seen="")  # from a page that does not show the running regrade
     assert (conflict.status_code, "somebody else has started" in conflict.text.lower()) == (409, True)
     desk.store.jobs.announce(HW1, Announced("t3"))
     conflict = visitor.post(f"{PAGE}/apply", seen=seen(page, "/apply"))

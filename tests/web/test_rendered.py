@@ -1,4 +1,4 @@
-"""A submission as it ran, in a real browser before a real server: seen whole, and none of it runs or leads away."""
+"""The outputs of a submission in a real browser with a real server: shown completely, nothing executed, no links."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def test_the_output_of_cells_is_shown_to_graders_and_none_of_it_is_executed(tab:
 
 
 class OtherServer(BaseHTTPRequestHandler):
-    """Somebody else's server, which hears of whoever comes."""
+    """A server of somebody else, which records its requests."""
 
     def do_GET(self) -> None:
         assert isinstance(self.server, Counting)
@@ -101,7 +101,7 @@ class Counting(ThreadingHTTPServer):
 def test_even_without_the_filter_nothing_in_the_frame_runs_sends_or_navigates_away(
     browser: Browser, server: Running
 ) -> None:
-    """The page's own policies alone, against the very bytes that a student has made."""
+    """Tests only the policies of the page, with the original bytes of a student."""
     version = server.submit("alice", b"import marimo\n").json()["version"]
     grade_as_ran(server, RenderedNotebook((RenderedCell("", 1, "x", True, "text/plain", "PLACE"),)))
     outside = Counting()
@@ -123,12 +123,12 @@ def test_even_without_the_filter_nothing_in_the_frame_runs_sends_or_navigates_aw
     frame = tab.frame_locator("iframe[title='The notebook as it ran']")
     expect(frame.locator("#end")).to_be_attached()
     frame.locator("#b").click()
-    frame.locator("#a").click()  # to the top, which a sandbox may not change
-    frame.locator("#here").click()  # in the frame, whose addresses our page bounds
+    frame.locator("#a").click()  # navigate the top frame, which a sandbox forbids
+    frame.locator("#here").click()  # navigate the frame, whose addresses the page restricts
     expect(frame.locator("#end")).to_have_count(0)
     assert tab.url == page
     assert "taken" not in tab.title()
-    tab.goto(f"{page}/content")  # opened alone
+    tab.goto(f"{page}/content")  # opened outside the frame
     expect(tab.locator("#end")).to_be_attached()
     tab.locator("#b").click()
     assert tab.url == f"{page}/content"

@@ -1,4 +1,4 @@
-"""What is made of submissions for a page: one at a time, and everybody else is answered meanwhile."""
+"""Submissions are rendered one at a time, and other requests are answered meanwhile."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def test_one_rendering_runs_at_a_time_and_a_limited_number_waits() -> None:
         with pytest.raises(Temporary, match="download the file"):
             await queue.run(work)
         gone = waiting.pop()
-        gone.cancel()  # its reader has left; the work stays in the queue until it is done
+        gone.cancel()  # its client has disconnected; the work stays in the queue until it is done
         with pytest.raises(asyncio.CancelledError):
             await gone
         with pytest.raises(Temporary):

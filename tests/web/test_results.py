@@ -1,4 +1,4 @@
-"""What students and instructors see of results: in the protocol and on the page."""
+"""Results as students and instructors see them, in the protocol and on the pages."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ SECRET = ("f(7) must be 14", "Q2: more")
 
 @pytest.fixture
 def graded(course: Course) -> Course:
-    """hw1 is graded as it comes in; alice has submitted."""
+    """A course in which hw1 has tests, and alice has submitted."""
     signer = course.signer
     assert isinstance(signer, Ed25519Signer)
 

@@ -1,4 +1,4 @@
-"""The rules of an assignment over the protocol and on the instructor's page."""
+"""The rules of an assignment in the protocol and on the page of the instructor."""
 
 from __future__ import annotations
 

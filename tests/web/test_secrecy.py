@@ -1,4 +1,4 @@
-"""Tokens and codes on the real server: none but a genuine one opens anything, and none is ever repeated."""
+"""Tokens and codes on the real server: only valid ones are accepted, and none is ever logged or repeated."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
 
 
 def enter(server: Running, value: bytes, row: Endpoint) -> tuple[int, bytes]:
-    """Status and body of the answer to an Authorization header of these bytes."""
+    """Status and body of the answer to an Authorization field with these bytes."""
     path = build_path(row, {"assignment": "hw1", "user": "alice", "file": "hw1.py"})
     fields = b"Host: x\r\nConnection: close\r\nContent-Length: 0\r\nAuthorization: " + value
     with server.connect() as connection:
@@ -42,7 +42,7 @@ def enter(server: Running, value: bytes, row: Endpoint) -> tuple[int, bytes]:
 
 
 def almost(server: Running, name: str, at: int, new: bytes) -> bytes:
-    """A genuine token with one byte replaced."""
+    """A valid token with one byte replaced."""
     token = server.token(name).encode()
     at %= len(token)
     return b"Bearer " + token[:at] + new + token[at + 1 :]
@@ -85,11 +85,11 @@ def test_a_token_in_the_query_is_ignored(shared: Running, name: str) -> None:
         shared.client.get("/assignments", headers={"Cookie": f"{name}={token}"}),
         httpx2.get(f"http://{token}@127.0.0.1:{shared.port}/assignments", timeout=PATIENCE),
     ):
-        assert reply.status_code in (401, 429)  # a user name and password in the address are a wrong token
+        assert reply.status_code in (401, 429)  # user name and password in the URL are a wrong token
 
 
 def test_no_secret_is_ever_logged_or_repeated_in_an_error(course_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The whole loop and what can go wrong in it, on a server that says all that Python can make it say."""
+    """The whole workflow with failures, on a server with all debug output of Python."""
     monkeypatch.setenv("PYTHONDEVMODE", "1")
     said: list[str] = []
     secrets: list[str] = [CODE]

@@ -1,4 +1,4 @@
-"""Several files, PDFs, and what is asked before a submission replaces another, in a real browser."""
+"""Several files, PDFs, and the question before a submission replaces another, in a real browser."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def latest(server: Running) -> bytes:
 
 
 def drop(tab: Tab, *paths: Path) -> None:
-    """Drop files or folders of the disk on the form, as the browser itself takes them."""
+    """Drop files or folders from the disk on the form, through the drag and drop of the browser."""
     form = tab.locator("#submission")
     form.scroll_into_view_if_needed()
     box = form.bounding_box()
@@ -129,7 +129,7 @@ def test_replacing_a_submission_on_time_by_a_late_one_needs_confirmation_and_a_p
 
     due = datetime.now(UTC).replace(microsecond=0)
     say(server, f"{rule}due = {due.isoformat()}\n")
-    until(lambda: datetime.now(UTC) >= due + timedelta(seconds=1))  # the second in which it is due is in time
+    until(lambda: datetime.now(UTC) >= due + timedelta(seconds=1))  # the second of the due time still counts as on time
     essay.write_bytes(PDF + b"\n% more")
     tab.get_by_label("Your work").set_input_files(essay)
     tab.get_by_role("button", name="Submit", exact=True).click()

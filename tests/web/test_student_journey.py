@@ -1,4 +1,4 @@
-"""A student's way through the course in a real browser, before a real server: from the join link to the feedback."""
+"""The way of a student from the join link to the feedback, in a real browser with a real server."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ SCRIPT = "<script>document.title='taken'</script>"
 def log_in(tab: Tab, server: Running, user: str = "alice") -> None:
     tab.goto(server.client.post("/login-link", headers=server.bearer(user)).json()["url"])
     expect(tab.get_by_role("heading", level=1)).to_have_text("Your assignments")
-    tab.wait_for_load_state()  # what reads the page, or acts on it, finds all of it, its scripts too
+    tab.wait_for_load_state()  # the page is loaded completely, including its scripts
 
 
 def grade(server: Running, page: str = "<h1>Well done</h1>") -> None:
@@ -107,7 +107,7 @@ def test_the_way_from_join_link_to_feedback_works_with_the_keyboard_only(
     log_in(tab, server)
 
     def go_to(name: str) -> None:
-        """Press Tab until the focus is on what is called so."""
+        """Press Tab until the element with this name has the focus."""
         for _ in range(40):
             tab.keyboard.press("Tab")
             if name in tab.evaluate(FOCUSED):
@@ -117,7 +117,7 @@ def test_the_way_from_join_link_to_feedback_works_with_the_keyboard_only(
     go_to("hw1")
     tab.keyboard.press("Enter")
     tab.wait_for_url("**/my/hw1")
-    with tab.expect_file_chooser() as chooser:  # asked of Chromium, not waited for: the next key may overtake it
+    with tab.expect_file_chooser() as chooser:  # asked only once: the next key may come before the answer
         go_to("Your work")
         tab.keyboard.press("Enter")
     chooser.value.set_files(work)
@@ -252,7 +252,7 @@ def test_a_large_upload_shows_its_progress(tab: Tab, server: Running, tmp_path: 
     network = tab.context.new_cdp_session(tab)
 
     def carry(upload: int) -> None:
-        """Let the browser send so many bytes a second; -1 for as many as it can."""
+        """Limit the upload of the browser to so many bytes a second; -1: no limit."""
         speed = {"offline": False, "latency": 0, "downloadThroughput": -1, "uploadThroughput": upload}
         network.send("Network.emulateNetworkConditions", speed)
 
@@ -296,7 +296,7 @@ def test_times_are_in_the_time_zone_of_the_student_and_countdowns_use_the_clock_
         tab.clock.install(time="2098-01-01T00:00:00Z")  # a computer whose clock is wrong
         log_in(tab, server)
         row = tab.get_by_role("row", name="hw1")
-        # A line may end behind the last comma, and nowhere else.
+        # A line may break after the last comma, and nowhere else.
         assert row.locator("time").evaluate("each => each.textContent") == "Thu,\u00a015\u00a0Jan\u00a02099, 16:30"
         expect(tab.get_by_role("main")).to_contain_text("Times in India Standard Time")
         counted = re.search(r"in ([\d,]+) days", row.inner_text())
@@ -335,7 +335,7 @@ const tries = {
     return frame.contentDocument.title;
   },
   top: () => { top.location = "/stolen" },
-  // Refused without an error; the test looks from outside.
+  // Refused without an error; the test checks from outside.
   form: () => { document.forms[0].submit() },
 };
 const results = {};

@@ -1,4 +1,4 @@
-"""Failures are counted, successes never: who guesses has to wait, a class behind one address does not."""
+"""Failures are counted, successes are not: a client that guesses has to wait, a class behind one address does not."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ HARD = "wq7k-m3xt-9hpd"
 
 
 class RemoteClients:
-    """A course's application, asked from any address at any time."""
+    """Clients with any address that send requests to the application of a course."""
 
     def __init__(self, course: Course, clock: Clock) -> None:
         self.course, self.clock = course, clock
@@ -59,7 +59,7 @@ def test_three_hundred_students_behind_one_address_are_not_slowed_down(clients: 
 
 
 def test_a_class_behind_one_address_registers_and_submits_while_one_of_them_guesses_tokens(server: Running) -> None:
-    """On a real server: every third mistypes the code first, and bad tokens come all the while."""
+    """On a real server: every third student mistypes the code first, and invalid tokens are sent all the time."""
     over = threading.Event()
 
     def guess() -> set[int]:
@@ -102,7 +102,7 @@ def test_wrong_codes_are_counted_across_all_servers_of_the_course(
     assert [register(number, f"s{number}", CODE) for number in range(30)] == [200] * 30
     assert [register(number, f"t{number}", "wrong") for number in range(LIMIT)] == [403] * LIMIT
     assert [register(number, f"u{number}", "wrong") for number in range(2)] == [429] * 2
-    assert [register(number, f"u{number}", CODE) for number in range(2)] == [429] * 2  # it can be guessed
+    assert [register(number, f"u{number}", CODE) for number in range(2)] == [429] * 2  # a weak code
     bad = {"Authorization": f"Bearer s1:{'0' * 64}"}
     seen = [two_servers[number % 2].client.get("/assignments", headers=bad).status_code for number in range(LIMIT + 2)]
     assert seen == [401] * LIMIT + [429] * 2
@@ -136,9 +136,10 @@ def test_guessing_codes_from_one_address_is_answered_429_and_the_right_code_is_a
     assert (refused.status_code, refused.json()["code"]) == (429, "too_many_failures")
     assert refused.headers["retry-after"] == str(60 - LIMIT)
     assert "a right one is accepted at once" in refused.text
-    assert clients.register("alice", HARD).status_code == 200  # behind the guesser's own address, and by the name tried
+    # From the address of the guesser, and for the name that was tried:
+    assert clients.register("alice", HARD).status_code == 200
     assert clients.register("bob", HARD, "10.0.0.2").status_code == 200
-    assert clients.register("carol", "wrong").status_code == 403  # forgotten with the right code
+    assert clients.register("carol", "wrong").status_code == 403  # the count is reset by the right code
 
 
 @pytest.mark.parametrize(
@@ -160,7 +161,7 @@ def test_a_weak_code_is_checked_less_and_less_often_for_a_network_that_guesses(
     assert clients.register("bob", CODE, "10.9.9.9").status_code == 200
     refused = clients.register("alice", CODE, network[0])
     wrong = clients.register("alice", "wrong", network[0])
-    assert (refused.status_code, refused.text) == (429, wrong.text)  # which of them was right is not told
+    assert (refused.status_code, refused.text) == (429, wrong.text)  # the answer does not tell which of them was right
     clients.clock.now += 300 * SECOND
     assert clients.register("alice", CODE, network[0]).status_code == 200
     assert clients.register("carol", "wrong", network[0]).status_code == 403
@@ -216,7 +217,7 @@ def test_a_personal_code_is_accepted_from_a_network_in_which_somebody_guesses(cl
     ((_, code),) = clients.course.roster.add(COURSE_INSTRUCTOR, [Person(ALICE)])
     for number in range(LIMIT + 1):
         clients.register(f"s{number}", "wrong")
-    refused = clients.register("bob", code)  # it is alice's
+    refused = clients.register("bob", code)  # the code belongs to alice
     assert (refused.status_code, "from your network" in refused.text) == (429, True)
     assert clients.register("bob", CODE).status_code == 429
     assert clients.register("alice", code).status_code == 200
@@ -230,7 +231,7 @@ def test_too_many_invalid_tokens_are_answered_429_and_valid_ones_are_still_accep
         assert (reply.status_code, int(reply.headers["retry-after"])) == (429, 60)
     assert clients.authenticate(token_of(clients.course, ALICE)).status_code == 200
     assert clients.register("bob", CODE).status_code == 200
-    assert clients("GET", "/assignments", "10.0.0.1").status_code == 401  # no token is no guess
+    assert clients("GET", "/assignments", "10.0.0.1").status_code == 401  # a missing token is no guess
     clients.clock.now += 61 * SECOND
     assert clients.authenticate("nonsense").status_code == 401
 

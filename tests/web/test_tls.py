@@ -1,4 +1,4 @@
-"""HTTPS by a real server: certificates are renewed under load, and what is no certificate is refused."""
+"""HTTPS with a real server: certificates are renewed under load, and invalid ones are refused."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from tests.web.serving.test_server import answer, head
 
 @pytest.fixture
 def certificate(tmp_path: Path) -> Authority:
-    """A certificate from elsewhere, for 127.0.0.1."""
+    """A certificate for 127.0.0.1 that mograder has not made."""
     (tmp_path / "elsewhere").mkdir()
     authority = Authority(tmp_path / "elsewhere", datetime.now(UTC))
     authority.renew(["127.0.0.1"], datetime.now(UTC))
@@ -34,7 +34,7 @@ def certificate(tmp_path: Path) -> Authority:
 
 @contextlib.contextmanager
 def serving(root: Path, certificate: Authority) -> Iterator[Running]:
-    """A server with it that looks at it often. The authority is put where `Running` looks for it."""
+    """A server with this certificate that checks its files often; its authority is where `Running` expects it."""
     (root / AUTHORITY).write_text(certificate.pem)
     path = str(certificate.path)
     often = "from mograder.web.serving import server; server.LOOK_SECONDS = 0.2"
@@ -71,10 +71,10 @@ def test_a_renewed_certificate_is_served_without_dropping_a_connection(
             certificate.renew(["127.0.0.1", "localhost"], datetime.now(UTC))
             while presented(server) == before:
                 assert server.process.poll() is None
-                slow.sendall(b"x")  # a pause that is too long would be answered 408
+                slow.sendall(b"x")  # too long a pause would be answered 408
                 sent += 1
             assert "renewed" in server.process.stdout.readline()  # type: ignore[union-attr]
-            slow.sendall(content[sent:])  # to the server that was relieved
+            slow.sendall(content[sent:])  # on a connection to the old server
             assert answer(slow).startswith(b"HTTP/1.1 200 ")
         finally:
             over.set()

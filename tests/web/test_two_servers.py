@@ -1,4 +1,4 @@
-"""Two servers on one folder: no submission and no grade is lost, and no reader ever sees half a table of grades."""
+"""Two servers on one folder: no submission and no grade is lost, and nobody reads an incomplete table of grades."""
 
 from __future__ import annotations
 
@@ -125,5 +125,5 @@ def test_simultaneous_uploads_of_one_feedback_page_store_one_of_them_whole(
         assert {path.name for path in folder.iterdir()} == {"alice.html", "bob.html"}
         last = (folder / "alice.html").read_bytes()
         assert last in pages.values()
-        assert (folder / "bob.html").read_bytes() == last  # all pages of an upload in one turn
+        assert (folder / "bob.html").read_bytes() == last  # all pages of one upload are written together
         assert first.stop() == second.stop() == 0

@@ -1,4 +1,4 @@
-"""Zips of files, whatever the file system says of their times."""
+"""Zips of files with any modification times."""
 
 from __future__ import annotations
 

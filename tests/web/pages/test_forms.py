@@ -1,4 +1,4 @@
-"""Whatever stands in the fields of whatever form, the answer is a page, and never an internal error, at any store."""
+"""Any values in the fields of any form give a page and never an internal error, with every store."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def fields(view: PageRoute) -> list[str]:
 
 
 def forms(of_students: bool) -> list[tuple[str, list[str]]]:
-    """Path and fields of the forms that only students send, or of all others."""
+    """Path and fields of the forms that only students send, or of all other forms."""
     values = {"assignment": "hw1", "user": "s01", "person": "s01"}
     found = [
         (re.sub(r"{([^}]+)}", lambda match: values[match[1]], each.path), fields(each))

@@ -1,4 +1,4 @@
-"""Colours for Python source: right for usual source, and cheap for what somebody writes to keep the server busy."""
+"""Highlighting of Python source: correct for usual source, and cheap for any hostile one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""HTML of a student's is made inert: balanced, and nothing in it runs, fetches, sends or leads anywhere."""
+"""HTML of students is made inert: balanced, and without scripts, requests, forms and links."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The same letters as the original's, whose answers these are (lz-string 1.5.0, compressToEncodedURIComponent)."""
+"""The expected texts are those of lz-string 1.5.0 (compressToEncodedURIComponent)."""
 
 from __future__ import annotations
 

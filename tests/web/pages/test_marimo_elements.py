@@ -1,4 +1,4 @@
-"""What marimo's elements say is seen without its scripts; what cannot be is named, and nothing of it runs."""
+"""The content of marimo elements is shown without scripts; elements that cannot be shown are named."""
 
 from __future__ import annotations
 

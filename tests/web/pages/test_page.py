@@ -1,4 +1,4 @@
-"""Every page in every state: it renders, leads nowhere that is not there, and keeps strangers' text as text."""
+"""Every page in every state: it renders, its links have targets, and text from outside stays text."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def elements(page: Page) -> list[tuple[str, dict[str, str | None]]]:
 
 
 def kinds(page: type[Page]) -> list[type[Page]]:
-    """Every kind of page, without those that are there for others to build on."""
+    """Every class of pages except base classes."""
     found = [each for child in page.__subclasses__() for each in (child, *kinds(child))]
     return [each for each in found if hasattr(each, "template")]
 
@@ -47,7 +47,7 @@ each_sample = pytest.mark.parametrize("page", SAMPLES.values(), ids=SAMPLES.keys
 
 
 def test_every_page_has_a_sample() -> None:
-    # BoardRows is a part of the board, which a stream sends; RenderedCells stands in a frame under a policy of its own
+    # BoardRows is a part of the board sent by a stream; RenderedCells is shown in a frame with its own policy
     # (test_rendered.py).
     assert set(kinds(Page)) - {BoardRows, RenderedCells} == {type(page) for page in SAMPLES.values()}
 
@@ -68,7 +68,7 @@ def test_every_link_leads_to_a_page_of_the_application_below_its_mount_path(page
             link = attributes.get(name)
             if link is None or link.startswith("#"):
                 continue
-            if tag == "a" and "download" in attributes and link.startswith("data:"):  # the file itself
+            if tag == "a" and "download" in attributes and link.startswith("data:"):  # the link to the file itself
                 continue
             if {"external", "noreferrer"} <= set((attributes.get("rel") or "").split()):
                 assert link.startswith("https://"), f"{link!r} is not a link to elsewhere"

@@ -1,4 +1,4 @@
-"""Who may put up files, from which pages, under which names; and who looks at the course as a student does."""
+"""Who may publish files, by which forms, under which names; and viewing the course as a student."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def test_a_published_file_stays_in_its_folder_and_forms_of_other_sites_are_refus
     assert put(visitor, "/board/hw1/files", "a.py", elsewhere) == 403
     assert put(visitor, "/new-assignment", "a.py", elsewhere, name="hw2") == 403
     assert everything_in(course_folder.parent) == before
-    assert put(visitor, "/board/hw1/files", "../../up.py") == 303  # its last part is its name
+    assert put(visitor, "/board/hw1/files", "../../up.py") == 303  # only the last component is used
     assert (course_folder / "hw1" / "files" / "up.py").read_bytes() == b"x = 1"
 
 

@@ -1,4 +1,4 @@
-"""Who is logged in to the pages, how one gets in, and all the ways in which one does not."""
+"""Sessions of the pages: logging in and out, login links, cookies, forms of other sites, and guessing."""
 
 from __future__ import annotations
 
@@ -111,7 +111,7 @@ def test_a_join_form_that_is_sent_again_gets_the_same_answer_until_the_person_lo
     assert token_of(course, "alice") in visitor.post("/join", **form).text
     assert token_of(course, "alice") in visitor.post("/join", **form).text
     visitor.post("/logout")
-    again = visitor.post("/join", **form)  # the next person at the same machine
+    again = visitor.post("/join", **form)  # the next person at the same computer
     assert (again.status_code, visitor.cookies) == (409, {})
     assert token_of(course, "alice") not in again.text
 
@@ -132,7 +132,7 @@ def test_logging_out_ends_every_copy_of_the_cookie_and_no_other_session(
     first = dict(visitor.cookies)
     clock.now += (sessions.RENEW_SECONDS + 1) * SECOND
     assert visitor.sees == "Your assignments"
-    assert visitor.cookies != first  # the same session, with a newer cookie
+    assert visitor.cookies != first  # the same session with a newer cookie
     other = Visitor(course)
     other.post("/login", token=token_of(course, "alice"))
     copies = [first, dict(visitor.cookies)]
@@ -222,7 +222,7 @@ def test_the_session_of_a_revoked_person_ends_at_once(
 def test_a_session_is_valid_after_a_secret_rotation_as_long_as_the_old_secret_is(
     visitor: Visitor, course: Course, clock: Clock
 ) -> None:
-    clock.now = utc_now()  # what ends a secret is this machine's clock
+    clock.now = utc_now()  # the clock of this machine decides when a secret expires
     join(visitor)
     course.keys.rotate(COURSE_INSTRUCTOR, 3600 * SECOND)
     assert visitor.sees == "Your assignments"
@@ -291,11 +291,11 @@ def test_a_login_link_for_another_person_needs_confirmation_and_names_them(
     assert (asked.status_code, visitor.set, visitor.cookies) == (200, [], cookies)
     assert f"This link logs you in as <strong><bdi>{shown}</bdi></strong>" in asked.text
     assert visitor.sees == before
-    assert visitor.post("/once", **form, **{"as": "nobody"}).status_code == 200  # another answer is no yes
+    assert visitor.post("/once", **form, **{"as": "nobody"}).status_code == 200  # any other answer does not confirm
     assert visitor.cookies == cookies
     assert visitor.post("/once", ticket=ticket, **{"as": sender}).status_code == 303
     assert (">Instructor<" if sender == INSTRUCTOR else f"<bdi>{sender}</bdi>") in visitor.get("/").text
-    assert visitor.post("/once", ticket=ticket, **{"as": sender}).status_code == 401  # it was good once
+    assert visitor.post("/once", ticket=ticket, **{"as": sender}).status_code == 401  # it was valid once
 
 
 def test_a_login_link_for_the_same_person_or_after_logging_out_needs_no_confirmation(
@@ -307,7 +307,7 @@ def test_a_login_link_for_the_same_person_or_after_logging_out_needs_no_confirma
     assert visitor.post("/once", ticket=sessions.new_ticket(course, Username("bob"))[0]).status_code == 303
 
 
-# the way back to where one was
+# redirects after login
 
 BACK = ["/my/hw1", "/my/hw1?received=1", "/my/hw1/files/hw1.py", "/my-receipts"]
 
@@ -394,7 +394,7 @@ def test_a_form_with_an_origin_header_and_no_fetch_metadata_is_accepted(visitor:
     assert visitor.post("/join", {"Origin": HOME}, user="alice", code=CODE).status_code == 200
 
 
-# what surrounds every page
+# header fields and links of every page
 
 
 @pytest.mark.parametrize("path", ["/", "/join", "/login", "/once", "/nothing"])
@@ -433,8 +433,8 @@ def test_wrong_guesses_on_pages_and_at_the_endpoint_are_counted_together(visitor
     assert "try the course&#39;s code again in 5 seconds" in refused.text
     wanted = {"user": "mallory", "enrollment_code": "guess"}
     assert visitor.send("POST", "/register", {"Accept": "*/*"}, json=wanted).status_code == 429
-    right = {"user": "bob", "enrollment_code": CODE}
-    assert visitor.send("POST", "/register", {"Accept": "*/*"}, json=right).status_code == 429  # it can be guessed
+    right = {"user": "bob", "enrollment_code": CODE}  # a weak code, so the right one has to wait, too
+    assert visitor.send("POST", "/register", {"Accept": "*/*"}, json=right).status_code == 429
     for _ in range(20):
         assert visitor.post("/login", token="mallory:" + "0" * 64).status_code == 401
     assert visitor.post("/login", token="mallory:" + "0" * 64).status_code == 429

@@ -1,4 +1,4 @@
-"""Looking into a submission: coloured, bounded, never run, never markup."""
+"""Viewing a submission: highlighted, within limits, never executed, never markup."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ def test_a_hostile_file_is_shown_within_limits(content: bytes, shows: str) -> No
 
 
 class Counted(io.BytesIO):
-    """Counts the bytes that are read of it."""
+    """A file that counts the bytes read from it."""
 
     count = 0
 

@@ -1,4 +1,4 @@
-"""A student's pages without a browser: what they take, give and refuse."""
+"""The pages of a student without a browser: submissions, downloads, and refusals."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def send(visitor: Visitor, content: bytes, name: str = "work.py", path: str = "/
 
 
 def after(visitor: Visitor, answer: httpx2.Response) -> str:
-    """The page that the answer to a form leads to."""
+    """The page to which the answer to a form redirects."""
     assert answer.status_code == 303
     return visitor.get(answer.headers["location"]).text
 
@@ -86,7 +86,7 @@ def test_a_submission_is_kept_and_shown_with_time_checksum_and_receipt(alice: Vi
     page = after(alice, send(alice, b"x = 1\n"))
     (receipt,) = course.submissions.receipts(ALICE)
     assert all(text in page for text in ("Received", sha256(b"x = 1\n"), "Submission 1", "6 bytes", "it counts"))
-    assert "on time" not in page  # for there is no due time
+    assert "on time" not in page  # because there is no due time
     (link,) = re.findall(r'href="(/my/hw1/receipts/[^"]+)">Download the receipt', page)
     downloaded = alice.get(link)
     assert (downloaded.text, downloaded.headers["content-type"]) == (receipt.text, "application/jose")
@@ -186,7 +186,7 @@ def test_a_late_submission_shows_how_late_it_is_and_the_penalty(
     assert "data-late-after" in alice.get("/my/hw1").text
     clock.now = NOON + 6 * HOUR
     assert "A submission now is 1 day late" in (page := alice.get("/my/hw1").text)
-    assert "data-late-after" not in page  # the script does not say it once more
+    assert "data-late-after" not in page  # the script does not repeat it
     page = after(alice, send(alice, b"x = 2\n"))
     assert "1 day late: due Tue 10 Mar 12:00, received Tue 10 Mar 18:00 UTC, 1 x 5 %<" in page
     assert "submission 1 counts" in page

@@ -1,4 +1,4 @@
-"""What a server loads before it is needed: little, as a start and each worker's memory pay for it."""
+"""A server imports few modules at its start, for the time of a start and the memory of each worker."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Behind proxies: who is trusted is believed about who asks, everybody else is not."""
+"""Behind proxies: forwarding headers of trusted proxies are used, those of others are ignored."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ def seen(client: str, *headers: tuple[str, str], proxies: Proxies = TRUSTED) -> 
     ("said", "client"),
     [
         (["192.0.2.7"], "192.0.2.7"),
-        (["6.6.6.6, 192.0.2.7"], "192.0.2.7"),  # the left one is the client's own invention
+        (["6.6.6.6, 192.0.2.7"], "192.0.2.7"),  # the client has invented the left one
         (["6.6.6.6", "192.0.2.7"], "192.0.2.7"),
         (["192.0.2.7, 10.1.2.3"], "192.0.2.7"),
         (["6.6.6.6, 192.0.2.7, 10.1.2.3, 2001:db8::7"], "192.0.2.7"),
-        (["10.0.0.9, 10.1.2.3"], "10.0.0.9"),  # somebody behind the proxies
+        (["10.0.0.9, 10.1.2.3"], "10.0.0.9"),  # a client behind both proxies
         (["192.0.2.7:4711"], "192.0.2.7"),
         (["[2001:4860::1]:4711"], "2001:4860::1"),
         (["::ffff:192.0.2.7"], "192.0.2.7"),

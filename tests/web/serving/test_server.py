@@ -1,4 +1,4 @@
-"""The real server in its own process: what the wire, the process and the disk may do to it."""
+"""The real server in its own process: connections, uploads, and stopping."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.parts import HW1, PATIENCE, Running, names_in, open_store, running, u
 
 
 def head(server: Running, *fields: str, user: str = "alice", method: str = "POST") -> bytes:
-    """The head of a submission, with more header fields."""
+    """The head of a request that submits, with additional header fields."""
     lines = [
         f"{method} /assignments/hw1/submit?user={user} HTTP/1.1", "Host: x",
         f"Authorization: Bearer {server.token(user)}", *fields,
@@ -26,7 +26,7 @@ def head(server: Running, *fields: str, user: str = "alice", method: str = "POST
 
 
 def answer(connection: socket.socket) -> bytes:
-    """Everything until the server closes or resets."""
+    """Everything that the server sends until it closes or resets the connection."""
     connection.settimeout(PATIENCE)
     received = b""
     with contextlib.suppress(ConnectionResetError):
@@ -79,15 +79,15 @@ def test_a_client_that_sends_too_much_receives_the_answer_413(course_folder: Pat
         for size in (1024 * 1024 + 1, 30_000_000):
             reply = server.submit("alice", b"x" * size)
             assert (reply.status_code, reply.json()["code"]) == (413, "too_large")
-        with server.connect() as connection:  # one that reads only when it has sent everything
+        with server.connect() as connection:  # a client that reads only after it has sent everything
             connection.sendall(head(server, "Content-Length: 20000000") + b"x" * 20_000_000)
             assert answer(connection).startswith(b"HTTP/1.1 413 ")
-        with server.connect() as connection:  # one that pauses goes on after the server has answered
+        with server.connect() as connection:  # a client that pauses and continues after the server has answered
             connection.sendall(head(server, "Content-Length: 20000000") + b"x" * 1_000_000)
             begun = connection.recv(65536)
             connection.sendall(b"x" * 19_000_000)
             assert json.loads((begun + answer(connection)).partition(b"\r\n\r\n")[2])["code"] == "too_large"
-        with server.connect() as connection:  # one that waits for leave to send is answered at once
+        with server.connect() as connection:  # a client that waits for 100 Continue is answered at once
             connection.sendall(head(server, "Content-Length: 99999999", "Expect: 100-continue"))
             assert answer(connection).startswith(b"HTTP/1.1 413 ")
         assert server.submit("alice", b"x" * 1024 * 1024).status_code == 200
@@ -153,7 +153,7 @@ def test_an_upload_in_progress_is_completed_before_the_server_stops(
     content = b"x" * 200_000
     with running(course_folder, *words) as server, server.connect() as connection:
         connection.sendall(head(server, f"Content-Length: {len(content)}", "Expect: 100-continue"))
-        assert b" 100 " in connection.recv(1000)  # it reads the body now
+        assert b" 100 " in connection.recv(1000)  # the server reads the body now
         server.process.send_signal(signal.SIGTERM)
         connection.sendall(content)
         assert answer(connection).startswith(b"HTTP/1.1 200 ")

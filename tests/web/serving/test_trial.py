@@ -1,4 +1,4 @@
-"""A certificate is tried by the library that serves it, in a process that may die."""
+"""A certificate is loaded by the library that serves it, in a separate process that may crash."""
 
 from __future__ import annotations
 

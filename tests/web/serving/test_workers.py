@@ -1,4 +1,4 @@
-"""Several processes on one folder and one port: nothing is lost when one dies, none outlives the parent."""
+"""Several processes on one folder and one port: nothing is lost when one is killed, none outlives the parent."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ def alive(pid: int) -> bool:
 
 
 def wait_until_gone(pids: set[int]) -> None:
-    """A test that waits here for ever has found a worker that outlives its parent."""
+    """Wait until the processes have ended; fails if a worker outlives its parent."""
     while any(map(alive, pids)):
         os.sched_yield()
 
 
 def persist(client: httpx2.Client, path: str, **extra: Any) -> httpx2.Response:
-    """As a client does: a connection that breaks is tried again."""
+    """Repeat the request when the connection breaks, as the client does."""
     while True:
         with contextlib.suppress(httpx2.TransportError):
             reply = client.post(path, **extra)
@@ -134,7 +134,7 @@ def test_several_workers_serve_https(course_folder: Path) -> None:
 def test_more_connections_and_processes_do_not_allow_more_guesses(course_folder: Path) -> None:
     with running(course_folder, "--workers", "4", first=STRICT) as server:
         wrong = [
-            server.client.post(  # on a connection of its own, so at any worker
+            server.client.post(  # on a new connection, so handled by any worker
                 "/register", json={"user": f"s{number}", "enrollment_code": "wrong"}, headers={"Connection": "close"}
             )
             for number in range(2 * FAILURES)
