@@ -22,7 +22,7 @@ NAMES = (
     "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
     "/Applications/Chromium.app/Contents/MacOS/Chromium",
 )  # fmt: skip
-"""What Chromium is called, on the path or with it; first the one without windows, which takes half the time."""
+"""Names of Chromium's program; the headless one comes first, because it takes half the time."""
 
 FLAGS = (
     "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update",
@@ -32,14 +32,14 @@ FLAGS = (
 
 
 PATIENCE = 90_000
-"""How long anything may take, in milliseconds: what is quick on a quiet machine is not on one that is busy."""
+"""The timeout of every step in milliseconds, generous for a busy machine."""
 
 CACHED = {"Cache-Control": "public, max-age=3600"}
 
 FEEDBACK = (
     "<!doctype html><html lang=en><title>Feedback</title><h1>Well done</h1><p>Only the last plot has no label.</p>"
 )
-"""What stands in the frame of a sample page that shows feedback."""
+"""The content of the frame of a sample page that shows feedback."""
 
 
 def find_chromium() -> str | None:

@@ -32,10 +32,10 @@ from mograder.store.folder.layout import LEDGER, SIGNING_KEY
 
 Say = Callable[[str], None]
 Act = Callable[[Say], None]
-"""What a process does. It reports what it has acknowledged, as a server does with its 200."""
+"""The work of a process, which reports each acknowledgement, as a server does with its 200."""
 
 BEGIN = "begin"
-"""What a process reports when its steps begin to count."""
+"""A process reports this line before the steps that count."""
 
 SYSTEM_CALLS = {
     "chmod", "fsync", "ftruncate", "link", "mkdir", "open", "remove", "rename", "replace", "rmdir", "symlink", "unlink",
@@ -46,9 +46,9 @@ ON_THE_LEDGER = {"commit", "execute", "executemany", "executescript"}
 
 
 RANDOM = {SECRET_NAME, SIGNING_KEY}
-"""Files whose bytes are made by chance."""
+"""Files with random content."""
 SCRATCH = re.compile(r"[-.][0-9a-f]{12,}\b")
-"""What is random in the name of a scratch file."""
+"""The random part of the name of a scratch file."""
 
 
 @dataclass(frozen=True)

@@ -74,7 +74,7 @@ if __name__ == "__main__":
 """
 
 HIDDEN = ("s3cret", "h1dden", "-14", "-7")
-"""What no student may ever read."""
+"""A text that no student may ever read."""
 
 
 def submission(x: str = "41", body: str = "return a * 2") -> str:
@@ -87,7 +87,7 @@ def submission(x: str = "41", body: str = "return a * 2") -> str:
 
 
 RIGHT, HALF = submission(), submission("40", "return a + 2")
-"""30 points, and 2.5 + 6.7."""
+"""These submissions get 30 points, and 2.5 + 6.7."""
 
 FAILING = submission("1 / 0")
 LOOPING = submission(body="while True:\n    pass")
@@ -95,7 +95,7 @@ CHEATING = submission(
     'type("Always", (), {"__eq__": lambda *_: True, "__gt__": lambda *_: True, "__mod__": lambda *_: 1})()',
     "return type('Always', (), {'__eq__': lambda *_: True})()",
 )
-"""Objects that equal everything: nothing may come of it."""
+"""Objects that are equal to everything, which must earn nothing."""
 
 
 def make_graded_course(folder: Path, **submissions: str) -> Path:

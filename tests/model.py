@@ -27,7 +27,7 @@ from tests.parts import ALICE, BOB, HW1, NOON, sha256, submit_work
 HW2 = AssignmentName("hw2")
 USERS = (ALICE, BOB, Username("Alice"))
 FAR = 4_000_000_000_000_000
-"""A moment (Unix microseconds) in the next century."""
+"""A time in the next century, in Unix microseconds."""
 
 
 @dataclass(frozen=True)

@@ -218,7 +218,7 @@ class Running:
 
 Process = prefork.Process | subprocess.Popen[str]
 SERVE = ("-m", "mograder", "serve")
-"""What a new interpreter runs."""
+"""Arguments of a new interpreter that runs a server."""
 
 STRICT = "from mograder.web import throttle as t; t.SHORTEST_PAUSE, t.MINUTE = t.LONGEST_PAUSE, t.HOUR"
 """Runs before a server: it counts wrong guesses for so long that a slow machine makes no difference."""

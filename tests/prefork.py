@@ -31,7 +31,7 @@ LOADED = (
     "mograder.web.pages.routes", "mograder.web.serving.proxies", "mograder.web.serving.server",
     "mograder.web.serving.workers", "uvloop",
 )  # fmt: skip
-"""What a server loads, or most of it: what is missing here it loads itself."""
+"""Most modules that a server imports; it imports the others itself."""
 
 
 class Process:

@@ -72,7 +72,7 @@ WRITING = {
     "generate hw1 --no-validate": "release", "autograde hw1 --no-sandbox": "autograded",
     "autograde hw1  --no-sandbox": "marks", "feedback hw1": "feedback",
 }  # fmt: skip
-"""Commands that write, and the folder in which they do."""
+"""Commands that write files, and the folder into which they write."""
 
 
 @pytest.mark.skipif(os.name == "nt", reason="few may make links on Windows")

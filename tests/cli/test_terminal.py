@@ -116,7 +116,7 @@ def test_the_token_of_a_person_is_printed_without_that_of_the_instructor(server:
 
 
 EVIL = "\x1b]0;title\x07\x1b[2J\x9b31m\u202e\x08\rover\x1b[8mhid [red]en[/red]"
-"""Sets the title, clears the screen, hides, turns around and writes over what stands there, in several spellings."""
+"""Control characters that set the title, clear the screen, hide, reverse or overwrite text, in several encodings."""
 
 
 @pytest.mark.parametrize(

@@ -128,7 +128,7 @@ ODD = {
     "both": zipped({"a": b"1", "a/b.py": b"1"}), "latin": LATIN,
     "steers": zipped({"\x1b[2Ja.py": b"1", "b\nc.py": b"1"}),
 }  # fmt: skip
-"""Archives with odd names; the last two are taken as they are."""
+"""Archives that are unusual; only the last two can be unpacked."""
 
 
 def test_archives_with_unusual_names_do_not_delay_others_and_are_reported_by_student(

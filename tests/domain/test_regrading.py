@@ -22,7 +22,7 @@ from tests.parts import HW1, NOON, Clock, submit_work
 
 LETTERS = "[marking]\nletters = { A = 90, B = 70, C = 50, D = 0 }\n"
 NEW = {"s01": FAILED, "s02": LOOPING, "s03": replace(HALF_RIGHT, flaky=("Q1: value",))}
-"""What the new tests say: s01 gains, s02 loses, s03 stays."""
+"""The results of the new tests: s01 gains points, s02 loses some, s03 keeps them."""
 
 
 @pytest.fixture

@@ -95,7 +95,7 @@ def points_of() -> Iterator[Points]:
 FULL: dict[str, list[float | None]] = {
     "hw1": [2, 3, 3, 4, 4, None], "hw2": [4, 6, 5, 5, 5, None], "hw3": [4, 2, 6, 6, 6, None],
 }  # fmt: skip
-"""The points of each exercise; the last one is read by a person."""
+"""The points of each exercise; the last one is marked by hand."""
 
 
 @pytest.mark.parametrize("assignment", ASSIGNMENTS)

@@ -40,7 +40,7 @@ HW2, CARL = AssignmentName("hw2"), Username("carl")
 NOTE = Event(NOON, "alice", "test", "hw1", "détail")
 LARGE = b"0123456789abcdef" * 100_000
 LONG = "字" * 83 + ".bin"
-"""A name as long as a file's can be."""
+"""A file name of the maximum length."""
 NAME = CourseName("algebra")
 
 

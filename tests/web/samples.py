@@ -58,4 +58,4 @@ SAMPLES: dict[str, Page] = {
     **publish_samples.SAMPLES,
     **regrade_samples.SAMPLES,
 }
-"""By name: the page's, and after a dash the state's."""
+"""Sample pages by name: that of the page, and after a dash that of the state."""

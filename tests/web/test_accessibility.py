@@ -17,21 +17,21 @@ from tests.web.samples import SAMPLES
 AXE = (Path(__file__).parents[1] / "vendor" / "axe.min.js").read_bytes()
 LIGHT = {"type": "tag", "values": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}
 DARK = {"type": "rule", "values": ["color-contrast", "link-in-text-block"]}
-"""The rules of axe among them whose result depends on colours."""
+"""The rules of axe whose results depend on colours."""
 CHECK = """async (rules) => (await axe.run({runOnly: rules, resultTypes: ["violations"]}))
     .violations.map(each => each.id + ": " + each.nodes.slice(0, 3).map(node => node.html).join(" "))"""
 THIN = "for (const row of document.querySelectorAll('tbody tr:nth-child(n+6)')) row.remove()"
-"""Of hundreds of the same rows a few stay: axe would take half a minute for all."""
+"""Removes all but a few of hundreds of similar rows, for which axe would take half a minute."""
 UNSEEN = """() => {
     const all = [...document.querySelectorAll("a, button, input, select, textarea, summary, [tabindex]")];
     const outlined = each => getComputedStyle(each).outlineStyle === "solid";
     const unseen = each => { each.focus(); return document.activeElement === each && !outlined(each) };
     return all.filter(unseen).map(each => each.outerHTML);
 }"""
-"""What has the focus and does not show it; after a key was pressed, for a browser shows it to those who use keys."""
+"""Elements with the focus that do not show it; a browser shows it only after a key was pressed."""
 
 PAPER = (718, 1047)
-"""Pixels across A4 within a centimetre on each side: upright, and on its side as a board is."""
+"""Pixels across A4 with margins of a centimetre: portrait, and landscape as for a board."""
 
 
 Show = Callable[[Page], Tab]

@@ -254,7 +254,7 @@ LISTS = """() => {
   }
   return [lists.length, wrong];
 }"""
-"""Every list of up to four rows turned into every other: how many lists, and what went wrong."""
+"""Updates every list of up to four rows to every other. Returns the number of lists and the errors."""
 
 
 def test_a_live_update_does_not_move_rows_and_links(tab: Tab, server: Running) -> None:

@@ -34,7 +34,7 @@ sys.exit()
 """
 
 HASTY = f"from mograder.web.serving import server\nserver.HEADER_SECONDS = 2\n{IMPATIENT}"
-"""A server that waits two seconds for a head, for which another waits 15."""
+"""A server that waits two seconds for a head, instead of 15."""
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="reads what /proc says of the server")
 

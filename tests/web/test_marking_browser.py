@@ -19,7 +19,7 @@ from tests.parts import SECOND, Clock, Running, make_course_folder, open_store, 
 ANOTHER = '[[assignments]]\nname = "hw2"\npoints = 20\n'
 
 NOTHING_KEPT = "localStorage.length === 0"
-"""The server has all that was typed in this browser."""
+"""True once no unsaved text is stored in the browser."""
 
 
 @pytest.fixture(scope="module")

@@ -19,7 +19,7 @@ from tests.parts import CODE, PATIENCE, Running, make_course_folder, running
 
 GUARDED = [row for row in ENDPOINTS if row.allow is not Allow.ANYONE]
 FIELD = st.binary(max_size=300).map(lambda value: bytes(each for each in value if each >= 32 and each != 127))
-"""What HTTP lets a header field hold."""
+"""Bytes that HTTP allows in a header field."""
 
 
 @pytest.fixture(scope="module")

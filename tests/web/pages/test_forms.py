@@ -28,11 +28,11 @@ USUAL = {
     "until": "+1d", "decision": "grant", "user": "s02", "role": "student", "seen": "", "section": "", "hide": "yes",
     "confirmed": "yes", "counts": "latest", "code": CODE, "format": "csv",
 }  # fmt: skip
-"""What a form says where a view would not go on otherwise; any other field says "some text"."""
+"""Values of the fields without which a view would stop too early; every other field has "some text"."""
 READS = re.compile(r'(?:form|fields)(?:\.get\(|\[)"([\w:]+)"')
 OTHER_SESSION = {"/login", "/once", "/join"}
 LAST = ("/people/s01/remove", "/people/s01/reset", "/new-codes", "/devices/end")
-"""After these the people are not who they were."""
+"""Forms that are sent last, because they change people or sessions."""
 
 
 @pytest.fixture(params=["folder", "postgres"])

@@ -22,7 +22,7 @@ HOSTILE = {
     "decorators": "@", "definitions": "def ", "brackets": "([{", "letters": "\u00e9", "markup": "<&",
 }  # fmt: skip
 CPU_SECONDS = 20
-"""For each sample: some fifty times what it takes. What is quadratic takes minutes to hours."""
+"""The limit for each sample, about fifty times the usual time. A quadratic algorithm takes minutes to hours."""
 
 PROGRAM = """
 import resource, sys

@@ -15,13 +15,13 @@ UNUSED = (
     "mograder.grading", "mograder.notebook", "mograder.rehearsal", "mograder.store.copy", "mograder.store.postgres",
     "mograder.tables", "mograder.web.multipart", "mograder.web.pages.routes",
 )  # fmt: skip
-"""Of pages, forms, workbooks, other stores, clients and grading."""
+"""Modules of pages, forms, workbooks, other stores, clients and grading."""
 
 SERVICES = (
     "board", "erasure", "gradebook", "grading_results", "login_codes", "mark_release", "marking", "marking_desk",
     "publishing", "regrading", "roster", "rule_editor", "standings",
 )  # fmt: skip
-"""Modules of the domain that a server has loaded by its first answer only if something asked for them."""
+"""Modules of the domain that a server imports only when a request needs them."""
 
 NOTED = """
 import atexit, gc, pathlib, sys
@@ -29,7 +29,7 @@ atexit.register(lambda: pathlib.Path({path!r}).write_text("\\n".join([f"collecti
 from mograder.cli import main
 main()
 """
-"""`mograder`, which writes whether it collects garbage and what it has loaded into a file at its end."""
+"""Runs `mograder` and writes to a file at its end whether it collects garbage and which modules it has imported."""
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="a signal ends a process of Windows at once")

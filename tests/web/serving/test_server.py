@@ -71,7 +71,7 @@ from mograder.web.body import PATIENT
 for pause in ("idle", "linger"):
     force_setattr(PATIENT, pause, 90)
 """
-"""Runs before a server that reads on for longer than a busy machine pauses, after it has refused what comes."""
+"""Runs before a server: after a refusal it continues to read for longer than a slow machine may pause."""
 
 
 def test_a_client_that_sends_too_much_receives_the_answer_413(course_folder: Path) -> None:
