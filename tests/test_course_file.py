@@ -68,7 +68,7 @@ def test_a_course_file_describes_its_course() -> None:
     assert (course.penalties.enabled, course.penalties.per_day, course.penalties.grace_minutes) == (True, 10, 5)
 
 
-def test_penalties_are_off_unless_asked_for() -> None:
+def test_penalties_are_off_by_default() -> None:
     penalties = EMPTY.penalties
     assert (penalties.enabled, penalties.grace_minutes, penalties.per_day, penalties.max) == (False, 5, 5, 100)
 

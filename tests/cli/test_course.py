@@ -28,7 +28,7 @@ def leave_what_is_not_published(files: Path) -> None:
         (files / name).write_text("outputs of the solution")
 
 
-def test_a_department_sets_up_its_courses(
+def test_courses_in_a_database_are_created_published_and_used(
     url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def said(*words: str, code: int = 0) -> str:
@@ -127,7 +127,9 @@ def test_a_command_that_needs_a_folder_says_what_to_do_for_a_database_instead(
     assert "secret" not in said
 
 
-def test_the_flags_of_one_course_are_refused_with_many(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_options_for_one_course_are_refused_with_many_courses(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert run(["serve", "--courses", str(tmp_path), "--enrollment-code", "x"]) == 2
     assert "--enrollment-code is for one course" in capsys.readouterr().err
 

@@ -171,7 +171,7 @@ def ssl_connection(context: ssl.SSLContext, name: str, port: int) -> Iterator[ss
         yield connection
 
 
-def test_the_pin_holds_after_a_course_was_restored_elsewhere(
+def test_the_pin_stays_valid_after_a_course_was_restored_elsewhere(
     course_folder: Path, mograder: Mograder, tmp_path: Path
 ) -> None:
     with running(course_folder, "--tls-self-signed") as server:

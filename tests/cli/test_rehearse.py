@@ -61,7 +61,7 @@ def test_a_rehearsal_runs_on_a_copy_and_leaves_the_course_unchanged(course_folde
     assert everything(course.parent) == before
 
 
-def test_a_course_that_is_served_is_refused(course_folder: Path) -> None:
+def test_a_course_that_is_being_served_cannot_be_rehearsed(course_folder: Path) -> None:
     assert course_root(str(course_folder)) == course_folder
     with running(course_folder), pytest.raises(Usage, match="in use"):
         course_root(str(course_folder.parent))

@@ -36,7 +36,7 @@ def test_texts_of_people_are_stored_without_characters_that_no_database_accepts(
     assert [account.name for account in store.accounts.all()] == ["Al ice Liddell"]
 
 
-def test_an_account_comes_back_as_it_was_put(store: Store) -> None:
+def test_an_account_is_stored_unchanged(store: Store) -> None:
     account = Account(
         ALICE, Role.INSTRUCTOR, "Alïce", generation=3, bound=True, code_hash="ab", created=NOON, removed=True,
         claim_hash="cd", claimed=NOON + 1, email="ä@example.org", sections=("Sec 1, Mo", 'Ü "2"'),

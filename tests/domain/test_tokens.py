@@ -43,7 +43,7 @@ def test_another_secret_or_generation_signs_another_token(
     assert not token.verify([], generation)
 
 
-def test_the_token_of_one_is_not_the_token_of_another() -> None:
+def test_two_users_have_different_tokens() -> None:
     digest = Token.parse(sign("secret", ALICE)).hex
     assert not Token(BOB, digest).verify(["secret"], 0)
 

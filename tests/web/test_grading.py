@@ -47,7 +47,7 @@ def fields(text: str) -> dict[str, str]:
     return {name: unescape(value) for name, value in re.findall(r'type="hidden" name="(\w+)" value="([^"]*)"', text)}
 
 
-def test_students_get_403_for_these_pages(course: Course) -> None:
+def test_students_cannot_open_the_pages_of_grading(course: Course) -> None:
     student = Visitor(course)
     student.post("/login", token=token_of(course, "alice"))
     for path in ("/board/hw1", "/board/hw1/submissions.zip", "/board/hw1/people/alice", "/board/hw1/feedback/alice"):

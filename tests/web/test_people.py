@@ -39,7 +39,7 @@ def roles(course: Course) -> dict[str, Role]:
     return {each.username: each.role for each in course.roster.all() if not each.removed}
 
 
-def test_students_get_403_for_these_pages(course: Course) -> None:
+def test_students_cannot_open_the_pages_about_people(course: Course) -> None:
     student = Visitor(course)
     student.post("/login", token=token_of(course, "alice"))
     for path in ("/people", "/people/alice/remove", "/invite", "/more-time", "/audit"):

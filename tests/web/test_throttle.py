@@ -243,14 +243,14 @@ def test_invalid_tokens_for_one_name_are_counted_across_all_addresses(clients: R
     assert clients.authenticate(token_of(clients.course, ALICE), "10.0.2.1").status_code == 200
 
 
-def test_an_ipv6_network_is_one_address_and_a_mapped_ipv4_address_is_itself() -> None:
+def test_an_ipv6_network_counts_as_one_address_and_a_mapped_ipv4_address_as_ipv4() -> None:
     keys = [address_key({"client": (host, 1)}) for host in ("2001:db8::1", "2001:db8::f:2", "2001:db8:0:1::1")]
     assert keys[0] == keys[1] != keys[2]
     assert address_key({"client": ("::ffff:192.0.2.1", 1)}) == address_key({"client": ("192.0.2.1", 2)})
     assert address_key({}) == address_key({"client": None}) == ""
 
 
-def test_other_refusals_are_not_counted(clients: RemoteClients) -> None:
+def test_refusals_for_other_reasons_are_not_counted(clients: RemoteClients) -> None:
     clients.register("alice", CODE)
     for _ in range(LIMIT + 1):
         assert clients.register("alice", CODE).status_code == 409
