@@ -1,4 +1,4 @@
-"""`mograder generate`: what an instructor gets, and what is never written."""
+"""`mograder generate`: its output, its refusals, and what is never written."""
 
 from __future__ import annotations
 

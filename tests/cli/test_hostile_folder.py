@@ -82,7 +82,7 @@ WRITING = {
         (words, name, lead)
         for words, name in WRITING.items()
         for lead in LEADING
-        if (name, lead) != ("marks", leads_out_by_a_link_below)  # there is no folder below
+        if (name, lead) != ("marks", leads_out_by_a_link_below)  # marks/ has no subfolders
     ],
 )
 def test_a_course_from_somebody_else_cannot_choose_where_results_are_written(
@@ -457,7 +457,7 @@ def test_a_token_of_another_user_in_the_folder_needs_confirmation(
         alice("ask-extension", "hw1", "--until", "+1d", "--reason", "ill", code=2)
         assert not any(asked.method == "POST" for asked in other.requests)
         assert f"as mallory at {other.url}" in alice("submit", "hw1", work(), "--user", "mallory").out
-    # At a server with a login, the login is in force, whatever the folder holds.
+    # At a server with a login, the login is used, whatever the folder contains.
     Path("mograder.toml").write_text(f'[https]\nurl = "{server.url}"\ntoken = "{server.token("mallory")}"\n')
     assert "as alice" in alice("submit", "hw1", work()).out
 

@@ -84,7 +84,7 @@ def harmful_answer(asked: RecordedRequest) -> Answer:
     return Answer(json.dumps([body] * 2 if row.many else body).encode(), headers=headers)
 
 
-KINDS = {
+ANSWERS = {
     "nothing at all": sending(b""),
     "a little at a time": SLOW["chunks"],
     "a body without end": endless(JSON_HEAD + b"\r\n[", b" " * 65536),
@@ -130,7 +130,7 @@ WORDS = [*(("https", *words) for words in COMMANDS), *OTHERS]
 def test_every_command_ends_with_an_error_in_plain_text(
     words: tuple[str, ...], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    for answer in KINDS.values():
+    for answer in ANSWERS.values():
         with raw_server(answer) as url:
             monkeypatch.setenv("MOGRADER_HTTPS_URL", url)
             run(list(words))
@@ -149,7 +149,7 @@ def test_a_configuration_that_takes_too_long_to_parse_is_refused(
 
 
 def check_plain(capsys: pytest.CaptureFixture[str]) -> str:
-    """What a command has printed, which holds nothing that steers a terminal."""
+    """Check that the output of a command has no control characters. Returns it."""
     shown = "".join(capsys.readouterr())
     assert "Traceback" not in shown
     assert "internal error" not in shown

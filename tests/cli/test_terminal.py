@@ -39,7 +39,7 @@ def run_on_terminal(
         while True:
             try:
                 chunk = terminal.read(4096)
-            except OSError:  # Linux says so when the other end has closed
+            except OSError:  # on Linux, when the other end has been closed
                 break
             if not chunk:
                 break

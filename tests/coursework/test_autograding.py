@@ -25,7 +25,7 @@ REPORTS = {b"half": HALF_RIGHT, b"failed": FAILED, b"looping": LOOPING, b"broken
 
 
 @dataclass
-class Runs:
+class CountingGrader:
     """A grader that returns the report named by a submission, and counts its runs."""
 
     seen: list[str] = field(default_factory=list)
@@ -38,12 +38,12 @@ class Runs:
 
 
 @pytest.fixture
-def runs() -> Runs:
-    return Runs()
+def runs() -> CountingGrader:
+    return CountingGrader()
 
 
 @pytest.fixture
-def grade(tmp_path: Path, runs: Runs) -> Callable[..., dict[str, Done]]:
+def grade(tmp_path: Path, runs: CountingGrader) -> Callable[..., dict[str, Done]]:
     def all_of(force: bool = False, tested: object = TESTED, **contents: bytes) -> dict[str, Done]:
         submissions = []
         for user, content in contents.items():
@@ -75,7 +75,9 @@ def test_each_submission_gets_a_signed_record_and_a_page_with_its_points(
     assert "<strong>20</strong> of 30 points by checks" in (tmp_path / "out" / "bob.html").read_text()
 
 
-def test_only_new_and_changed_submissions_are_graded(grade: Callable[..., dict[str, Done]], runs: Runs) -> None:
+def test_only_new_and_changed_submissions_are_graded(
+    grade: Callable[..., dict[str, Done]], runs: CountingGrader
+) -> None:
     grade(alice=b"half", bob=b"half")
     runs.seen.clear()
     done = grade(alice=b"half", bob=b"failed", carol=b"half")
@@ -89,7 +91,7 @@ def test_only_new_and_changed_submissions_are_graded(grade: Callable[..., dict[s
 
 
 def test_a_record_that_was_altered_or_signed_with_another_key_is_made_again(
-    grade: Callable[..., dict[str, Done]], runs: Runs, tmp_path: Path
+    grade: Callable[..., dict[str, Done]], runs: CountingGrader, tmp_path: Path
 ) -> None:
     grade(alice=b"half")
     path = tmp_path / "out" / "alice.json"
@@ -102,7 +104,7 @@ def test_a_record_that_was_altered_or_signed_with_another_key_is_made_again(
 
 
 def test_a_failure_of_the_grader_is_retried_at_once_and_in_the_next_run(
-    grade: Callable[..., dict[str, Done]], runs: Runs
+    grade: Callable[..., dict[str, Done]], runs: CountingGrader
 ) -> None:
     done = grade(alice=b"broken", bob=b"raises", carol=b"half")
     assert sorted(runs.seen) == ["alice.py", "alice.py", "bob.py", "bob.py", "carol.py"]

@@ -43,7 +43,7 @@ def test_another_secret_or_generation_signs_another_token(
     assert not token.verify([], generation)
 
 
-def test_two_users_have_different_tokens() -> None:
+def test_a_token_of_one_user_is_not_valid_for_another() -> None:
     digest = Token.parse(sign("secret", ALICE)).hex
     assert not Token(BOB, digest).verify(["secret"], 0)
 

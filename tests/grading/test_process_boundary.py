@@ -42,7 +42,7 @@ SOURCE = notebook(MARKS, POINT, *map(solution, ANSWERS.values()), *CHECKS)
 
 
 @pytest.fixture(scope="module")
-def mine(sandbox: Sandbox, environment: Environment) -> Iterator[Grade]:
+def grade_answers(sandbox: Sandbox, environment: Environment) -> Iterator[Grade]:
     with Grader(Tests(SOURCE, "hw1", limits=LIMITS), environment, sandbox, 1) as grader:
         yield lambda text: grader.grade(text.encode(), "hw1.py")
 
@@ -60,16 +60,16 @@ FORGED = {
 
 
 @pytest.mark.parametrize("name", FORGED)
-def test_an_answer_cannot_change_objects_of_the_tests_to_pass(mine: Grade, name: str) -> None:
+def test_an_answer_cannot_change_objects_of_the_tests_to_pass(grade_answers: Grade, name: str) -> None:
     question, code = FORGED[name]
-    assert earned(mine(answers(**{question: code}))) == dict.fromkeys(ANSWERS, 1.0) | {question: 0.0}
+    assert earned(grade_answers(answers(**{question: code}))) == dict.fromkeys(ANSWERS, 1.0) | {question: 0.0}
 
 
-def test_an_answer_may_set_attributes_of_objects_that_it_is_given(mine: Grade) -> None:
+def test_an_answer_may_set_attributes_of_objects_that_it_is_given(grade_answers: Grade) -> None:
     code = (
         "def graph(point):\n    point.seen = False\n    point.seen = True\n    return point.x if point.seen else None"
     )
-    assert earned(mine(answers(graph=code))) == dict.fromkeys(ANSWERS, 1.0)
+    assert earned(grade_answers(answers(graph=code))) == dict.fromkeys(ANSWERS, 1.0)
 
 
 IN_AN_INSTRUCTORS_CELL = {
@@ -84,10 +84,10 @@ IN_AN_INSTRUCTORS_CELL = {
 
 @pytest.mark.parametrize("name", IN_AN_INSTRUCTORS_CELL)
 def test_an_answer_that_breaks_a_cell_of_the_instructor_loses_the_checks_that_need_the_cell(
-    mine: Grade, name: str
+    grade_answers: Grade, name: str
 ) -> None:
     code = f"import os, signal, time\ndef curve(x):\n    {IN_AN_INSTRUCTORS_CELL[name]}\n    return x + 1"
-    report = mine(answers(curve=code))
+    report = grade_answers(answers(curve=code))
     assert report.outcome is not Outcome.OUR_FAILURE, report.error
     assert earned(report) == dict.fromkeys(ANSWERS, 1.0) | {"curve": 0.0}
     assert check_of(report, "curve").status is CheckStatus.NOT_RUN

@@ -1,4 +1,4 @@
-"""Releases that ours makes, in the hands of the published mograder; and its notebooks in ours. Both as black boxes."""
+"""Our releases are used with the published mograder, and its notebooks with ours; both as black boxes."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from tests.notebook.notebooks import SAVED, SOURCE
 
 BLANK = "    # YOUR CODE HERE\n    pass"
 
-# The published mograder runs notebooks with `uv`, which loads packages. Here this stands for it: all that is asked for
-# is installed already, in the environment of the published mograder.
+# The published mograder runs notebooks with `uv`, which downloads packages. This program replaces it: all packages are
+# installed already, in the environment of the published mograder.
 UV = """\
 #!{python}
 import os, subprocess, sys
@@ -36,7 +36,7 @@ elif words[0] == "run":
 
 @pytest.fixture
 def theirs(published: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The published command line, with packages at hand."""
+    """The published command line, with a stand-in for `uv` that finds its packages installed."""
     folder = Path(published[0]).parent.parent
     inside = next(path for path in (folder / "bin" / "python", folder / "Scripts" / "python.exe") if path.exists())
     uv = tmp_path / "bin" / "uv"

@@ -192,7 +192,7 @@ def test_a_written_workbook_contains_only_text_and_is_read_back(rows: list[list[
     expected = [tuple(row) for row in rows if any(cell.strip() for cell in row)]
     assert len(found) == len(expected)
     for got, put in zip(found, expected, strict=True):
-        # XML has no form for some control characters and reads each line end as a line feed.
+        # XML cannot represent some control characters and reads each line end as a line feed.
         if all(letter.isprintable() for cell in put for letter in cell):
             assert got == put
 

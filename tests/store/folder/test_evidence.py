@@ -299,7 +299,7 @@ def test_two_swapped_files_are_detected(course: Path) -> None:
 # changes that the folder alone does not reveal
 
 
-def cut(course: Path) -> None:
+def remove_last(course: Path) -> None:
     """Remove the last submission completely."""
     last, before = record(course)[-1], record(course)[1]
     folder = course / "submitted" / "hw1"
@@ -312,14 +312,14 @@ def cut(course: Path) -> None:
 def test_a_truncated_chain_is_detected_with_a_saved_receipt_or_head(course: Path) -> None:
     signer = Evidence(folders(course)).own_signer()
     head, last = verified(course).head, record(course)[-1]
-    cut(course)
+    remove_last(course)
     assert verified(course).findings == []
     for kept in (head, head_of(last.text, signer)):
         (found,) = verified(course, kept).findings
         assert found.what == "the chain was cut: it ends at receipt 7, and there was a receipt 8"
 
 
-def remade(course: Path, key: bytes | None, rewrite: Callable[[bytes], bytes]) -> None:
+def rebuild(course: Path, key: bytes | None, rewrite: Callable[[bytes], bytes]) -> None:
     """Rebuild the whole course, signed with its own key, or with `key`, which is another."""
     path = course / "release" / ".mograder-signing-key.pem"
     signing = key or path.read_bytes()
@@ -339,7 +339,7 @@ def remade(course: Path, key: bytes | None, rewrite: Callable[[bytes], bytes]) -
 
 def test_a_chain_rebuilt_with_the_key_of_the_course_is_detected_only_with_a_saved_receipt(course: Path) -> None:
     signer, kept = Evidence(folders(course)).own_signer(), record(course)
-    remade(course, None, lambda content: content.replace(b"bob", b"BOB"))
+    rebuild(course, None, lambda content: content.replace(b"bob", b"BOB"))
     assert verified(course).findings == []
     (found,) = verified(course, head_of(kept[1].text, signer)).findings
     assert found.what == "receipt 2 is another than the one that was kept"
@@ -348,6 +348,6 @@ def test_a_chain_rebuilt_with_the_key_of_the_course_is_detected_only_with_a_save
 
 def test_a_chain_rebuilt_with_another_key_is_detected_with_the_saved_keys(course: Path) -> None:
     signer = Evidence(folders(course)).own_signer()
-    remade(course, new_private_key(), bytes)
+    rebuild(course, new_private_key(), bytes)
     assert verified(course).findings == []
     assert verified(course, signer=Ed25519Signer({"keys": list(signer.public_keys())})).findings

@@ -91,7 +91,7 @@ def _no_links(*_: object, **__: object) -> None:
 
 
 @dataclass(frozen=True)
-class Left:
+class AfterCrash:
     """A course after a crash right after the answer to Alice's second submission."""
 
     root: Path
@@ -113,14 +113,14 @@ class Left:
         self.link.symlink_to(self.first.name)
 
 
-def crash(root: Path, content: bytes) -> Left:
+def crash(root: Path, content: bytes) -> AfterCrash:
     left = root.parent.with_name("left")
     with contextlib.closing(open_store(root)) as store:
         submit_work(store, SIGNER, ALICE, b"first")
         store.settler.settle()
         submit_work(store, SIGNER, ALICE, content)
         shutil.copytree(root.parent, left, symlinks=True)
-    return Left(left / root.name)
+    return AfterCrash(left / root.name)
 
 
 @pytest.mark.usefixtures("slow")
@@ -151,7 +151,7 @@ def test_a_start_after_a_crash_does_not_rewrite_complete_files(
     ],
 )
 def test_a_start_restores_what_a_power_cut_destroyed(
-    course_folder: Path, caplog: pytest.LogCaptureFixture, content: bytes, power_cut: Callable[[Left], object]
+    course_folder: Path, caplog: pytest.LogCaptureFixture, content: bytes, power_cut: Callable[[AfterCrash], object]
 ) -> None:
     left = crash(course_folder, content)
     power_cut(left)
