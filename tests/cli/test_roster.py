@@ -14,7 +14,7 @@ from mograder.store.folder.layout import LEDGER
 from tests.parts import CODE, Clock, Running, open_course
 from tests.tables import samples
 
-pytestmark = pytest.mark.usefixtures("at_home")
+pytestmark = pytest.mark.usefixtures("own_home")
 
 
 @pytest.fixture
