@@ -252,12 +252,23 @@ def test_the_secret_is_private_and_reused(release: Path, tmp_path: Path) -> None
     assert run("serve", str(release), "--generate-tokens", str(names)).stdout == first
 
 
-def test_a_wrong_key_in_mograder_toml_is_reported_with_file_and_nearest_key(release: Path) -> None:
-    (release.parent / "mograder.toml").write_text('[[assignments]]\nname = "hw1"\nduo = 2030-01-01\n')
+@pytest.mark.parametrize(
+    ("text", "nearest"),
+    [
+        ('timezon = "Europe/Berlin"', "timezone"),
+        ('[[assignment]]\nname = "hw1"', "assignments"),
+        ('[[assignments]]\nname = "hw1"\nduo = 2030-01-01', "due"),
+        ("[servr]\nport = 1", "server"),
+    ],
+)
+def test_a_misspelt_name_in_mograder_toml_is_reported_with_file_and_nearest_name(
+    release: Path, text: str, nearest: str
+) -> None:
+    (release.parent / "mograder.toml").write_text(text)
     ran = run("serve", str(release))
     assert ran.returncode == 1
     assert "mograder.toml" in ran.stderr
-    assert "'due'" in ran.stderr
+    assert f"did you mean '{nearest}'?" in ran.stderr
 
 
 def test_a_setting_comes_from_option_or_environment_then_file_then_default() -> None:
@@ -276,14 +287,6 @@ def test_the_parent_of_a_served_release_folder_is_refused(release: Path) -> None
     assert ran.returncode == 2
     assert "release" in ran.stderr
     assert not (release.parent / ".mograder-secret").exists()
-
-
-@pytest.mark.parametrize("text", ['timezon = "Europe/Berlin"', '[[assignment]]\nname = "hw1"', "[servr]\nport = 1"])
-def test_a_misspelt_table_name_is_an_error(release: Path, text: str) -> None:
-    (release.parent / "mograder.toml").write_text(text)
-    ran = run("serve", str(release))
-    assert ran.returncode == 1
-    assert "did you mean" in ran.stderr
 
 
 def test_a_missing_key_that_has_signed_stops_the_start_until_the_key_is_restored_or_rotated(release: Path) -> None:
