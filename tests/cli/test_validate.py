@@ -195,11 +195,11 @@ def test_changed_cells_are_found_by_comparison_with_the_copy_kept_by_fetch(valid
 
 def test_without_a_copy_the_hashes_in_the_notebook_tell_how_many_cells_changed(validate: Validate) -> None:
     light = (LIGHT_RIGHT, LIGHT_RIGHT.replace("total == 6", "True"))
-    told = [validate(str(put(text)), code=8).out for text in light]
+    outputs = [validate(str(put(text)), code=8).out for text in light]
     # The setup cell differs from the one that was hashed.
-    assert ["of the instructor's" in out for out in told] == [True, True]
-    assert "1 cell of the instructor's was changed or removed" in told[0]
-    assert "2 cells of the instructor's were changed or removed" in told[1]
+    assert ["of the instructor's" in out for out in outputs] == [True, True]
+    assert "1 cell of the instructor's was changed or removed" in outputs[0]
+    assert "2 cells of the instructor's were changed or removed" in outputs[1]
 
 
 @pytest.mark.parametrize(

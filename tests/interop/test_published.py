@@ -35,7 +35,7 @@ def instructor_token(root: Path) -> str:
 
 
 @pytest.mark.parametrize("direction", ["their client, our server", "our client, their server"])
-def test_the_whole_workflow_runs_with_every_combination_of_client_and_server(
+def test_the_whole_workflow_runs_with_each_server_and_the_client_of_the_other(
     direction: str,
     published: list[str],
     course: Path,
