@@ -20,9 +20,7 @@ PACKAGE = Path(mograder.__file__).parent
 ABOUT = metadata.distribution(mograder.DISTRIBUTION)
 
 
-def test_the_record_of_the_wheel_has_every_file_with_its_checksum_and_its_dependencies_those_of_the_installation() -> (
-    None
-):
+def test_the_wheel_lists_every_file_with_its_checksum_and_has_the_dependencies_of_the_installation() -> None:
     archive = zipfile.ZipFile(io.BytesIO(make_wheel(PACKAGE, ABOUT).content))
     names = archive.namelist()
     record = next(name for name in names if name.endswith(".dist-info/RECORD"))

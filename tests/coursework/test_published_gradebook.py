@@ -72,7 +72,7 @@ def test_a_gradebook_with_correct_marks_has_no_differences(tmp_path: Path) -> No
     assert differences(tmp_path, row) == []
 
 
-def test_an_automatic_mark_that_does_not_follow_from_the_checks_is_reported_with_the_points_of_each_question(
+def test_an_automatic_mark_that_does_not_follow_from_the_checks_is_reported_with_points_by_question(
     tmp_path: Path,
 ) -> None:
     (found,) = differences(tmp_path, {"auto_mark": 50, "check_results": {"Q1: value": "success", "Q2: more": "danger"}})
