@@ -51,7 +51,7 @@ def work(tmp_path: Path) -> Path:
     return path
 
 
-def raw_server(server: Running, name: str) -> Client:
+def client_of(server: Running, name: str) -> Client:
     return Client(server.url, server.token(name), patience=QUICK)
 
 
@@ -63,7 +63,7 @@ def test_every_endpoint_has_a_method() -> None:
 
 
 def test_a_roster_can_be_managed_over_http(server: Running) -> None:
-    with raw_server(server, "__instructor__") as instructor:
+    with client_of(server, "__instructor__") as instructor:
         (added,) = instructor.add_people([messages.NewPerson("alice", "Alice A.")])
         assert instructor.reset("alice").code != added.code
         assert instructor.rename("alice", "Alice Ames").name == "Alice Ames"
@@ -79,7 +79,7 @@ def test_a_client_can_register_fetch_submit_and_read_feedback(server: Running, w
         assert nobody.health().status == "ok"
         registered = nobody.register("alice", CODE)
         assert "transport" in nobody.configuration()
-    with Client(server.url, registered.token) as alice, raw_server(server, "__instructor__") as instructor:
+    with Client(server.url, registered.token) as alice, client_of(server, "__instructor__") as instructor:
         (hw1,) = alice.assignments()
         fetched = io.BytesIO()
         alice.release_file(hw1.files[0], fetched)
@@ -107,7 +107,7 @@ def test_a_client_can_register_fetch_submit_and_read_feedback(server: Running, w
 
 
 def test_errors_of_the_server_are_raised_as_the_same_errors(server: Running, work: Path) -> None:
-    with raw_server(server, "alice") as alice:
+    with client_of(server, "alice") as alice:
         with pytest.raises(Forbidden, match="only an instructor"):
             alice.submissions("hw1")
         with pytest.raises(Forbidden):
@@ -124,14 +124,14 @@ def test_errors_of_the_server_are_raised_as_the_same_errors(server: Running, wor
 def test_feedback_of_any_size_is_sent_in_several_requests(server: Running, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(client_module, "FEEDBACK_BATCH", 10)
     pages = {f"user{number}.html": b"<p>fine" for number in range(3)}
-    with raw_server(server, "__instructor__") as instructor:
+    with client_of(server, "__instructor__") as instructor:
         assert instructor.upload_feedback("hw1", pages).files == list(pages)
     assert len(list((server.root / "hw1" / "feedback").iterdir())) == 3
 
 
 def test_progress_reaches_the_full_size_in_both_directions(server: Running, work: Path) -> None:
     seen: list[tuple[int, int | None]] = []
-    with raw_server(server, "alice") as alice, raw_server(server, "__instructor__") as instructor:
+    with client_of(server, "alice") as alice, client_of(server, "__instructor__") as instructor:
         alice.submit("hw1", "alice", work, lambda done, total: seen.append((done, total)))
         instructor.submitted_file(
             instructor.submissions("hw1")[0], io.BytesIO(), lambda done, total: seen.append((done, total))
