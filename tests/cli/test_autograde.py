@@ -252,9 +252,9 @@ def test_code_that_saw_a_hidden_test_cannot_tell_the_student_about_it(course: Pa
     for user, body in spies.items():
         (course / "submitted" / "hw1" / f"{user}.py").write_text(submission(body=body))
         command("autograde", f"submitted/hw1/{user}.py", "-j", 1)
-    output = {user: (course / "autograded" / "hw1" / f"{user}.html").read_text() for user in spies}
-    assert "got -7" in output["alice"]
-    assert "all [2]" in output["bob"]  # whatever comes first in the cell, the visible check runs before the hidden one
+    pages = {user: (course / "autograded" / "hw1" / f"{user}.html").read_text() for user in spies}
+    assert "got -7" in pages["alice"]
+    assert "all [2]" in pages["bob"]  # whatever comes first in the cell, the visible check runs before the hidden one
     command("feedback", "hw1", "--no-penalties")
     for user in spies:
         page = (course / "feedback" / "hw1" / f"{user}.html").read_text()
@@ -269,13 +269,13 @@ def test_the_late_penalty_of_the_course_is_shown_beside_the_mark(course: Path, c
         each: json.loads((course / "autograded" / "hw1" / f"{each}.json").read_text())["record"]
         for each in ("alice", "bob")
     }
-    output = {
+    known = {
         "alice": {"sha256": records["alice"]["submission"]["sha256"], "timemodified": 1767442400.0},  # the day after
         "bob": {
             "sha256": records["bob"]["submission"]["sha256"], "timemodified": 1767528800.0, "received": 1767528800.0,
         },  # 2026-01-04, with an extension: the server says that it is in time
     }  # fmt: skip
-    (collected / "collected.json").write_text(json.dumps(output))
+    (collected / "collected.json").write_text(json.dumps(known))
     fill_in(course, alice="5,", bob="5,")
     command("feedback", "hw1", "--grades-csv", "grades.csv")
     grades = rows(course / "grades.csv")

@@ -100,25 +100,25 @@ class Expected:
 
 def actions_of(rng: random.Random, number: int) -> list[tuple[float, str, bytes, float]]:
     """The actions of one student: time (seconds), action, bytes, and duration of the upload."""
-    action: list[tuple[float, str, bytes, float]] = []
+    actions: list[tuple[float, str, bytes, float]] = []
     for attempt in range(rng.randint(1, 3)):
         content = b"%d/%d" % (number, attempt)
         around = [rng.gauss(0, 240), rng.gauss(0, 240), rng.uniform(-DAY, 3 * DAY), rng.gauss(CLOSES - DUE, 600)]
         when = DUE + rng.choice([*around, rng.randint(-1, 180)])
         slow = rng.choice([0.0, rng.uniform(0, 30), rng.uniform(0, 1200)])
         if rng.random() < 0.3:
-            action.append((when - rng.uniform(0, 60), "announce", content, 0))
+            actions.append((when - rng.uniform(0, 60), "announce", content, 0))
             when += rng.choice([0, 600, LIFE - 60, LIFE + 600])
-        action.append((when, "submit", content, slow))
+        actions.append((when, "submit", content, slow))
         if rng.random() < 0.3:  # the answer was lost
-            action.append((when + rng.uniform(1, 300), "submit", content, 0))
+            actions.append((when + rng.uniform(1, 300), "submit", content, 0))
     if rng.random() < 0.1:
-        action.append((DUE + rng.uniform(-DAY, 5 * DAY), "extend", b"", 0))
+        actions.append((DUE + rng.uniform(-DAY, 5 * DAY), "extend", b"", 0))
         if rng.random() < 0.3:
-            action.append((DUE + rng.uniform(0, 5 * DAY), "withdraw", b"", 0))
+            actions.append((DUE + rng.uniform(0, 5 * DAY), "withdraw", b"", 0))
     if rng.random() < 0.05:
-        action.append((DUE + rng.uniform(0, 4 * DAY), "teacher", b"%d/0" % number, 0))
-    return action
+        actions.append((DUE + rng.uniform(0, 4 * DAY), "teacher", b"%d/0" % number, 0))
+    return actions
 
 
 def shown_time(true: float) -> float:

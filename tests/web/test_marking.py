@@ -104,7 +104,7 @@ def test_the_navigation_highlights_the_section_of_every_page_below_it(
             assert (path, marked) == (path, [(section, "page" if path == "/" else "true")])
 
 
-def test_marking_by_section_works_below_a_mount_path() -> None:
+def test_the_navigation_of_a_mounted_course_highlights_its_section_too() -> None:
     frame = Frame("Algebra", 0, "/my", path="/my/hw1")
     assert [each for each in ("/", "/my-receipts", "/devices") if frame.current(each)] == ["/"]
 
