@@ -141,7 +141,7 @@ def test_a_login_code_is_valid_for_its_person_and_for_at_most_an_hour(
     assert visitor.post("/login", user="alice", token=late).status_code == 303
 
 
-def test_a_reset_and_a_removal_void_login_codes(alice: Visitor, course: Course) -> None:
+def test_a_reset_or_a_removal_invalidates_login_codes(alice: Visitor, course: Course) -> None:
     code = code_from(alice)
     _, personal = course.roster.reset(COURSE_INSTRUCTOR, ALICE)
     assert Visitor(course).post("/login", user="alice", token=code).status_code == 401
