@@ -47,7 +47,7 @@ class HostileServer:
 
     port: int
     answers: dict[str, list[Answer]] = field(default_factory=dict)
-    asked: list[RecordedRequest] = field(default_factory=list)
+    requests: list[RecordedRequest] = field(default_factory=list)
     otherwise: Callable[[RecordedRequest], Answer] = lambda _: Answer(status=404)
 
     @property
@@ -57,7 +57,7 @@ class HostileServer:
     def answer(self, request: str, *answers: Answer) -> None:
         self.answers[request] = list(answers)
 
-    def lists(self, **files: Answer) -> None:
+    def list_files(self, **files: Answer) -> None:
         """List one assignment, hw1, with these files ("__" in a keyword stands for a dot)."""
         named = {name.replace("__", "."): answer for name, answer in files.items()}
         listing = [{"filename": name, "url": f"/files/{name}"} for name in named]
