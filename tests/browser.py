@@ -1,4 +1,4 @@
-"""A real browser for tests and screenshots: Debian's Chromium, driven by playwright, never beyond this machine."""
+"""A real browser for tests and screenshots: Debian's Chromium driven by playwright, on this machine only."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ NAMES = (
     "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
     "/Applications/Chromium.app/Contents/MacOS/Chromium",
 )  # fmt: skip
-"""What Chromium is called, on the path or with it; first the one without windows, which takes half the time."""
+"""Names of Chromium's program; the headless one comes first, because it takes half the time."""
 
 FLAGS = (
     "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update",
@@ -32,14 +32,14 @@ FLAGS = (
 
 
 PATIENCE = 90_000
-"""How long anything may take, in milliseconds: what is quick on a quiet machine is not on one that is busy."""
+"""The timeout of every step in milliseconds, generous for a busy machine."""
 
 CACHED = {"Cache-Control": "public, max-age=3600"}
 
 FEEDBACK = (
     "<!doctype html><html lang=en><title>Feedback</title><h1>Well done</h1><p>Only the last plot has no label.</p>"
 )
-"""What stands in the frame of a sample page that shows feedback."""
+"""The content of the frame of a sample page that shows feedback."""
 
 
 def find_chromium() -> str | None:
@@ -65,7 +65,7 @@ class SampleSite(ThreadingHTTPServer):
 
     def __init__(self, more: Mapping[str, bytes]) -> None:
         super().__init__(("127.0.0.1", 0), _SampleRequest)
-        self.more = more  # scripts by their names
+        self.more = more  # scripts are requested by their names
         self.content = b""
 
     def show(self, tab: Tab, page: Page) -> Tab:
@@ -102,12 +102,12 @@ class _SampleRequest(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def log_request(self, *_: object) -> None:
-        """Nobody reads it."""
+        """Log nothing."""
 
 
 @contextmanager
 def sample_site(more: Mapping[str, bytes] = MappingProxyType({})) -> Iterator[SampleSite]:
-    """A site for sample pages, with scripts of the test's own; it is on this machine alone."""
+    """A site for sample pages on the loopback interface, with scripts that the test adds."""
     with SampleSite(more) as site:
         serving = Thread(target=site.serve_forever, kwargs={"poll_interval": 0.05})
         serving.start()

@@ -1,4 +1,4 @@
-"""The command line, run in this process: what a person types and sees, without the start of an interpreter."""
+"""Runs the command line in this process, which saves the start of an interpreter."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.parts import environment
 
 
 def run_command(*words: object) -> CompletedProcess[str]:
-    """Runs `mograder` with these words, and with no setting in the environment."""
+    """Run `mograder` with these arguments and no settings in the environment."""
     typed, out, err = [str(word) for word in words], io.StringIO(), io.StringIO()
     with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(err):
         for name in os.environ.keys() - environment().keys():

@@ -1,4 +1,4 @@
-"""Fixtures for all tests; what they are made of is in parts.py."""
+"""Fixtures for all tests; their building blocks are in parts.py."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from mograder.store.postgres.database import upgrade
 from tests.courses import make_sound_course
 from tests.hostile import HostileServer, hostile
 from tests.parts import STRICT, Clock, Running, make_course_folder, open_course, running
-from tests.postgres import Server, Side, fresh_database, running_server, sides
+from tests.postgres import CourseServer, Server, fresh_database, running_server, two_course_servers
 
-# A busy machine is no fault.
+# A slow example on a busy machine is no failure.
 settings.register_profile("mograder", max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("mograder")
 
 
 def pytest_configure() -> None:
-    """Compiled modules are kept, whatever the environment says: each process would compile all of mograder again.
+    """Write bytecode whatever the environment says, or each process would compile all of mograder again.
 
-    And people sit in UTC, wherever this machine stands: commands show times by the reader's clock.
+    The local time zone is UTC on every machine, because commands show local times.
     """
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     sys.dont_write_bytecode = False
@@ -43,7 +43,7 @@ LONG = {
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Long tests come first: of the processes that share the tests none is left with one at the end."""
+    """Run long tests first, so that no worker process is left with one at the end."""
     items.sort(key=lambda item: item.path.name not in LONG)
 
 
@@ -61,7 +61,7 @@ def submitted(course_folder: Path) -> Path:
 
 @pytest.fixture(scope="session")
 def sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A course with nothing wrong, that nobody serves; to be copied, and not to be changed."""
+    """A course without problems that is not served; tests copy it and do not change it."""
     return make_sound_course(tmp_path_factory.mktemp("sound"))
 
 
@@ -79,7 +79,7 @@ def course(course_folder: Path, clock: Clock) -> Iterator[Course]:
 
 @pytest.fixture
 def server(course_folder: Path) -> Iterator[Running]:
-    """A real server in its own process; it must end well when it is told to."""
+    """A real server in its own process, which must exit with 0 when it is told to stop."""
     with running(course_folder) as server:
         yield server
         assert server.process.poll() is not None or server.stop() == 0
@@ -87,31 +87,33 @@ def server(course_folder: Path) -> Iterator[Running]:
 
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[Server]:
-    """A real PostgreSQL server, shared: each test has courses, or a database, of its own."""
+    """A real PostgreSQL server shared by all tests; each test has its own courses or its own database."""
     with running_server() as server:
         yield server
 
 
 @pytest.fixture(scope="session")
 def postgres_url(postgres_server: Server) -> str:
-    """A database with the schema in it, shared: each test has courses of its own."""
+    """A database with the schema, shared by all tests; each test has its own courses."""
     upgrade(postgres_server.url())
     return postgres_server.url()
 
 
 @pytest.fixture(params=["folder", "postgres"])
-def two_servers(request: pytest.FixtureRequest, course_folder: Path) -> Iterator[Sequence[Running | Side]]:
-    """Two real servers on one course; who guesses too often at them waits for minutes."""
+def two_servers(request: pytest.FixtureRequest, course_folder: Path) -> Iterator[Sequence[Running | CourseServer]]:
+    """Two real servers on one course; after too many wrong guesses a client has to wait for minutes."""
     if request.param == "folder":
         with running(course_folder, first=STRICT) as first, running(course_folder, first=STRICT) as second:
             yield first, second
     else:
-        with sides(fresh_database(request.getfixturevalue("postgres_server")), course_folder, STRICT) as both:
+        with two_course_servers(
+            fresh_database(request.getfixturevalue("postgres_server")), course_folder, STRICT
+        ) as both:
             yield both
 
 
 @pytest.fixture
 def hostile_server() -> Iterator[HostileServer]:
-    """Answers as badly as a test wants."""
+    """A server whose answers the test chooses."""
     with hostile() as server:
         yield server

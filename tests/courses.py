@@ -1,4 +1,4 @@
-"""A course that is not served, with submissions, grades and settings; and ways to damage it."""
+"""A course that is not served, with submissions, grades and settings, and ways to damage it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.parts import ALICE, BOB, make_course_folder, open_store, submit_work
 
 
 def make_sound_course(parent: Path) -> Path:
-    """Five submissions of two people, grades and a title."""
+    """Make a course with five submissions of two people, grades and a title. Returns its folder."""
     root = make_course_folder(parent)
     store = open_store(root)
     signer = Ed25519Signer(store.keys.signing_key(new_private_key))
@@ -30,7 +30,7 @@ def make_sound_course(parent: Path) -> Path:
 
 
 def everything(folder: Path) -> dict[str, object]:
-    """Each name below `folder` with its mode, time of change, inode, and bytes or target."""
+    """Each name below `folder` with its mode, modification time, inode, and bytes or link target."""
     found: dict[str, object] = {}
     for path in sorted([folder, *folder.rglob("*")]):
         status = path.lstat()
@@ -50,7 +50,7 @@ def ledger(course: Path, sql: str) -> None:
 
 
 def forget_file(course: Path, user: str = "bob", body: str = "") -> None:
-    """Leave a submission as a crash does: in the ledger, and not yet a file. `body` (hex) replaces its bytes."""
+    """Leave a submission as a crash does: in the ledger, but not yet in its file. `body` (hex) replaces its bytes."""
     path = versions(course, user)[-1]
     body = body or path.read_bytes().hex()
     ledger(course, f"INSERT INTO pending SELECT number, x'{body}', NULL FROM receipts WHERE filename = '{path.name}'")

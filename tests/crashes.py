@@ -1,8 +1,8 @@
-"""Lets a process die before any one step of what it does to the disk, and counts the steps.
+"""Kills a process before a given step of its work on the disk, and counts the steps.
 
 A step is a call that can change a file or the ledger (open, write, fsync, rename, link, a statement of SQL, …). A
-process that dies there has done all the steps before it and none after, and nobody cleans up after it: no `finally`,
-no `close`. What SQLite does inside of one statement is its own promise; tests/web/test_power.py tries that.
+process that is killed there has done all steps before it and none after, and does not clean up: no `finally`, no
+`close`. What SQLite does inside one statement is tested by tests/web/test_power.py.
 """
 
 from __future__ import annotations
@@ -32,10 +32,10 @@ from mograder.store.folder.layout import LEDGER, SIGNING_KEY
 
 Say = Callable[[str], None]
 Act = Callable[[Say], None]
-"""What a process does. It reports what it has acknowledged, as a server does with its 200."""
+"""The work of a process, which reports each acknowledgement, as a server does with its 200."""
 
 BEGIN = "begin"
-"""What a process reports when its steps begin to count."""
+"""A process reports this line before the steps that count."""
 
 SYSTEM_CALLS = {
     "chmod", "fsync", "ftruncate", "link", "mkdir", "open", "remove", "rename", "replace", "rmdir", "symlink", "unlink",
@@ -46,14 +46,14 @@ ON_THE_LEDGER = {"commit", "execute", "executemany", "executescript"}
 
 
 RANDOM = {SECRET_NAME, SIGNING_KEY}
-"""Files whose bytes are made by chance."""
+"""Files with random content."""
 SCRATCH = re.compile(r"[-.][0-9a-f]{12,}\b")
-"""What is random in the name of a scratch file."""
+"""The random part of the name of a scratch file."""
 
 
 @dataclass(frozen=True)
 class Ended:
-    """How a process ended. `said` is what it had said by then."""
+    """Whether a process was killed, and the lines that it had reported before."""
 
     died: bool
     said: list[str]
@@ -69,7 +69,7 @@ def is_step(function: Any) -> bool:
 
 
 def die_before(step: int, act: Act) -> Ended:
-    """Run `act` in a process of its own that dies before its `step`-th step from BEGIN on, or gets to the end."""
+    """Run `act` in a forked process that is killed before its `step`-th step after BEGIN, or completes."""
     if not hasattr(os, "fork"):
         pytest.skip("a process that dies between two steps is made by fork, which Windows does not have")
     reading, writing = os.pipe()
@@ -103,12 +103,12 @@ def _live_and_die(step: int, act: Act, writing: int) -> None:
         os.write(writing, f"{line}\n".encode())
         counting = True
 
-    threading.setprofile(count)  # the ledger is written by a thread of its own
+    threading.setprofile(count)  # a separate thread writes the ledger
     sys.setprofile(count)
     try:
         act(say)
         counting = False
-    except BaseException:  # noqa: BLE001 (this process is not pytest's: it tells and ends here)
+    except BaseException:  # noqa: BLE001 (this is not the process of pytest: it reports and ends here)
         counting = False
         os.write(writing, traceback.format_exc().encode())
         os._exit(1)
@@ -116,10 +116,9 @@ def _live_and_die(step: int, act: Act, writing: int) -> None:
 
 
 def before_every_step(make: Callable[[], Path], act: Callable[[Path, Say], None]) -> Iterator[tuple[Path, Ended]]:
-    """What is left of what `make` makes when `act` on it dies before its first step, its second, …, and lives on.
+    """The state after `act` on a course made by `make` was killed before its first step, its second, …, and completed.
 
-    What a crash left just as another had, when as much had been said, is given once: most steps change nothing by
-    themselves.
+    Equal states with equally many reported lines are given once: most steps alone change nothing.
     """
     seen: set[tuple[object, ...]] = set()
     for step in itertools.count(1):
@@ -134,7 +133,7 @@ def before_every_step(make: Callable[[], Path], act: Callable[[Path, Say], None]
 
 
 def _contents(folder: Path) -> Iterator[tuple[str, int, bytes]]:
-    """Each name below `folder` with its mode, and what is in it; scratch files are called by what is not by chance."""
+    """Each name below `folder` with its mode and content; random parts of scratch file names are replaced."""
     for path in folder.rglob("*"):
         name, mode = str(path.relative_to(folder)), path.lstat().st_mode
         if path.is_symlink():
@@ -143,13 +142,13 @@ def _contents(folder: Path) -> Iterator[tuple[str, int, bytes]]:
             yield name, mode, b""
         elif path.name == LEDGER:
             yield name, mode, _rows(path)
-        elif not path.name.startswith(f"{LEDGER}-"):  # SQLite's own, and read with the ledger
+        elif not path.name.startswith(f"{LEDGER}-"):  # files of SQLite, which are read with the ledger
             content = path.read_bytes()
             yield SCRATCH.sub("-", name), mode, b"%d" % len(content) if path.name in RANDOM else content
 
 
 def _rows(ledger: Path) -> bytes:
-    """All that SQLite finds in a copy: opening the ledger itself would tidy it."""
+    """The content of a copy of the ledger: opening the ledger itself would change its files."""
     with tempfile.TemporaryDirectory(dir=ledger.parent.parent.parent) as folder:
         for path in ledger.parent.glob(f"{LEDGER}*"):
             if not path.name.endswith("-shm"):

@@ -1,4 +1,4 @@
-"""A uv that downloads nothing: it makes a virtual environment with the packages of this Python."""
+"""A fake uv that downloads nothing: it makes a virtual environment with the packages of this Python."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ asked = " ".join(open(each).read() for each in sys.argv if each.endswith(".in"))
 if "broken-package" in asked:
     sys.exit("no solution found: broken-package")
 if "slow-package" in asked:
-    open({gate!r}).read()
+    open({pipe!r}).read()
 if sys.argv[2] == "install" and "not-for-this-platform" in open(sys.argv[-1]).read():
     sys.exit("no wheel for this platform")
 if sys.argv[2] == "compile":
@@ -29,15 +29,14 @@ if sys.argv[2] == "compile":
 """
 
 
-def put_fake_uv(folder: Path, monkeypatch: pytest.MonkeyPatch, gate: Path | None = None) -> Path:
-    """Have it called instead of uv; where it writes down how it was called, a line a call.
+def put_fake_uv(folder: Path, monkeypatch: pytest.MonkeyPatch, pipe: Path | None = None) -> Path:
+    """Put it in place of uv. Returns the file to which it writes one line for each call.
 
-    What asks for "broken-package" fails; what asks for "slow-package" waits until somebody writes to the named pipe
-    `gate`.
+    A request for "broken-package" fails; one for "slow-package" waits until the test writes to the named pipe `pipe`.
     """
     program, log = folder / "uv", folder / "calls"
     path = [each for each in sys.path if each]
-    program.write_text(PROGRAM.format(python=sys.executable, log=str(log), path=path, gate=str(gate)))
+    program.write_text(PROGRAM.format(python=sys.executable, log=str(log), path=path, pipe=str(pipe)))
     program.chmod(0o755)
     monkeypatch.setattr(environment, "_uv_program", lambda: str(program))
     return log

@@ -74,11 +74,11 @@ if __name__ == "__main__":
 """
 
 HIDDEN = ("s3cret", "h1dden", "-14", "-7")
-"""What no student may ever read."""
+"""A text that no student may ever read."""
 
 
 def submission(x: str = "41", body: str = "return a * 2") -> str:
-    """The source with other answers, as a student hands it in: without the hidden tests."""
+    """The source with other answers, as a student submits it: without the hidden tests."""
     begin, end = SOURCE.index("    ### BEGIN HIDDEN"), SOURCE.index("    ### END HIDDEN TESTS\n")
     text = SOURCE[:begin] + "    # HIDDEN TESTS\n" + SOURCE[end + len("    ### END HIDDEN TESTS\n") :]
     text = text.replace("    ### BEGIN SOLUTION\n    x = 41\n    ### END SOLUTION\n", f"    x = {x}\n")
@@ -87,7 +87,7 @@ def submission(x: str = "41", body: str = "return a * 2") -> str:
 
 
 RIGHT, HALF = submission(), submission("40", "return a + 2")
-"""30 points, and 2.5 + 6.7."""
+"""These submissions get 30 points, and 2.5 + 6.7."""
 
 FAILING = submission("1 / 0")
 LOOPING = submission(body="while True:\n    pass")
@@ -95,7 +95,7 @@ CHEATING = submission(
     'type("Always", (), {"__eq__": lambda *_: True, "__gt__": lambda *_: True, "__mod__": lambda *_: 1})()',
     "return type('Always', (), {'__eq__': lambda *_: True})()",
 )
-"""Objects that equal everything: nothing may come of it."""
+"""Objects that are equal to everything, which must earn nothing."""
 
 
 def make_graded_course(folder: Path, **submissions: str) -> Path:

@@ -1,4 +1,4 @@
-"""Gradings as tests need them."""
+"""Sample reports, records and results of grading."""
 
 from __future__ import annotations
 

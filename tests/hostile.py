@@ -1,4 +1,4 @@
-"""A real HTTP server in a thread that misbehaves as a test wants, and records the requests."""
+"""A real HTTP server in a thread that gives the answers a test chooses, and records the requests."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from typing import Any
 
 
 @dataclass(frozen=True)
-class Asked:
+class RecordedRequest:
     method: str
     path: str
     headers: Mapping[str, str]
@@ -24,7 +24,7 @@ class Asked:
 
 @dataclass(frozen=True)
 class Answer:
-    """`announced` is a Content-Length that may be a lie; `hang_up` ends the connection without a word."""
+    """`announced` is a Content-Length that may be wrong; `hang_up` closes the connection without an answer."""
 
     body: bytes = b""
     status: int = 200
@@ -40,15 +40,15 @@ def as_json(value: Any, status: int = 200, **headers: str) -> Answer:
 
 @dataclass
 class HostileServer:
-    """`answers` maps "METHOD /path" (without the query) to answers, given in turn; the last one stays.
+    """`answers` maps "METHOD /path" (without the query) to answers, given in this order; the last one is repeated.
 
-    `otherwise` makes the answer to all else.
+    `otherwise` answers every other request.
     """
 
     port: int
     answers: dict[str, list[Answer]] = field(default_factory=dict)
-    asked: list[Asked] = field(default_factory=list)
-    otherwise: Callable[[Asked], Answer] = lambda _: Answer(status=404)
+    requests: list[RecordedRequest] = field(default_factory=list)
+    otherwise: Callable[[RecordedRequest], Answer] = lambda _: Answer(status=404)
 
     @property
     def url(self) -> str:
@@ -57,8 +57,8 @@ class HostileServer:
     def answer(self, request: str, *answers: Answer) -> None:
         self.answers[request] = list(answers)
 
-    def lists(self, **files: Answer) -> None:
-        """One assignment, hw1, with these files ("__" in a keyword stands for a dot)."""
+    def list_files(self, **files: Answer) -> None:
+        """List one assignment, hw1, with these files ("__" in a keyword stands for a dot)."""
         named = {name.replace("__", "."): answer for name, answer in files.items()}
         listing = [{"filename": name, "url": f"/files/{name}"} for name in named]
         self.answer("GET /assignments", as_json([{"name": "hw1", "id": 7, "files": listing}]))
@@ -73,9 +73,9 @@ def hostile(port: int = 0, tls: ssl.SSLContext | None = None) -> Iterator[Hostil
 
         def _answer(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-            server.asked.append(Asked(self.command, self.path, dict(self.headers), body))
+            server.requests.append(RecordedRequest(self.command, self.path, dict(self.headers), body))
             known = server.answers.get(f"{self.command} {self.path.partition('?')[0]}")
-            left = known or [server.otherwise(server.asked[-1])]
+            left = known or [server.otherwise(server.requests[-1])]
             answer = left.pop(0) if len(left) > 1 else left[0]
             self.close_connection = True
             if answer.hang_up:
@@ -107,19 +107,16 @@ def hostile(port: int = 0, tls: ssl.SSLContext | None = None) -> Iterator[Hostil
 
 
 Moment = Callable[[], bool]
-"""Waits a moment; whether to go on."""
+"""Waits 0.01 s. Returns whether to continue."""
 
 
 @contextmanager
-def speaking(answer: Callable[[socket.socket, Moment], None]) -> Iterator[str]:
-    """The URL of a server that reads the head of a request, no more, and then does what `answer` does.
-
-    What it sends a little at a time it sends in steps of a moment.
-    """
+def raw_server(answer: Callable[[socket.socket, Moment], None]) -> Iterator[str]:
+    """The URL of a server that reads only the head of a request and then calls `answer` with the connection."""
     over = threading.Event()
 
     class Handler(StreamRequestHandler):
-        rbufsize = 0  # what is not read here is left to the answer
+        rbufsize = 0  # unbuffered: the rest is left for `answer`
 
         def handle(self) -> None:
             with suppress(OSError):
@@ -139,7 +136,7 @@ def speaking(answer: Callable[[socket.socket, Moment], None]) -> Iterator[str]:
 
 
 def slowly(begin: bytes, again: bytes) -> Callable[[socket.socket, Moment], None]:
-    """Sends `begin`, and then `again` after each moment, for ever."""
+    """Sends `begin`, and then `again` every 0.01 s without end."""
 
     def answer(connection: socket.socket, moment: Moment) -> None:
         connection.sendall(begin)
@@ -150,7 +147,7 @@ def slowly(begin: bytes, again: bytes) -> Callable[[socket.socket, Moment], None
 
 
 def endless(head: bytes, more: bytes) -> Callable[[socket.socket, Moment], None]:
-    """Sends `head`, and then `more` as fast as it can, for ever."""
+    """Sends `head`, and then `more` as fast as possible without end."""
 
     def answer(connection: socket.socket, _: Moment) -> None:
         connection.sendall(head)
@@ -174,4 +171,4 @@ SLOW = {
     "other answers, as fast as it can": endless(b"", b"HTTP/1.1 100 Continue\r\n\r\n" * 100),
     "a redirect": slowly(b"HTTP/1.1 302 Found\r\nLocation: /assign", b"m"),
 }
-"""What a server can send again and again, so that it is never silent and never done."""
+"""Endless answers that are never silent for long."""

@@ -34,7 +34,7 @@ points = 5
 
 
 def marked_course(root: Path, clock: Clock, plan: str = PLAN, students: int = 3) -> Course:
-    """A course whose students s01, s02 … have submitted; grace and guy are graders."""
+    """A course in which the students s01, s02 … have submitted; grace and guy are graders."""
     (root.parent / "mograder.toml").write_text(plan)
     course = open_course(root, clock)
     people = [
@@ -64,7 +64,7 @@ def give_all(course: Course, user: str, essay: float, plot: float) -> None:
 
 
 def checked(course: Course, report: RunReport = HALF_RIGHT) -> Course:
-    """The course, with the results of all that waits: Q1 and Q2 by checks, Q3 by hand."""
+    """The course with results for all waiting submissions: Q1 and Q2 by checks, Q3 marked by hand."""
     signer = course.signer
     assert isinstance(signer, Ed25519Signer)
     made = replace(course, read_record=lambda text: record_of(signer.verify(text, KIND)))

@@ -1,4 +1,4 @@
-"""The simplest model of what a store promises: lists and dictionaries, written independently of the stores."""
+"""A simple model of what a store promises: lists and dictionaries, written independently of the stores."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from tests.parts import ALICE, BOB, HW1, NOON, sha256, submit_work
 HW2 = AssignmentName("hw2")
 USERS = (ALICE, BOB, Username("Alice"))
 FAR = 4_000_000_000_000_000
-"""A moment (Unix microseconds) in the next century."""
+"""A time in the next century, in Unix microseconds."""
 
 
 @dataclass(frozen=True)
@@ -60,8 +60,8 @@ class Model:
     def of(self, user: str, assignment: str) -> list[KeptSubmission]:
         return [each for each in self.submissions if (each.user, each.assignment) == (user, assignment)]
 
-    def looks(self) -> dict[str, Any]:
-        """Everything that can be asked for; what is under one key changes as one."""
+    def contents(self) -> dict[str, Any]:
+        """Everything that a store can be asked for; the value of one key changes atomically."""
         pairs = {(each.user, each.assignment): each for each in self.submissions}
         return {
             "submissions": {
@@ -83,8 +83,8 @@ class Model:
         }
 
 
-def look(store: Store, signer: Signer) -> dict[str, Any]:
-    """The same of a store, with its chain of receipts and every byte checked."""
+def read_contents(store: Store, signer: Signer) -> dict[str, Any]:
+    """The same contents of a store; checks its chain of receipts and every byte."""
     receipts, before = list(store.submissions.receipts()), ""
     versions = {}
     for number, receipt in enumerate(receipts, 1):
@@ -126,7 +126,7 @@ def look(store: Store, signer: Signer) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Write:
-    """One thing that is done to a course: to a store, and to the model of one. `do` raises what the store raises."""
+    """One write to a course: `do` writes to a store (and raises its errors), `model` to a model."""
 
     name: str
     do: Callable[[Store, Signer], object]
@@ -178,7 +178,7 @@ def explaining(pages: Mapping[Username, bytes]) -> Write:
 
 
 def registering(user: Username, name: str = "") -> Write:
-    """Bind a name, or give it to the same person again; a name that differs by case is taken."""
+    """Register a name, again or for the first time; a name that differs only in case is taken."""
 
     def change(held: Account | None) -> Account:
         if held is not None and held.username != user:
@@ -194,7 +194,7 @@ def registering(user: Username, name: str = "") -> Write:
 
 
 def extending(*users: Username) -> Write:
-    """More time for all of them, as one step."""
+    """Extend all of them in one step."""
     given = [Extension(HW1, user, FAR, "granted", reason="ill") for user in users]
     event = Event(NOON, "ta", "extend", HW1)
     return Write(
@@ -207,7 +207,7 @@ def extending(*users: Username) -> Write:
 
 
 def announcing(user: Username, number: int) -> Write:
-    """Announce a file beside those that are announced already."""
+    """Announce one more file."""
     commit = Commitment(HW1, user, f"{number:064}", number, NOON + number)
 
     def added(held: tuple[Commitment, ...]) -> tuple[Commitment, ...]:
@@ -240,7 +240,7 @@ def planning(points: int, assignment: AssignmentName = HW1) -> Write:
 
 
 def releasing(marks: Mapping[str, str]) -> Write:
-    """Marks that are released with their grades, unless they are."""
+    """Release marks together with their grades, unless they are released already."""
     event = Event(NOON, "ta", "release marks", HW1)
     granted = grading(marks)
 

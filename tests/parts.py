@@ -1,4 +1,4 @@
-"""What tests put together: a clock that is set by hand, a course over a real folder, a server in its own process."""
+"""Building blocks of tests: a clock that is set by hand, a course over a real folder, a server in its own process."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ def submit_work(
     store: Store, signer: Signer, user: Username, content: bytes, received: int = NOON,
     assignment: AssignmentName = HW1,
 ) -> Accepted:  # fmt: skip
-    """Submit `content` in the way in which a course does."""
+    """Submit `content` to the store as a course does."""
     upload = filled(store.submissions.upload(), content)
     try:
         ready = NewSubmission(user, assignment, user, received, upload)
@@ -111,7 +111,7 @@ def until(true: Callable[[], object], seconds: float = PATIENCE) -> None:
 
 @contextmanager
 def compared_in_constant_time() -> Iterator[list[object]]:
-    """What this thread compares so until the end of the block, one of something for each time."""
+    """One item for each comparison in constant time that this thread makes in the block."""
     compared: list[object] = []
 
     def see(_: FrameType, event: str, function: object) -> None:
@@ -133,12 +133,12 @@ def names_in(folder: Path) -> list[str]:
 
 
 HELD: deque[socket.socket] = deque()
-"""Bound to ports that were given, so that nobody else on a busy machine is given them before their server has begun."""
+"""Sockets bound to the ports that `free_port` has returned, so that no other process gets such a port."""
 
 
 def free_port() -> int:
     probe = socket.socket()
-    if sys.platform == "linux":  # there a server may listen all the same when both say so
+    if sys.platform == "linux":  # a server may listen there as well if both set this option
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     probe.bind(("127.0.0.1", 0))
     port = int(probe.getsockname()[1])
@@ -156,13 +156,13 @@ def environment() -> dict[str, str]:
 
 @dataclass(frozen=True)
 class Running:
-    """A server that answers. `root` is the folder it serves."""
+    """A running server. `root` is the folder it serves."""
 
     process: Process
     port: int
     root: Path
     scheme: str = "http"
-    said: str = ""  # at its start
+    said: str = ""  # printed at its start
 
     @property
     def url(self) -> str:
@@ -180,7 +180,7 @@ class Running:
 
     @property
     def trust(self) -> ssl.SSLContext:
-        """Trusts the course's own authority alone."""
+        """A TLS context that trusts only the course's own authority."""
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         context.load_verify_locations(self.root / AUTHORITY)
         return context
@@ -218,10 +218,10 @@ class Running:
 
 Process = prefork.Process | subprocess.Popen[str]
 SERVE = ("-m", "mograder", "serve")
-"""What a new interpreter runs."""
+"""Arguments of a new interpreter that runs a server."""
 
 STRICT = "from mograder.web import throttle as t; t.SHORTEST_PAUSE, t.MINUTE = t.LONGEST_PAUSE, t.HOUR"
-"""Runs before a server that counts wrong guesses for longer than a busy machine takes for them."""
+"""Runs before a server: it counts wrong guesses for so long that a slow machine makes no difference."""
 
 
 @contextmanager
@@ -229,7 +229,7 @@ def running(
     root: Path, *words: str, under: tuple[str, ...] = (), program: tuple[str, ...] = (), first: str = "",
     port: int | None = None,
 ) -> Iterator[Running]:  # fmt: skip
-    """`mograder serve` on `root`, as `serving` starts it. It is killed at the end in any case."""
+    """Run `mograder serve` on `root`, started by `serving`, and kill it at the end in any case."""
     words = (str(root), "--enrollment-code", CODE, *words)
     scheme = "https" if any(word.startswith("--tls") for word in words) else "http"
     with serving(*words, under=under, program=program, first=first, port=port) as (process, port, said):
@@ -243,10 +243,10 @@ def serving(
     *words: str, under: tuple[str, ...] = (), program: tuple[str, ...] = (), first: str = "",
     port: int | None = None,
 ) -> Iterator[tuple[Process, int, str]]:  # fmt: skip
-    """`mograder serve` with these arguments: the process, its port, and what it printed at its start.
+    """Run `mograder serve` with these arguments. Yields the process, its port, and what it printed at its start.
 
-    It is forked (see prefork), with the program `first` run before it in the same process, unless it runs under another
-    program or is one of the test's own.
+    The process is forked (see prefork) and runs the program `first` before, unless it runs `under` another program or
+    `program` replaces it.
     """
     port = port or free_port()
     words = ("-p", str(port), *words)

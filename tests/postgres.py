@@ -1,4 +1,4 @@
-"""A PostgreSQL of the tests' own: in a temporary folder, on a free port of this machine, gone at the end."""
+"""A PostgreSQL server for the tests: in a temporary folder, on a free port of this machine, removed at the end."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ SETTINGS = {
 
 
 def _nobody() -> dict[str, Any]:
-    """PostgreSQL refuses to run as root: then its programs run as nobody."""
+    """PostgreSQL refuses to run as root; then its programs run as the user nobody."""
     if sys.platform == "win32" or os.geteuid() != 0:
         return {}
     import pwd
@@ -66,7 +66,7 @@ def programs() -> Path:
     installed = Path(found.origin).parent / "pginstall"
     try:
         subprocess.run([installed / "bin" / "postgres", "--version"], check=True, capture_output=True, **AS_NOBODY)
-    except PermissionError:  # a checkout in root's own home: nobody may read it
+    except PermissionError:  # in a checkout in the home of root, the user nobody may not read it
         copy = Path(tempfile.mkdtemp(prefix="mograder-postgres-"))
         copy.chmod(0o755)
         return Path(shutil.copytree(installed, copy / "pginstall")) / "bin"
@@ -100,7 +100,7 @@ class Server:
         self.configure(**SETTINGS)
 
     def make_replica_of(self, primary: Server) -> None:
-        """A copy of `primary` that will follow it under the name of its folder."""
+        """Make this server a replica of `primary`, which knows it by the name of its folder."""
         name = self.folder.name
         where = ["-h", "127.0.0.1", "-p", str(primary.port), "-U", "postgres"]
         run("pg_basebackup", *where, "-D", self.folder, "-X", "stream", "-c", "fast", "--no-sync")
@@ -112,12 +112,12 @@ class Server:
             file.writelines(f"{name} = '{value}'\n" for name, value in settings.items())
 
     def set_now(self, **settings: str) -> None:
-        """Of the running server."""
+        """Change a setting of the running server."""
         self.configure(**settings)
         run("pg_ctl", "-D", self.folder, "reload")
 
     def wait_for_replica(self, name: str) -> None:
-        """Until commits wait for the replica of this name."""
+        """Wait until commits are replicated synchronously to the replica of this name."""
         sql = "SELECT sync_state FROM pg_stat_replication WHERE application_name = %s"
         with psycopg.connect(self.url(), autocommit=True) as connection:
             while connection.execute(sql, (name,)).fetchone() != ("sync",):
@@ -129,21 +129,21 @@ class Server:
         run("pg_ctl", "-D", self.folder, "-w", "-t", str(PATIENCE), "-l", log, "-o", f"-p {self.port}", "start")
 
     def stop(self) -> None:
-        """As a service manager does: sessions are cut, then it ends."""
+        """Stop it as a service manager does: sessions are terminated first."""
         run("pg_ctl", "-D", self.folder, "-w", "-t", str(PATIENCE), "-m", "fast", "stop")
 
     def kill(self) -> None:
-        """Without any goodbye; the next start recovers from the log."""
+        """Kill it without a shutdown; the next start recovers from its log."""
         run("pg_ctl", "-D", self.folder, "-w", "-t", str(PATIENCE), "-m", "immediate", "stop")
 
     def promote(self) -> None:
-        """Make the primary of a replica; returns once it takes writes."""
+        """Promote this replica to primary; returns once it accepts writes."""
         run("pg_ctl", "-D", self.folder, "-w", "-t", str(PATIENCE), "promote")
 
 
 @contextmanager
 def servers(*names: str) -> Iterator[list[Server]]:
-    """Servers that are yet to be made and started; whatever became of them, nothing is left at the end."""
+    """Servers that the test has to make and start; all of them are stopped and removed at the end."""
     top = Path(tempfile.mkdtemp(prefix="mograder-postgres-"))
     if AS_NOBODY:
         shutil.chown(top, **AS_NOBODY)
@@ -166,12 +166,12 @@ def running_server() -> Iterator[Server]:
 
 
 def new_course(courses: PostgresCourses, folders: Folders | None = None) -> CourseName:
-    """A course of its own name, with what stands in `folders`."""
+    """Create a course with a unique name and the content of `folders`."""
     name = CourseName(f"c{secrets.token_hex(6)}")
     courses.create(name, Event(NOON, "test", "create", name))
     if folders is not None:
         courses.publish(name, read_publication(folders), Event(NOON, "test", "publish", name))
-    with psycopg.connect(courses.url) as connection:  # as in a folder, the trail begins with what people do
+    with psycopg.connect(courses.url) as connection:  # as in a folder, the audit log begins with the actions of people
         connection.execute("DELETE FROM events WHERE course = %s", (name,))
     return name
 
@@ -187,8 +187,8 @@ def fresh_database(server: Server, *, upgraded: bool = True) -> str:
 
 
 @dataclass(frozen=True)
-class Side:
-    """One of several servers on a course in a database; used as `parts.Running` is."""
+class CourseServer:
+    """One of several servers on a course in a database; with the same methods as `parts.Running`."""
 
     url: str
     client: httpx2.Client
@@ -203,8 +203,8 @@ class Side:
 
 
 @contextmanager
-def sides(url: str, folder: Path, first: str = "") -> Iterator[list[Side]]:
-    """Two servers on a database with one course, made from the folder; `first` as in parts.serving."""
+def two_course_servers(url: str, folder: Path, first: str = "") -> Iterator[list[CourseServer]]:
+    """Run two servers on a database with one course made from the folder; `first` as in parts.serving."""
     courses = PostgresCourses(url)
     (folder.parent / "mograder.toml").write_text(f'[server]\nenrollment_code = "{CODE}"\n')
     name = new_course(courses, served_folders(folder))
@@ -215,14 +215,14 @@ def sides(url: str, folder: Path, first: str = "") -> Iterator[list[Side]]:
             _, port, _ = stack.enter_context(serving("--store", url, first=first))
             at = f"http://127.0.0.1:{port}/c/{name}"
             client = stack.enter_context(httpx2.Client(base_url=at, timeout=PATIENCE))
-            both.append(Side(at, client, courses.open(name)))
+            both.append(CourseServer(at, client, courses.open(name)))
         yield both
 
 
-class Cutter:
-    """Stands between a program and the database of a URL; when armed, it cuts the connection at the next COMMIT.
+class CuttingProxy:
+    """A proxy between a program and a database; when armed, it cuts the connection at the next COMMIT.
 
-    `when`: "before" the database gets it, or "after" it has answered, so that the answer alone is lost.
+    `when`: "before" the database gets it, or "after" it has answered, so that only the answer is lost.
     """
 
     def __init__(self, url: str, when: str) -> None:
@@ -237,7 +237,7 @@ class Cutter:
     def arm(self) -> None:
         self._armed.set()
 
-    def __enter__(self) -> Cutter:
+    def __enter__(self) -> CuttingProxy:
         self._threads = [threading.Thread(target=self._accept)]
         self._threads[0].start()
         return self
@@ -253,10 +253,10 @@ class Cutter:
         with contextlib.suppress(OSError):  # the test is over
             while True:
                 program, _ = self._listener.accept()
-                self._threads.append(threading.Thread(target=self._stand_between, args=[program]))
+                self._threads.append(threading.Thread(target=self._relay, args=[program]))
                 self._threads[-1].start()
 
-    def _stand_between(self, program: socket.socket) -> None:
+    def _relay(self, program: socket.socket) -> None:
         with program, socket.create_connection(self._target) as database:
             back = threading.Thread(target=self._forward, args=[database, program, False])
             back.start()
@@ -271,9 +271,9 @@ class Cutter:
                     self.has_cut = True
                     if self._when == "before":
                         break
-                    source.shutdown(socket.SHUT_RDWR)  # whatever comes back finds nobody
+                    source.shutdown(socket.SHUT_RDWR)  # the answer cannot be delivered
                     target.sendall(chunk)
-                    target.shutdown(socket.SHUT_WR)  # it answers at the end of what is sent together
+                    target.shutdown(socket.SHUT_WR)  # so that the database answers the pipeline sent so far
                     return
                 target.sendall(chunk)
         for each in (source, target):

@@ -1,8 +1,8 @@
-"""Runs `mograder` in a process of its own without the start of an interpreter: forked off a process that has loaded it.
+"""Runs `mograder` in a process of its own without the start of an interpreter: it is forked from a preloaded process.
 
 An interpreter that loads the server takes 0.6 s, and hundreds of tests start one. A forked process is the same program
-with the same arguments, environment, folder and descriptors; it is the child of another process, which reports how it
-ended. This file is that process, too: it imports nothing of the tests.
+with the same arguments, environment, folder and descriptors; it is the child of another process, which reports its
+exit code. This file is also the program of that process, so it imports nothing of the tests.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ LOADED = (
     "mograder.web.pages.routes", "mograder.web.serving.proxies", "mograder.web.serving.server",
     "mograder.web.serving.workers", "uvloop",
 )  # fmt: skip
-"""What a server loads, or most of it: what is missing here it loads itself."""
+"""Most modules that a server imports; it imports the others itself."""
 
 
 class Process:
@@ -55,7 +55,7 @@ class Process:
         return code
 
     def _wait(self, seconds: float | None) -> int | None:
-        """May be called by several threads at once: each waits at a descriptor of its own."""
+        """May be called by several threads at once: each waits on its own descriptor."""
         with self._lock:
             if self.returncode is not None:
                 return self.returncode
@@ -69,7 +69,7 @@ class Process:
             return self.returncode
 
     def send_signal(self, number: int) -> None:
-        """Another process collects the exit code, so this one may have ended although nothing is reported yet."""
+        """Does nothing if the process has ended already, which may not have been reported yet."""
         if self.poll() is None:
             with suppress(ProcessLookupError):
                 os.kill(self.pid, number)
@@ -81,7 +81,7 @@ class Process:
         self.send_signal(signal.SIGKILL)
 
     def communicate(self) -> tuple[str, None]:
-        """Read what is still said, and wait for the end."""
+        """Read the remaining output, and wait for the end."""
         assert self.stdout is not None
         said = "" if self.stdout.closed else self.stdout.read()
         self.stdout.close()
@@ -90,9 +90,9 @@ class Process:
 
 
 def start(words: list[str], env: dict[str, str], first: str = "") -> Process | subprocess.Popen[str]:
-    """Start `mograder` with these words; what it prints and its errors come through one pipe.
+    """Start `mograder` with these arguments; its output and its errors come through one pipe.
 
-    Its folder and its umask are the caller's. The program `first` runs before it, and may change it.
+    Working folder and umask are those of the caller. The program `first` runs before, in the same process.
     """
     if sys.platform != "linux":
         return subprocess.Popen(
@@ -106,7 +106,7 @@ def start(words: list[str], env: dict[str, str], first: str = "") -> Process | s
 
 
 def run(words: list[str], env: dict[str, str], timeout: float) -> subprocess.CompletedProcess[str]:
-    """Run `mograder` with these words, as subprocess.run does. Raises TimeoutExpired after `timeout` seconds."""
+    """Run `mograder` with these arguments, like subprocess.run. Raises TimeoutExpired after `timeout` seconds."""
     if sys.platform != "linux":
         return subprocess.run(
             [sys.executable, "-m", "mograder", *words], env=env, text=True, capture_output=True, timeout=timeout
@@ -124,7 +124,7 @@ def run(words: list[str], env: dict[str, str], timeout: float) -> subprocess.Com
 
 
 def _ask(words: list[str], env: dict[str, str], out: int, err: int, first: str = "") -> socket.socket:
-    """Have a process forked. It reports its number, and later its exit code."""
+    """Request a fork. The new process reports its PID, and later its exit code."""
     status, reports = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     os.umask(mask := os.umask(0))
     asked = {"words": words, "env": env, "folder": str(Path.cwd()), "mask": mask, "first": first}
@@ -135,7 +135,7 @@ def _ask(words: list[str], env: dict[str, str], out: int, err: int, first: str =
 
 @functools.cache
 def _loaded() -> socket.socket:
-    """The way to the process that others are forked off; it ends with this one."""
+    """The socket of the preloaded process that forks; it ends with this process."""
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     env = {name: value for name, value in os.environ.items() if not name.startswith("MOGRADER_")}
     process = subprocess.Popen(
@@ -152,11 +152,11 @@ def _loaded() -> socket.socket:
     return ours
 
 
-# the process that others are forked off
+# the preloaded process that forks
 
 
 def _fork_on_request(asking: socket.socket) -> dict[str, Any] | None:
-    """Fork for each request until nobody can ask any more; then None. In a forked process: what was asked."""
+    """Fork for each request until the socket is closed, then return None. In a forked process: return its request."""
     woken, wakes = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
     signal.set_wakeup_fd(wakes, warn_on_full_buffer=False)
     signal.signal(signal.SIGCHLD, lambda *_: None)
@@ -200,7 +200,7 @@ def _report(reports: dict[int, int]) -> None:
 
 
 def _become(asked: dict[str, Any], out: int, err: int) -> None:
-    """Make this process what a new one would be."""
+    """Reset the state of this process to that of a new one."""
     signal.set_wakeup_fd(-1)
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -227,7 +227,7 @@ def _load() -> None:
 
     assets()
     for name in _templates().list_templates(["html"]):
-        _templates().get_template(name)  # compiles it, which takes a page's first view 0.1 s
+        _templates().get_template(name)  # compiles the templates, which would take the first page 0.1 s
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Zips of anybody's: the list of their files is never read where it is too long."""
+"""Zips from anybody: a list of files that is too long is not read."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def zipped(*names: str, comment: bytes = b"") -> bytes:
 
 
 def crowded(wide: bool = False, comment: bytes = b"") -> bytes:
-    """A zip that lists one small file again and again; `wide` as zip64."""
+    """A zip that lists one small file many times; `wide`: as zip64."""
     small = zipped("hw1.py")
     begins, end = small.index(b"PK\x01\x02"), small.index(b"PK\x05\x06")
     count = MAX_DIRECTORY // (end - begins) + 1
@@ -79,17 +79,17 @@ def test_a_zip_that_lists_far_too_many_files_is_refused_before_the_list_is_read(
     content: bytes, read: Callable[[bytes, Path], object], refused: type[Exception], tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
-    monkeypatch.setattr(zipfile, "ZipInfo", None)  # what zipfile makes of each entry
+    monkeypatch.setattr(zipfile, "ZipInfo", None)  # the objects that zipfile makes of each entry
     with pytest.raises(refused):
         read(content, tmp_path)
 
 
 @pytest.mark.parametrize("comment", [b"", b"made by hand", b"PK\x05\x06"])
-def test_a_zip_of_thousands_of_files_is_read(comment: bytes) -> None:
+def test_a_zip_of_thousands_of_files_can_be_read(comment: bytes) -> None:
     names = [f"folder/file{number}.csv" for number in range(5000)]
     content = zipped(*names, comment=comment)
     if comment == b"PK\x05\x06":
-        with pytest.raises(zipfile.BadZipFile):  # as zipfile itself has it
+        with pytest.raises(zipfile.BadZipFile):  # as in zipfile itself
             open_zip(io.BytesIO(content))
         return
     with open_zip(io.BytesIO(content)) as archive:

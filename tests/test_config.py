@@ -12,7 +12,7 @@ from mograder.domain.deadlines import microseconds
 
 
 @pytest.mark.parametrize("setting", SERVE_SETTINGS, ids=lambda each: each.name)
-def test_every_place_in_the_settings_table_is_one_in_the_file(setting: object) -> None:
+def test_every_path_in_the_settings_table_exists_in_the_course_file(setting: object) -> None:
     place = setting.toml  # type: ignore[attr-defined]
     if place is None:
         return
@@ -21,6 +21,6 @@ def test_every_place_in_the_settings_table_is_one_in_the_file(setting: object) -
     assert key in getattr(EMPTY, table).__struct_fields__
 
 
-def test_the_clock_gives_microseconds() -> None:
+def test_the_clock_counts_microseconds() -> None:
     before, now, after = microseconds(datetime.now(UTC)), utc_now(), microseconds(datetime.now(UTC))
     assert before <= now <= after

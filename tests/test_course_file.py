@@ -1,4 +1,4 @@
-"""mograder.toml: what it says is understood, and what cannot be is told with its place."""
+"""mograder.toml: it is read as documented, and mistakes are reported with their place."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ HW1 = AssignmentName("hw1")
 
 
 def rules(text: str, before: str = "") -> Rules:
-    """What a plan says about hw1 where its entry holds `text`."""
+    """The rules of hw1 if its entry contains `text`."""
     return parse_course_file(f"{before}\n[[assignments]]\nname = 'hw1'\n{text}").plan().rules[HW1]
 
 
-def test_no_file_is_an_empty_one(tmp_path: Path) -> None:
+def test_a_missing_file_is_an_empty_one(tmp_path: Path) -> None:
     assert read_course_file(tmp_path / "mograder.toml") == EMPTY == parse_course_file("")
     assert EMPTY.plan().rules == {}
 
 
-def test_a_course_says_what_it_is() -> None:
+def test_a_course_file_describes_its_course() -> None:
     course = parse_course_file(
         """
         title = "Kurs"
@@ -68,7 +68,7 @@ def test_a_course_says_what_it_is() -> None:
     assert (course.penalties.enabled, course.penalties.per_day, course.penalties.grace_minutes) == (True, 10, 5)
 
 
-def test_penalties_are_off_unless_asked_for() -> None:
+def test_penalties_are_off_by_default() -> None:
     penalties = EMPTY.penalties
     assert (penalties.enabled, penalties.grace_minutes, penalties.per_day, penalties.max) == (False, 5, 5, 100)
 
@@ -85,7 +85,7 @@ def test_penalties_are_off_unless_asked_for() -> None:
         ("1773144000", "Asia/Tokyo", "2026-03-10T12:00:00+00:00"),
     ],
 )
-def test_a_time_without_an_offset_is_in_the_courses_zone_and_a_date_means_its_end(
+def test_a_time_without_an_offset_is_in_the_time_zone_of_the_course_and_a_date_means_its_end(
     value: str, zone: str, due: str
 ) -> None:
     expected = microseconds(datetime.fromisoformat(due))
@@ -97,7 +97,7 @@ def test_an_assignment_opens_at_the_start_of_its_day_and_closes_at_the_end() -> 
     assert (schedule.opens, schedule.closes) == (NOON - 12 * 3600 * SECOND, NOON + (12 * 3600 - 1) * SECOND)
 
 
-def test_zero_means_no_due_date_and_due_comes_before_duedate() -> None:
+def test_zero_means_no_due_date_and_due_overrides_duedate() -> None:
     assert rules("duedate = 0").schedule.due is rules("due = 0").schedule.due is None
     assert rules("duedate = 5\ndue = 1773144000").schedule.due == NOON
 
@@ -146,7 +146,7 @@ def test_zero_means_no_due_date_and_due_comes_before_duedate() -> None:
         ("x = 1\ntitle = ?", "line 2"),
     ],
 )
-def test_what_cannot_be_understood_is_told_with_its_place(tmp_path: Path, text: str, message: str) -> None:
+def test_an_invalid_value_is_reported_with_its_place(tmp_path: Path, text: str, message: str) -> None:
     path = tmp_path / "mograder.toml"
     path.write_text(text)
     with pytest.raises(Unreadable, match=r"mograder.toml cannot be understood") as refused:
@@ -156,21 +156,21 @@ def test_what_cannot_be_understood_is_told_with_its_place(tmp_path: Path, text: 
 
 
 @pytest.mark.parametrize("make", [lambda path: path.write_bytes(b"\xff"), lambda path: path.mkdir()])
-def test_what_cannot_be_read_is_told(tmp_path: Path, make: object) -> None:
+def test_an_unreadable_file_is_reported(tmp_path: Path, make: object) -> None:
     path = tmp_path / "mograder.toml"
     make(path)  # type: ignore[operator]
     with pytest.raises(Unreadable, match="cannot be read"):
         read_course_file(path)
 
 
-def test_tables_and_keys_that_are_not_ours_are_left_alone() -> None:
+def test_tables_and_keys_of_other_programs_are_ignored() -> None:
     assert parse_course_file("other = 1\n[autograder]\nx = 1\n[[moodle]]\ny = 2\n[edit_links]\nany = 'x'").title == ""
 
 
 # grading
 
 
-def test_an_assignments_own_grading_goes_before_the_courses() -> None:
+def test_grading_settings_of_an_assignment_override_those_of_the_course() -> None:
     course = parse_course_file(
         '[grading]\nhidden = "after-due"\ncell_seconds = 5\nisolate = false\n'
         '[[assignments]]\nname = "hw1"\ngrading = { hidden = "never", memory_mb = 512 }\n'
@@ -193,13 +193,13 @@ def test_an_assignments_own_grading_goes_before_the_courses() -> None:
         ('[[assignments]]\nname = "hw1"\ngrading = { calls = -1 }', "calls is -1"),
     ],
 )  # fmt: skip
-def test_a_slip_in_grading_is_named(text: str, message: str) -> None:
+def test_a_misspelt_key_in_grading_is_reported(text: str, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         parse_course_file(text).plan()
 
 
 @pytest.mark.parametrize("accepts", ["['*']", "['.py', '']", "['py,zip']"])
-def test_a_slip_in_accepts_is_announced(accepts: str) -> None:
+def test_a_misspelt_value_in_accepts_is_reported(accepts: str) -> None:
     with pytest.raises(ValueError, match=r"'hw1': accepts: .* is no file ending"):
         parse_course_file(f"[[assignments]]\nname = 'hw1'\naccepts = {accepts}\n").plan()
 
@@ -209,12 +209,12 @@ def test_a_slip_in_accepts_is_announced(accepts: str) -> None:
     [("2030-02-08T17:00", "2030-02-08T17:00:00"), ("2030-02-08 17:00", "2030-02-08 17:00:00"),
      ("2030-02-08T17:00Z", "2030-02-08T17:00:00Z"), ("2030-02-08T17:00+01:00 # five", "2030-02-08T17:00:00+01:00")],
 )  # fmt: skip
-def test_a_time_without_seconds_is_told_what_to_write(written: str, right: str) -> None:
+def test_a_time_without_seconds_is_refused_with_what_to_write(written: str, right: str) -> None:
     with pytest.raises(ValueError, match=f"line 3: .* has no seconds: write {re.escape(right)}$"):
         parse_course_file(f"[[assignments]]\nname = 'hw1'\ndue = {written}\n")
 
 
 @pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
-def test_a_byte_order_mark_in_the_settings_does_not_matter(tmp_path: Path, encoding: str) -> None:
+def test_a_byte_order_mark_in_the_settings_is_ignored(tmp_path: Path, encoding: str) -> None:
     (tmp_path / "mograder.toml").write_bytes("title = 'Tée'\r\n".encode(encoding))
     assert read_course_file(tmp_path / "mograder.toml").title == "Tée"

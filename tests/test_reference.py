@@ -1,4 +1,4 @@
-"""The documentation is true: generated pages are fresh, links lead somewhere, and commands exist as they are shown."""
+"""The documentation is correct: generated pages are up to date, links have targets, and commands exist as shown."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ named = pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.rel
 
 
 @pytest.mark.parametrize("name", reference.pages())
-def test_generated_pages_say_what_the_code_says(name: str) -> None:
+def test_generated_pages_are_up_to_date(name: str) -> None:
     written = (reference.FOLDER / name).read_text(encoding="utf-8")
     assert written == reference.pages()[name], "run: python tools/reference.py"
 
 
-def test_a_stale_page_is_found_and_written_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_outdated_page_is_detected_and_rewritten(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(reference, "FOLDER", tmp_path)
     assert reference.main(["--check"]) == 1
     assert reference.main([]) == 0
@@ -41,7 +41,7 @@ def test_the_page_of_modules_names_every_module() -> None:
     assert sorted(re.findall(r"^\| `(\w+\.py)`", reference.modules(), re.MULTILINE)) == sorted(modules)
 
 
-def test_folders_and_modules_that_the_architecture_names_are_there() -> None:
+def test_folders_and_modules_named_in_the_architecture_exist() -> None:
     written = (ROOT / "docs/architecture.md").read_text(encoding="utf-8")
     places = set(re.findall(r"`((?:\w+/)+(?:\w+\.py)?)`", written))
     assert {"domain/", "store/folder/", "web/pages/", "client/", "cli/"} <= places
@@ -49,7 +49,7 @@ def test_folders_and_modules_that_the_architecture_names_are_there() -> None:
         assert (ROOT / "src/mograder" / place).exists() or (ROOT / place).exists(), place
 
 
-def test_openapi_has_every_row_and_every_reference_resolves() -> None:
+def test_the_openapi_description_has_every_endpoint_and_every_reference_resolves() -> None:
     document = reference.openapi()
     operations = {each["operationId"] for path in document["paths"].values() for each in path.values()}
     assert operations == set(BY_NAME)
@@ -65,7 +65,7 @@ def test_openapi_has_every_row_and_every_reference_resolves() -> None:
 
 
 @named
-def test_links_lead_somewhere(document: Path) -> None:
+def test_links_in_the_documentation_have_a_target(document: Path) -> None:
     for target in re.findall(r"\]\(([^)\s]+)\)", prose(document)):
         if re.match(r"[a-z]+:", target):
             continue
@@ -88,15 +88,15 @@ def anchors(document: Path) -> set[str]:
 
 
 @named
-def test_tests_that_are_named_are_there(document: Path) -> None:
+def test_tests_named_in_the_documentation_exist(document: Path) -> None:
     for path in re.findall(r"tests/[\w/]+\.py", document.read_text(encoding="utf-8")):
         assert (ROOT / path).is_file(), path
 
 
 @named
-def test_commands_are_shown_as_they_are(document: Path) -> None:
+def test_commands_in_the_documentation_exist_with_their_options(document: Path) -> None:
     if document == ROOT / "CHANGELOG.md":
-        return  # it tells of the past
+        return  # it describes earlier versions
     text = document.read_text(encoding="utf-8")
     blocks = re.findall(r"^ *```(?:\w*)\n(.*?)^ *```", text, re.DOTALL | re.MULTILINE)
     lines = [line for block in blocks for line in block.splitlines()] + re.findall(r"`(mograder [^`]+)`", text)

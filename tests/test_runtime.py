@@ -1,4 +1,4 @@
-"""What notebooks import: the callouts, the points, the side channel of other tools, and how little it needs."""
+"""The runtime that notebooks import: callouts, points, reports to other tools, and its small dependencies."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.parts import Running, environment
 
 
 def attribute(output: mo.Html, name: str) -> str:
-    """A value that marimo put into an element, itself JSON."""
+    """The value of an attribute of a marimo element, decoded from JSON."""
     found = re.search(rf"data-{name}='(.*?)'", output.text)
     assert found, output.text
     value = json.loads(html.unescape(found[1]).replace("&#92;", "\\"))
@@ -26,7 +26,7 @@ def attribute(output: mo.Html, name: str) -> str:
 
 
 def shown(output: mo.Html) -> str:
-    """The text of a callout or a line, its tags left out."""
+    """The text of a callout or a line without tags."""
     text = attribute(output, "html") if "data-html=" in output.text else output.text
     return " ".join(re.sub(r"<[^>]*>", " ", html.unescape(text)).split())
 
@@ -47,7 +47,7 @@ def kind(output: mo.Html) -> str:
         ([(True, "a", 0), (False, "b")], "danger", "some checks failed: b", 0, 1),
     ],
 )
-def test_a_check_says_what_failed_and_tells_other_tools(
+def test_a_check_shows_what_failed_and_reports_it_to_other_tools(
     checks: object,
     status: str,
     words: str,
@@ -68,13 +68,13 @@ def test_a_check_says_what_failed_and_tells_other_tools(
     assert (told["earned_weight"], told["total_weight"]) == (earned, total)
 
 
-def test_a_side_channel_that_cannot_be_written_is_no_failure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_report_file_that_cannot_be_written_is_no_failure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MOGRADER_SIDECAR_PATH", str(tmp_path / "not" / "there"))
     assert shown(check("Q1", [(True, "")])).endswith("all checks passed")
 
 
 @pytest.mark.parametrize("checks", [[(True,)], [(True, "m", 1, 2)], [(True, "m", "heavy")]])
-def test_conditions_that_are_none_raise(checks: list[tuple[object, ...]]) -> None:
+def test_invalid_conditions_raise_an_error(checks: list[tuple[object, ...]]) -> None:
     with pytest.raises(ValueError, match=r"unpack|parts|convert"):
         check("Q1", checks)
 
@@ -82,7 +82,7 @@ def test_conditions_that_are_none_raise(checks: list[tuple[object, ...]]) -> Non
 @pytest.mark.parametrize(
     "grader", [Grader({"Q1": 5, "Q2": 10}), Grader(mo, {"Q1": 5, "Q2": 10}), Grader(marks={"Q1": 5, "Q2": 10})]
 )
-def test_a_grader_shows_points_and_adds_the_checks_of_a_question(grader: Grader) -> None:
+def test_a_grader_shows_points_and_adds_up_the_checks_of_a_question(grader: Grader) -> None:
     first = grader.check("Q1: one", [(True, "a"), (False, "b", 2)])
     assert (shown(first), kind(first)) == ("[1.7/5 marks] Q1: one — some checks failed: b", "info")
     assert "[2.5/5 marks]" in shown(grader.check("Q1: two", [(True, "a")]))
@@ -95,12 +95,12 @@ def test_a_grader_shows_points_and_adds_the_checks_of_a_question(grader: Grader)
 
 
 @pytest.mark.parametrize("arguments", [(), ({}, {}), (mo,), (mo, {}, 3)])
-def test_a_grader_without_marks_says_what_it_takes(arguments: tuple[object, ...]) -> None:
+def test_a_grader_without_marks_says_what_it_expects(arguments: tuple[object, ...]) -> None:
     with pytest.raises(TypeError, match="takes the marks by question"):
         Grader(*arguments)
 
 
-def test_where_there_are_hidden_tests_no_points_are_shown(tmp_path: Path) -> None:
+def test_with_hidden_tests_no_points_are_shown(tmp_path: Path) -> None:
     path = tmp_path / "hw1.py"
     path.write_text('# /// script\n# mograder-hidden-tests = true\n# ///\nname = "é"\n', encoding="utf-8")
     names = {"__file__": str(path), "Grader": Grader}
@@ -111,7 +111,7 @@ def test_where_there_are_hidden_tests_no_points_are_shown(tmp_path: Path) -> Non
     assert shown(grader.scores()) == "Scores will be available in your feedback after grading."
 
 
-def test_hints_stay_closed_and_are_numbered() -> None:
+def test_hints_are_closed_and_numbered() -> None:
     assert re.sub(r"<[^>]*>", "", attribute(hint("**one**"), "labels")) == "Hint"
     assert re.sub(r"<[^>]*>", "", attribute(hint("one", "two"), "labels")) == "Hint 1 Hint 2"
     assert "data-expanded='[]'" in hint("one", "two").text
@@ -138,15 +138,15 @@ def test_words_are_counted_in_the_saved_notebook(
     [('"a b c"', 3), ('"a b c"\n    response_text = "d e"', 3), ('"a $x + y$ b"', 3), ('f"a b {x}"', 2), ("3", 0),
      ('"$$a\\nb$$"', 1)],
 )  # fmt: skip
-def test_the_longest_text_of_the_cell_is_the_answer(body: str, words: int) -> None:
+def test_the_longest_text_of_a_cell_is_the_answer(body: str, words: int) -> None:
     assert count_response_words(f"def written_analysis():\n    response_text = {body}\n") == words
 
 
-def test_a_text_that_is_no_python_has_no_answer() -> None:
+def test_a_text_that_is_not_python_has_no_answer() -> None:
     assert count_response_words("x = (") is None
 
 
-def test_a_notebook_is_submitted_with_its_students_token(
+def test_a_notebook_is_submitted_with_the_token_of_its_student(
     server: Running, submitted: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "hw1.py"
@@ -160,13 +160,13 @@ def test_a_notebook_is_submitted_with_its_students_token(
         submit(server.url, "hw1", path, "carol", "carol:0123")
 
 
-def test_submitting_to_nowhere_raises(tmp_path: Path) -> None:
+def test_submitting_to_an_unreachable_server_raises_an_error(tmp_path: Path) -> None:
     (tmp_path / "hw1.py").write_text("x = 1\n")
     with pytest.raises(RuntimeError, match="no web address"):
         submit("file:///etc/passwd", "hw1", tmp_path / "hw1.py", "alice")
 
 
-def test_importing_it_loads_nothing_else_of_the_package() -> None:
+def test_importing_the_runtime_imports_nothing_else_of_the_package() -> None:
     program = (
         "import sys, mograder.runtime; "
         "print(*sorted(name for name in sys.modules if name.split('.')[0] == 'mograder'))"
@@ -175,7 +175,7 @@ def test_importing_it_loads_nothing_else_of_the_package() -> None:
     assert ran.stdout.split() == ["mograder", "mograder.runtime"]
 
 
-def test_it_is_pure_python_of_the_standard_library_and_marimo() -> None:
+def test_the_runtime_needs_only_the_standard_library_and_marimo() -> None:
     import ast
 
     tree = ast.parse(Path(runtime.__file__).read_text(encoding="utf-8"))

@@ -72,19 +72,21 @@ window.run = async (wheels, own, program) => {
 
 class Quiet(SimpleHTTPRequestHandler):
     def log_message(self, format: str, *arguments: object) -> None:  # noqa: A002 - its name in the base
-        """Nothing: what was asked is nobody's business here."""
+        """Log nothing."""
 
 
 @pytest.fixture
 def pyodide(tmp_path: Path) -> Iterator[tuple[str, list[str]]]:
-    """A page that can run a program in Pyodide: its address, and the wheels of marimo."""
+    """The address of a page that can run a program in Pyodide, and the wheels of marimo."""
     found = os.environ.get("MOGRADER_PYODIDE")
     if not found:
         pytest.skip("set MOGRADER_PYODIDE to a folder with Pyodide and marimo for it (python3 tools/test.py does)")
     for name in ("package", "wheels"):
         (tmp_path / name).symlink_to(Path(found) / name)
     (tmp_path / "index.html").write_text(PAGE)
-    with zipfile.ZipFile(tmp_path / "yaml.zip", "w") as archive:  # PyYAML has no wheel for browsers, but is pure there
+    with zipfile.ZipFile(
+        tmp_path / "yaml.zip", "w"
+    ) as archive:  # PyYAML has no wheel for browsers, but works there as pure Python
         for module in Path(yaml.__file__).parent.glob("*.py"):
             archive.write(module, f"yaml/{module.name}")
     with ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(tmp_path))) as server:
@@ -97,7 +99,7 @@ def pyodide(tmp_path: Path) -> Iterator[tuple[str, list[str]]]:
         thread.join()
 
 
-def test_a_notebook_in_a_browser_installs_the_servers_wheel_shows_what_it_shows_elsewhere_and_submits(
+def test_a_notebook_in_a_browser_installs_the_wheel_of_the_server_and_submits(
     pyodide: tuple[str, list[str]], server: Running, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     url, wheels = pyodide

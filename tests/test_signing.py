@@ -1,4 +1,4 @@
-"""Receipts cannot be made or altered without the course's key."""
+"""Receipts cannot be forged or altered without the key of the course."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ JSON = st.dictionaries(st.text(), st.none() | st.booleans() | st.integers(-(2**5
 
 
 @given(claims=JSON)
-def test_what_was_signed_comes_back_to_who_has_the_public_key(claims: dict[str, object]) -> None:
+def test_a_signed_text_can_be_read_with_the_public_key(claims: dict[str, object]) -> None:
     assert Ed25519Signer(SIGNER.public_keys()[0]).verify(SIGNER.sign(claims)) == claims
 
 
 @given(claims=JSON)
-def test_what_is_signed_is_a_jws_to_the_letter(claims: dict[str, object]) -> None:
+def test_a_signed_text_is_a_valid_jws(claims: dict[str, object]) -> None:
     pem = new_private_key()
     key, signer = OKPKey.import_key(pem), Ed25519Signer(pem)
     header = {"alg": "Ed25519", "kid": key.thumbprint()}
@@ -32,7 +32,7 @@ def test_what_is_signed_is_a_jws_to_the_letter(claims: dict[str, object]) -> Non
     assert key.as_dict(private=False).items() <= dict(signer.public_keys()[0]).items()
 
 
-def test_the_same_claims_give_the_same_text_and_the_same_key_the_same_name() -> None:
+def test_the_same_claims_give_the_same_text_and_the_same_key_has_the_same_name() -> None:
     pem = new_private_key()
     one, other = Ed25519Signer(pem), Ed25519Signer(pem)
     assert one.sign({"a": 1}) == other.sign({"a": 1})
@@ -40,19 +40,19 @@ def test_the_same_claims_give_the_same_text_and_the_same_key_the_same_name() -> 
     assert one.public_keys()[0]["kid"] != SIGNER.public_keys()[0]["kid"]
 
 
-def test_the_public_key_does_not_give_the_private_one_away() -> None:
+def test_the_public_key_does_not_contain_the_private_one() -> None:
     assert "d" not in SIGNER.public_keys()[0]
     with pytest.raises(Exception, match=r"(?i)key"):
         Ed25519Signer(SIGNER.public_keys()[0]).sign({})
 
 
-def test_another_courses_receipt_is_not_ours() -> None:
+def test_a_receipt_of_another_course_does_not_verify() -> None:
     with pytest.raises(VerificationFailed):
         SIGNER.verify(Ed25519Signer(new_private_key()).sign({"a": 1}))
 
 
 @given(data=st.data())
-def test_a_receipt_with_one_letter_changed_does_not_verify(data: st.DataObject) -> None:
+def test_a_receipt_with_one_changed_character_does_not_verify(data: st.DataObject) -> None:
     text = SIGNER.sign({"user": "alice", "attempt": 1})
     place = data.draw(st.integers(0, len(text) - 1))
     letter = data.draw(st.sampled_from("abcXYZ019-_.").filter(lambda letter: letter != text[place]))
@@ -77,7 +77,7 @@ def test_a_receipt_cannot_choose_its_own_algorithm() -> None:
             SIGNER.verify(f"{header}.{payload}.")
 
 
-def test_a_key_set_signs_with_the_first_and_verifies_with_all() -> None:
+def test_a_key_set_signs_with_its_first_key_and_verifies_with_all() -> None:
     new, old = new_private_key(), new_private_key()
     both = Ed25519Signer(new + public_pem(old))
     earlier = Ed25519Signer(old).sign({"a": 1})
@@ -90,7 +90,7 @@ def test_a_key_set_signs_with_the_first_and_verifies_with_all() -> None:
         Ed25519Signer(new).verify(earlier)
 
 
-def test_a_key_is_called_by_its_fingerprint_whatever_it_is_said_to_be_called() -> None:
+def test_a_key_is_identified_by_its_fingerprint_whatever_name_it_claims() -> None:
     (key,) = SIGNER.public_keys()
     assert Ed25519Signer({**key, "kid": "another"}).public_keys() == (key,)
 
@@ -107,6 +107,6 @@ def test_a_key_is_called_by_its_fingerprint_whatever_it_is_said_to_be_called() -
         OctKey.generate_key(256).as_dict(),
     ],
 )
-def test_what_is_no_ed25519_key_is_refused(key: bytes) -> None:
+def test_a_key_that_is_not_ed25519_is_refused(key: bytes) -> None:
     with pytest.raises(ValueError, match="not an Ed25519 key"):
         Ed25519Signer(key)

@@ -1,4 +1,4 @@
-"""Text that people wrote: whatever their editor did to the bytes, the same text comes out, or the doubt is told."""
+"""Text that people wrote is decoded correctly whatever editor wrote it, or the doubt is reported."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def test_utf8_with_and_without_a_byte_order_mark_is_the_same_text(text: str, mar
 
 
 @given(text=TEXT, encoding=st.sampled_from(["utf-16-le", "utf-16-be"]))
-def test_utf16_with_a_mark_is_read_and_written_back_byte_for_byte(text: str, encoding: str) -> None:
+def test_utf16_with_a_byte_order_mark_is_read_and_written_back_byte_for_byte(text: str, encoding: str) -> None:
     mark = codecs.BOM_UTF16_LE if encoding == "utf-16-le" else codecs.BOM_UTF16_BE
     content = mark + text.encode(encoding)
     found = decode(content)
@@ -31,17 +31,17 @@ def test_utf16_with_a_mark_is_read_and_written_back_byte_for_byte(text: str, enc
 
 
 @pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be"])
-def test_utf16_without_a_mark_is_recognised(encoding: str) -> None:
+def test_utf16_without_a_byte_order_mark_is_recognised(encoding: str) -> None:
     assert decode("username\tgrade\r\nJosé\t5\r\n".encode(encoding)).text == "username\tgrade\nJosé\t5\n"
 
 
 @pytest.mark.parametrize("ends", ["\n", "\r\n", "\r"])
-def test_every_line_end_is_a_line_feed(ends: str) -> None:
+def test_every_line_end_becomes_a_line_feed(ends: str) -> None:
     found = decode(ends.join("abc").encode("utf-8-sig"))
     assert (found.text, found.bare) == ("a\nb\nc", b"a\nb\nc")
 
 
-def test_other_text_is_assumed_to_be_windows_1252_and_that_is_told() -> None:
+def test_any_other_text_is_assumed_to_be_windows_1252_and_that_is_reported() -> None:
     found = decode("Jos\u00e9 \u20ac5".encode("windows-1252"))
     assert (found.raw, found.encoding, found.assumed) == ("José €5", "windows-1252", True)
     with pytest.raises(BadRequest, match="not UTF-8 text: save it as UTF-8"):
@@ -50,7 +50,7 @@ def test_other_text_is_assumed_to_be_windows_1252_and_that_is_told() -> None:
 
 
 @given(content=st.binary())
-def test_no_byte_is_lost_whatever_the_bytes_are(content: bytes) -> None:
+def test_no_byte_is_lost_whatever_the_encoding(content: bytes) -> None:
     try:
         found = decode(content)
     except BadRequest:
@@ -64,23 +64,23 @@ def test_no_byte_is_lost_whatever_the_bytes_are(content: bytes) -> None:
      (b"a", "klingon", "'klingon' is not known"),
      (b"\xff\xfea", "", "not utf-16-le text"), (b"a", "rot13", "'rot13' is not known")],
 )  # fmt: skip
-def test_what_is_no_text_is_refused_with_the_reason(content: bytes, encoding: str, said: str) -> None:
+def test_bytes_that_are_no_text_are_refused_with_the_reason(content: bytes, encoding: str, said: str) -> None:
     with pytest.raises(BadRequest, match=said):
         decode(content, encoding)
 
 
-def test_a_character_that_the_encoding_cannot_hold_is_named() -> None:
+def test_a_character_that_the_encoding_lacks_is_named() -> None:
     with pytest.raises(BadRequest, match="windows-1252 cannot hold the character '語'"):
         decode(b"\xe9").encode("語")
 
 
 @pytest.mark.parametrize("mark", ["utf-8-sig", "utf-16", "utf-32"])
 @pytest.mark.parametrize("ends", ["\n", "\r\n", "\r"])
-def test_a_persons_file_reads_the_same_whatever_an_editor_put_around_it(mark: str, ends: str) -> None:
+def test_a_file_is_read_the_same_whatever_an_editor_added(mark: str, ends: str) -> None:
     assert person_text(f"é = 1{ends}b{ends}".encode(mark)) == "é = 1\nb\n"
 
 
-def test_a_persons_file_in_an_unknown_encoding_is_refused_with_what_to_do() -> None:
+def test_a_file_in_an_unknown_encoding_is_refused_with_what_to_do() -> None:
     with pytest.raises(ValueError, match="save it as UTF-8"):
         person_text("café".encode("latin-1"))
 
@@ -95,5 +95,5 @@ def test_a_persons_file_in_an_unknown_encoding_is_refused_with_what_to_do() -> N
         (b"<!-- <meta charset=koi8-r> -->", "utf-8"), (b'<meta charset="utf-16">', "utf-8"),
     ],
 )  # fmt: skip
-def test_a_page_is_in_the_charset_that_it_declares(page: bytes, charset: str) -> None:
+def test_a_page_is_decoded_by_its_declared_charset(page: bytes, charset: str) -> None:
     assert declared_charset(page) == charset

@@ -1,4 +1,4 @@
-"""The wheel that a server hands out, of what is installed here: read as an installer reads it, and installed."""
+"""The wheel that a server offers, made from the installed package: read as by an installer, and installed."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ PACKAGE = Path(mograder.__file__).parent
 ABOUT = metadata.distribution(mograder.DISTRIBUTION)
 
 
-def test_every_file_is_in_the_record_with_its_checksum_and_the_dependencies_are_those_of_the_installation() -> None:
+def test_the_wheel_lists_every_file_with_its_checksum_and_has_the_dependencies_of_the_installation() -> None:
     archive = zipfile.ZipFile(io.BytesIO(make_wheel(PACKAGE, ABOUT).content))
     names = archive.namelist()
     record = next(name for name in names if name.endswith(".dist-info/RECORD"))
@@ -37,10 +37,10 @@ def test_every_file_is_in_the_record_with_its_checksum_and_the_dependencies_are_
     assert "MIT License" in (said.read_text("licenses/LICENSE") or "")
 
 
-def test_the_same_files_make_the_same_bytes_whatever_else_lies_among_them(tmp_path: Path) -> None:
+def test_the_same_files_give_the_same_bytes_whatever_other_files_there_are(tmp_path: Path) -> None:
     first = make_wheel(PACKAGE, ABOUT)
     again = tmp_path / "src" / "mograder"
-    shutil.copytree(PACKAGE, again)  # with times of its own
+    shutil.copytree(PACKAGE, again)  # with other modification times
     for name in ("__pycache__/x.pyc", ".secret", "__marimo__/session.json", "cli.py~", "web/.cache/y"):
         (again / name).parent.mkdir(exist_ok=True)
         (again / name).write_text("left behind")
@@ -53,7 +53,7 @@ def test_the_same_files_make_the_same_bytes_whatever_else_lies_among_them(tmp_pa
     assert make_wheel(again, ABOUT).sha256 != first.sha256
 
 
-def test_pip_installs_it_with_its_command(tmp_path: Path) -> None:
+def test_pip_installs_the_wheel_with_its_command(tmp_path: Path) -> None:
     wheel = make_wheel(PACKAGE, ABOUT)
     (tmp_path / wheel.name).write_bytes(wheel.content)
     words = [

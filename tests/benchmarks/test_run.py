@@ -1,4 +1,4 @@
-"""The benchmarks run, with all that they check: a few cases of every kind, small."""
+"""The benchmarks run with all their checks, on a few small cases of every kind."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ MEASURE = Path(__file__).parents[2] / "benchmarks" / "measure.py"
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="counts memory and flushes in /proc")
-def test_cases_are_measured_and_every_check_holds(tmp_path: Path) -> None:
+def test_the_benchmarks_run_and_all_their_checks_pass(tmp_path: Path) -> None:
     words = [
         f"--case={case}"
         for case in (

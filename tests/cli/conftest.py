@@ -1,4 +1,4 @@
-"""Runs `mograder https` as a person in a folder and with a home of their own."""
+"""Runs `mograder https` as a user with a working folder and a home folder of their own."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from tests.parts import CODE, Running
 
 
 @dataclass(frozen=True)
-class Ran:
+class CommandResult:
     code: int
     out: str
     err: str
 
 
-Mograder = Callable[..., Ran]
+Mograder = Callable[..., CommandResult]
 
 
 @pytest.fixture
-def at_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Commands run in a folder and with a home of their own, and no environment variable says where a course is."""
+def own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Commands run in an empty working folder with an empty home, and no environment variable names a course."""
     for name in ("HOME", "USERPROFILE", "XDG_CONFIG_HOME", "APPDATA", "LOCALAPPDATA"):
         monkeypatch.setenv(name, str(tmp_path / "home"))
     for name in ("MOGRADER_HTTPS_URL", "MOGRADER_HTTPS_TOKEN", "MOGRADER_ENROLLMENT_CODE"):
@@ -34,10 +34,10 @@ def at_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def mograder(at_home: None, capsys: pytest.CaptureFixture[str]) -> Mograder:
+def mograder(own_home: None, capsys: pytest.CaptureFixture[str]) -> Mograder:
     """Runs `mograder https`, and checks the exit code."""
 
-    def ran(*words: str, code: int = 0) -> Ran:
+    def ran(*words: str, code: int = 0) -> CommandResult:
         capsys.readouterr()
         left = run(["https", *words])
         out, err = capsys.readouterr()
@@ -46,7 +46,7 @@ def mograder(at_home: None, capsys: pytest.CaptureFixture[str]) -> Mograder:
         if code not in (0, 1):
             assert err.splitlines()[-1].startswith("error: ")
             assert err.count("error: ") == 1
-        return Ran(left, out, err)
+        return CommandResult(left, out, err)
 
     return ran
 

@@ -1,4 +1,4 @@
-"""`mograder audit` reads the whole audit log, page by page, and on the folder itself."""
+"""`mograder audit` reads the whole audit log, page by page over HTTP, and directly from the folder."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from mograder.domain.names import INSTRUCTOR
 from tests.parts import NOON, SECOND, open_store, running
 
 
-def test_the_audit_log_is_read_to_its_end_over_http_and_on_the_folder(
+def test_the_whole_audit_log_is_read_over_http_and_in_the_folder(
     course_folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     store = open_store(course_folder)
@@ -40,7 +40,7 @@ def test_the_audit_log_is_read_to_its_end_over_http_and_on_the_folder(
 
 
 @pytest.mark.skipif(not hasattr(time, "tzset"), reason="this system takes the zone from elsewhere than TZ")
-def test_all_moments_are_shown_by_the_clock_of_who_reads(
+def test_all_times_are_shown_in_the_time_zone_of_the_reader(
     course_folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store = open_store(course_folder)

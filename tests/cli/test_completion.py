@@ -1,4 +1,4 @@
-"""Names of assignments complete in the shell, from a server that the person vouches for, and never with an error."""
+"""Assignment names are completed in the shell, from a server that the user trusts, and never with an error."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def completed(*words: str) -> list[str]:
     return [each.value for each in found]
 
 
-def test_the_names_of_assignments_complete(alice: Mograder, server: Running) -> None:
+def test_assignment_names_are_completed(alice: Mograder, server: Running) -> None:
     (server.root / "hw20/files").mkdir(parents=True)
     for command in ("submit", "fetch", "feedback", "ask-extension", "receipts"):
         assert completed("https", command, "") == ["hw1", "hw20"]
@@ -28,19 +28,19 @@ def test_the_names_of_assignments_complete(alice: Mograder, server: Running) -> 
     assert completed("https", "submit", "") == []
 
 
-def test_completing_in_a_folder_of_somebody_else_asks_nobody(
+def test_completion_in_the_folder_of_another_person_contacts_no_server(
     mograder: Mograder, hostile_server: HostileServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MOGRADER_HTTPS_TOKEN", "__instructor__:" + "5" * 64)
     hostile_server.answer("GET /assignments", as_json([{"name": "hw1", "id": "hw1", "files": []}]))
     Path("mograder.toml").write_text(f'[https]\nurl = "{hostile_server.url}"\n')
     assert completed("https", "submit", "") == []
-    assert hostile_server.asked == []
+    assert hostile_server.requests == []
     Path("mograder.toml").write_text("[https")
     assert completed("https", "submit", "") == []
 
 
-def test_commands_on_a_folder_complete_its_assignments_and_else_files(
+def test_commands_on_a_folder_complete_its_assignments_or_else_files(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in ("source/hw1", "submitted/hw2", "source/.git"):

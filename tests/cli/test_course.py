@@ -28,7 +28,7 @@ def leave_what_is_not_published(files: Path) -> None:
         (files / name).write_text("outputs of the solution")
 
 
-def test_a_department_sets_up_its_courses(
+def test_courses_in_a_database_are_created_published_and_used(
     url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def said(*words: str, code: int = 0) -> str:
@@ -52,7 +52,7 @@ def test_a_department_sets_up_its_courses(
     assert NOT_PUBLISHED in published
     place = f"{url}#algebra"
     token = said("token", "--course", place, "alice").splitlines()
-    assert token[-1] in made.splitlines()  # the instructor's
+    assert token[-1] in made.splitlines()  # the token of the instructor
     assert "alice" in said("roster", "list", "--course", place)
     assert "instructor:" in said("secret", "rotate", place)
     course = open_existing(place)
@@ -75,7 +75,7 @@ def test_a_department_sets_up_its_courses(
     assert "1 new" in said("mirror", place, tmp_path / "mirror")
 
 
-def test_courses_in_a_folder_are_made_listed_and_archived_likewise(
+def test_courses_in_a_folder_are_created_listed_and_archived_like_those_in_a_database(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     store = ["--store", str(tmp_path)]
@@ -103,7 +103,7 @@ def test_courses_in_a_folder_are_made_listed_and_archived_likewise(
         ["token", "--course", "postgresql://127.0.0.1:1/x", "alice"],
     ],
 )
-def test_a_place_that_does_not_fit_is_one_line_and_exit_2(
+def test_an_unsuitable_folder_or_url_is_a_one_line_error_with_exit_code_2(
     words: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run([str(tmp_path) if word == "FOLDER" else word for word in words]) == 2
@@ -117,7 +117,7 @@ def test_a_place_that_does_not_fit_is_one_line_and_exit_2(
         (["serve", "URL"], "serve --store"),
     ],
 )
-def test_where_a_folder_is_needed_a_database_is_told_what_to_do_instead(
+def test_a_command_that_needs_a_folder_says_what_to_do_for_a_database_instead(
     words: list[str], instead: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run([word.replace("URL", "postgresql://me:secret@127.0.0.1:1/x#algebra") for word in words]) == 2
@@ -127,12 +127,14 @@ def test_where_a_folder_is_needed_a_database_is_told_what_to_do_instead(
     assert "secret" not in said
 
 
-def test_the_flags_of_one_course_are_refused_with_many(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_options_for_one_course_are_refused_with_many_courses(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert run(["serve", "--courses", str(tmp_path), "--enrollment-code", "x"]) == 2
     assert "--enrollment-code is for one course" in capsys.readouterr().err
 
 
-def test_the_folder_around_a_served_one_is_not_copied_as_an_empty_course(
+def test_the_parent_of_a_served_folder_is_not_copied_as_an_empty_course(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     root = make_course_folder(tmp_path)

@@ -1,4 +1,4 @@
-"""`mograder demo`: the course it makes, and the loop it walks by itself."""
+"""`mograder demo`: the course that it creates, and the workflow that `--check` runs."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def run(*words: str, cwd: Path, **more: str) -> subprocess.CompletedProcess[str]
     )  # fmt: skip
 
 
-def test_check_walks_the_whole_loop_through_the_real_command_line(tmp_path: Path) -> None:
+def test_check_runs_the_whole_workflow_through_the_real_command_line(tmp_path: Path) -> None:
     ran = run("demo", "--check", "-p", str(free_port()), cwd=tmp_path)
     assert ran.returncode == 0, ran.stdout + ran.stderr
     assert "FAILED" not in ran.stdout
@@ -28,7 +28,7 @@ def test_check_walks_the_whole_loop_through_the_real_command_line(tmp_path: Path
     assert list(tmp_path.iterdir()) == []
 
 
-def test_without_the_packages_for_grading_it_runs_all_the_same_and_says_how_to_get_them(tmp_path: Path) -> None:
+def test_without_the_grading_packages_demo_runs_and_says_how_to_install_them(tmp_path: Path) -> None:
     absent = tmp_path / "absent" / "packaging"
     absent.mkdir(parents=True)
     (absent / "__init__.py").write_text("raise ImportError('not installed')\n")
@@ -38,7 +38,7 @@ def test_without_the_packages_for_grading_it_runs_all_the_same_and_says_how_to_g
     assert "nothing was graded: grading needs more packages: pip install '.[grading]' in a checkout" in ran.stdout
 
 
-def test_a_folder_with_something_in_it_is_left_alone(tmp_path: Path) -> None:
+def test_demo_refuses_a_folder_that_is_not_empty_and_changes_nothing_in_it(tmp_path: Path) -> None:
     (tmp_path / "mine.txt").write_text("mine")
     ran = run("demo", ".", cwd=tmp_path)
     assert ran.returncode == 2

@@ -1,4 +1,4 @@
-"""What the environment and the machine are taken to have: proxies, certificates, time zones."""
+"""What commands read from the environment and the machine: proxies, certificates, time zones."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ BROKEN = [
 
 
 @pytest.mark.parametrize(("name", "value"), BROKEN)
-def test_a_variable_by_which_no_connection_can_be_made_is_named(
+def test_an_environment_variable_that_prevents_connections_is_named(
     name: str, value: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(name, value)
@@ -42,7 +42,7 @@ def test_the_password_of_a_proxy_is_not_shown(monkeypatch: pytest.MonkeyPatch) -
     assert "my-password" not in failed.value.message
 
 
-def test_work_waits_in_the_outbox_while_the_environment_is_broken(
+def test_submissions_are_kept_in_the_outbox_while_the_environment_prevents_connections(
     alice: Mograder,
     server: Running,
     monkeypatch: pytest.MonkeyPatch,
@@ -59,7 +59,7 @@ def test_work_waits_in_the_outbox_while_the_environment_is_broken(
 
 
 @pytest.mark.parametrize("zone", ["Europe/London", "America/Argentina/Ushuaia", "UTC"])
-def test_time_zones_are_known_where_the_system_has_none(zone: str, tmp_path: Path) -> None:
+def test_time_zones_are_known_on_a_system_that_has_none(zone: str, tmp_path: Path) -> None:
     (tmp_path / "mograder.toml").write_text(f"timezone = '{zone}'\n[[assignments]]\nname = 'hw1'\ndue = 2030-02-08\n")
     code = "from pathlib import Path; from mograder import course_file as f; f.read_course_file(Path('mograder.toml'))"
     environment = {**os.environ, "PYTHONTZPATH": ""}

@@ -1,4 +1,4 @@
-"""`mograder generate`: what an instructor gets, and what is never written."""
+"""`mograder generate`: its output, its refusals, and what is never written."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ from mograder.cli import run
 from mograder.notebook import pep723
 from mograder.notebook.cells import parse
 from mograder.notebook.hashes import instructor_hashes
-from tests.cli.conftest import Ran
+from tests.cli.conftest import CommandResult
 from tests.notebook.notebooks import CHECK_TOTAL, MARKS, MEDIAN, SOURCE, TOTAL, line_of, notebook
 
-Generate = Callable[..., Ran]
+Generate = Callable[..., CommandResult]
 
 
 @pytest.fixture
-def generate(at_home: None, capsys: pytest.CaptureFixture[str]) -> Generate:
+def generate(own_home: None, capsys: pytest.CaptureFixture[str]) -> Generate:
     """Runs `mograder generate` in a course's folder; without the trial run unless `trial` is true."""
 
-    def ran(*words: str, code: int = 0, trial: bool = False) -> Ran:
+    def ran(*words: str, code: int = 0, trial: bool = False) -> CommandResult:
         capsys.readouterr()
         left = run(["generate", *words, *([] if trial or "--validate" in words else ["--no-validate"])])
         out, err = capsys.readouterr()
         assert left == code, out + err
-        return Ran(left, out, err)
+        return CommandResult(left, out, err)
 
     return ran
 
@@ -69,13 +69,13 @@ def test_a_release_has_the_encoding_and_line_ends_of_its_source(generate: Genera
     assert written.count(b"\n") == written.count(b"\r\n")
 
 
-def test_a_notebook_alone_gets_no_archive(generate: Generate) -> None:
+def test_a_release_of_a_single_notebook_has_no_archive(generate: Generate) -> None:
     put("source/hw1/hw1.py")
     generate("hw1")
     assert released() == ["hw1/hw1.py"]
 
 
-def test_the_same_source_makes_the_same_bytes(generate: Generate) -> None:
+def test_the_same_source_gives_the_same_bytes(generate: Generate) -> None:
     put("source/hw1/hw1.py")
     put("source/hw1/data.csv", "1")
     generate("hw1")
@@ -88,7 +88,7 @@ def test_the_same_source_makes_the_same_bytes(generate: Generate) -> None:
     assert "unchanged: release/hw1/hw1.py" in ran.out
 
 
-def test_what_tools_leave_behind_is_never_given_out(generate: Generate, tmp_path: Path) -> None:
+def test_files_that_tools_leave_behind_are_never_released(generate: Generate, tmp_path: Path) -> None:
     put("source/hw1/hw1.py")
     for path in (".venv/lib/x.py", "__marimo__/session/hw1.py.json", "__pycache__/hw1.pyc", ".env", "sub/.git/config",
                  "sub/__marimo__/x", "hw1.html", "hw1.zip", "hw1.py~"):  # fmt: skip
@@ -102,7 +102,7 @@ def test_what_tools_leave_behind_is_never_given_out(generate: Generate, tmp_path
 
 
 @pytest.mark.parametrize("words", [["--files"], []])
-def test_a_served_course_gets_its_files_in_files(words: list[str], generate: Generate) -> None:
+def test_the_release_for_a_served_course_is_written_to_its_files_folder(words: list[str], generate: Generate) -> None:
     put("source/hw1/hw1.py")
     put("source/hw1/data.csv", "1")
     if not words:
@@ -113,7 +113,7 @@ def test_a_served_course_gets_its_files_in_files(words: list[str], generate: Gen
     ]  # fmt: skip
 
 
-def test_folders_have_the_names_that_mograder_toml_gives_them(generate: Generate) -> None:
+def test_folders_are_named_as_mograder_toml_says(generate: Generate) -> None:
     put("mograder.toml", '[dirs]\nsource = "quellen"\nrelease = "aus"\n')
     put("quellen/hw1/hw1.py")
     generate("hw1")
@@ -122,7 +122,7 @@ def test_folders_have_the_names_that_mograder_toml_gives_them(generate: Generate
     assert Path("elsewhere/hw1/hw1.py").is_file()
 
 
-def test_a_path_names_a_notebook_in_a_folder_or_alone(generate: Generate) -> None:
+def test_a_path_selects_a_notebook_in_a_folder_or_a_single_notebook(generate: Generate) -> None:
     put("source/hw1/hw1.py")
     put("source/hw1/data.csv", "1")
     put("alone.py")
@@ -140,7 +140,7 @@ def test_a_dry_run_writes_nothing(generate: Generate) -> None:
     assert not Path("release").exists()
 
 
-def test_only_the_markers_can_be_checked(generate: Generate) -> None:
+def test_validate_checks_the_markers_and_writes_nothing(generate: Generate) -> None:
     path = put("source/hw1/hw1.py")
     assert "the markers fit" in generate("hw1", "--validate").out
     assert not Path("release").exists()
@@ -148,7 +148,7 @@ def test_only_the_markers_can_be_checked(generate: Generate) -> None:
     generate("hw1", "--validate", code=1)
 
 
-def test_every_mistake_is_named_with_file_and_line_and_nothing_is_written(generate: Generate) -> None:
+def test_every_mistake_is_reported_with_file_and_line_and_nothing_is_written(generate: Generate) -> None:
     bad = notebook(MARKS, "### END SOLUTION", 'grader.check("Q9: x", [(True, "")])', "### BEGIN SOLUTION")
     put("source/hw1/hw1.py", bad)
     put("source/hw2/hw2.py")
@@ -177,7 +177,7 @@ def test_an_assignment_without_a_notebook_is_refused(text: str | None, words: st
     assert words in generate("hw1", code=4).err
 
 
-def test_a_notebook_with_a_syntax_error_is_no_data_file(generate: Generate) -> None:
+def test_a_notebook_with_a_syntax_error_is_not_treated_as_a_data_file(generate: Generate) -> None:
     put("source/hw1/hw1.py", SOURCE.replace("sum(parts)", "sum(parts"))
     assert "source/hw1/hw1.py:23: this is not valid Python" in generate("hw1", code=1).err
 
@@ -191,14 +191,14 @@ def test_a_notebook_with_a_syntax_error_is_no_data_file(generate: Generate) -> N
         ("help.py", "### BEGIN SOLUTION\nx = 1\n### END SOLUTION\n", "source/hw1/help.py:1: a marker in a file"),
     ],
 )
-def test_a_file_that_shows_a_solution_is_not_given_out(name: str, text: str, words: str, generate: Generate) -> None:
+def test_a_file_that_contains_a_solution_is_not_released(name: str, text: str, words: str, generate: Generate) -> None:
     put("source/hw1/hw1.py")
     put(f"source/hw1/{name}", text)
     assert words in generate("hw1", code=1).err
     assert not Path("release").exists()
 
 
-def test_a_solution_that_was_left_in_the_notebook_is_named_with_both_lines(generate: Generate) -> None:
+def test_a_solution_left_in_another_cell_is_reported_with_both_lines(generate: Generate) -> None:
     text = notebook(MARKS, TOTAL, "# old: total = sum(parts)", CHECK_TOTAL, MEDIAN, 'check("Q2: x", [(True, "")])')
     put("source/hw1/hw1.py", text)
     err = generate("hw1", code=1).err
@@ -207,24 +207,26 @@ def test_a_solution_that_was_left_in_the_notebook_is_named_with_both_lines(gener
     assert not Path("release").exists()
 
 
-def test_a_lecture_is_written_without_a_trial(generate: Generate) -> None:
+def test_a_lecture_is_released_without_a_trial_run(generate: Generate) -> None:
     put("talk.py", notebook(TOTAL, head='import marimo\n\napp = marimo.App(layout_file="l.json")\n'))
     generate("talk.py", "--lecture", trial=True)
     text = Path("release/talk/talk.py").read_text()
     assert ("layout_file" in text, pep723.read_facts(text).type) == (False, "lecture")
 
 
-def test_two_options_that_exclude_each_other_are_refused(generate: Generate) -> None:
+def test_mutually_exclusive_options_are_refused(generate: Generate) -> None:
     assert run(["generate", "hw1", "--validate", "--no-validate"]) == 2
 
 
-def test_a_good_source_is_run_and_written(generate: Generate) -> None:
+def test_a_valid_source_is_run_and_its_release_written(generate: Generate) -> None:
     put("source/hw1/hw1.py")
     generate("hw1", trial=True)
     assert released() == ["hw1/hw1.py"]
 
 
-def test_a_source_that_misses_points_and_a_release_that_has_them_are_refused_by_question(generate: Generate) -> None:
+def test_a_model_solution_that_misses_points_and_a_release_that_gets_them_are_reported_by_question(
+    generate: Generate,
+) -> None:
     text = SOURCE.replace("should be six", "no").replace("total == 6", "total == 7")
     text = text.replace("median([3, 1, 2]) == 2", "True").replace("median([50, 10, 90]) == 50", "True")
     put("source/hw1/hw1.py", text)
@@ -234,7 +236,7 @@ def test_a_source_that_misses_points_and_a_release_that_has_them_are_refused_by_
     assert not Path("release").exists()
 
 
-def test_cells_that_submit_reach_a_course_server(generate: Generate) -> None:
+def test_the_submit_cell_of_a_release_names_server_and_assignment(generate: Generate) -> None:
     put("source/hw1/hw1.py")
     generate("hw1", "--submit-url", "https://course.example")
     text = Path("release/hw1/hw1.py").read_text()

@@ -1,4 +1,4 @@
-"""Grades there and back on the command line: what is shown, what is asked, and what reaches the server."""
+"""Import and export of grades on the command line: output, questions, and what the server stores."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ UPLOAD = ("upload-grades", "hw1", "--grades-csv")
 
 
 @pytest.mark.usefixtures("people")
-def test_every_change_is_shown_first_and_then_uploaded(instructor: Mograder, server: Running) -> None:
+def test_every_change_is_shown_before_it_is_uploaded(instructor: Mograder, server: Running) -> None:
     work(b"\xef\xbb\xbfstudent;mark;feedback\r\nada;9,5;good\r\nbob;;\r\n", "g.csv")
     ran = instructor(*UPLOAD, "g.csv", "--dry-run")
     assert (ran.out, ran.err) == ("Would upload 1 grade(s) to 'hw1'\n  ada: 9.5, with feedback\n", "")
@@ -59,7 +59,9 @@ def test_every_change_is_shown_first_and_then_uploaded(instructor: Mograder, ser
 
 
 @pytest.mark.usefixtures("people")
-def test_mistakes_stop_everything_unless_the_rest_is_wanted(instructor: Mograder, server: Running) -> None:
+def test_mistakes_prevent_the_upload_unless_a_partial_upload_is_requested(
+    instructor: Mograder, server: Running
+) -> None:
     work(b"username,grade\nada,twelve\nbob,-3\nAda,5\nbobb,5\n", "g.csv")
     for words in (("--dry-run",), (), ("--yes",)):
         err = instructor(*UPLOAD, "g.csv", *words, code=1).err
@@ -80,7 +82,7 @@ def test_mistakes_stop_everything_unless_the_rest_is_wanted(instructor: Mograder
 
 
 @pytest.mark.usefixtures("people")
-def test_the_export_of_another_system_is_uploaded_as_it_is(instructor: Mograder, server: Running) -> None:
+def test_an_unmodified_export_of_another_system_can_be_uploaded(instructor: Mograder, server: Running) -> None:
     work(samples.CANVAS.encode(), "canvas.csv")
     ran = instructor(*UPLOAD, "canvas.csv")
     assert "note: Canvas' test student was passed over\n" in ran.err
@@ -95,7 +97,9 @@ def test_the_export_of_another_system_is_uploaded_as_it_is(instructor: Mograder,
 
 
 @pytest.mark.usefixtures("people")
-def test_an_encoding_is_asked_for_and_never_guessed(instructor: Mograder, server: Running) -> None:
+def test_a_table_in_a_doubtful_encoding_is_refused_until_the_encoding_is_given(
+    instructor: Mograder, server: Running
+) -> None:
     work("username,grade,feedback\nada,5,naïve\n".encode("latin-1"), "g.csv")
     assert "save it as 'CSV UTF-8', or say --encoding windows-1252" in instructor(*UPLOAD, "g.csv", code=2).err
     instructor(*UPLOAD, "g.csv", "--encoding", "windows-1252")
@@ -105,7 +109,7 @@ def test_an_encoding_is_asked_for_and_never_guessed(instructor: Mograder, server
 
 
 @pytest.mark.usefixtures("people")
-def test_on_a_terminal_the_changes_are_shown_and_asked_about(
+def test_on_a_terminal_the_changes_are_shown_and_must_be_confirmed(
     instructor: Mograder, server: Running, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class Terminal(io.StringIO):
@@ -124,7 +128,7 @@ def test_on_a_terminal_the_changes_are_shown_and_asked_about(
 
 
 @pytest.mark.usefixtures("server")
-def test_what_is_no_table_of_grades_is_refused(instructor: Mograder) -> None:
+def test_a_file_that_is_not_a_table_of_grades_is_refused(instructor: Mograder) -> None:
     assert "no column for the person" in instructor(*UPLOAD, work(b"name,grade\nada,1\n", "g.csv"), code=1).err
     assert "no column 'grade'" in instructor(*UPLOAD, work(b"username,grad\nada,1\n", "g.csv"), code=1).err
     assert "columns 2 ('grade') and 3 ('Grade')" in (
@@ -134,7 +138,7 @@ def test_what_is_no_table_of_grades_is_refused(instructor: Mograder) -> None:
     instructor("upload-grades", "hw1", code=2)
 
 
-def test_a_server_that_keeps_no_roster_takes_whom_the_table_names(
+def test_a_server_without_a_roster_accepts_grades_for_the_users_in_the_table(
     mograder: Mograder, hostile_server: HostileServer
 ) -> None:
     hostile_server.answer("GET /assignments", as_json([{"name": "hw1", "id": "hw1", "files": []}]))
@@ -151,7 +155,9 @@ def test_a_server_that_keeps_no_roster_takes_whom_the_table_names(
 
 
 @pytest.mark.usefixtures("people")
-def test_grades_go_out_to_a_template_and_come_in_again_unchanged(instructor: Mograder, server: Running) -> None:
+def test_grades_exported_into_a_template_are_imported_again_without_changes(
+    instructor: Mograder, server: Running
+) -> None:
     instructor(*UPLOAD, work(b"username,grade,feedback\nada,8.25,good\nbob,0,\n", "g.csv"))
     work(samples.CANVAS.replace("EX", "").encode(), "canvas.csv")
     ran = instructor("export-grades", "hw1", "--format", "canvas", "--template", "canvas.csv", "-o", "out.csv")
@@ -167,7 +173,7 @@ def test_grades_go_out_to_a_template_and_come_in_again_unchanged(instructor: Mog
 
 
 @pytest.mark.usefixtures("people")
-def test_an_export_has_everybody_and_no_grade_is_no_zero(instructor: Mograder, server: Running) -> None:
+def test_an_export_lists_everybody_and_a_missing_grade_is_not_zero(instructor: Mograder, server: Running) -> None:
     server.submit("bob", b"x = 1\n")
     instructor(*UPLOAD, work(b"username,grade\nada,8.25\n", "g.csv"))
     instructor("export-grades", "hw1")
@@ -180,7 +186,7 @@ def test_an_export_has_everybody_and_no_grade_is_no_zero(instructor: Mograder, s
 
 
 @pytest.mark.usefixtures("people")
-def test_marks_after_late_penalties_are_written_if_asked_for(instructor: Mograder, server: Running) -> None:
+def test_marks_after_late_penalties_are_exported_on_request(instructor: Mograder, server: Running) -> None:
     (server.root.parent / "mograder.toml").write_text(
         '[penalties]\nenabled = true\n[[assignments]]\nname = "hw1"\ndue = 2020-01-01T00:00:00Z\npoints = 10\n'
     )
@@ -191,7 +197,7 @@ def test_marks_after_late_penalties_are_written_if_asked_for(instructor: Mograde
 
 
 @pytest.mark.usefixtures("people")
-def test_a_table_goes_to_stdout_alone_where_the_file_is_called_minus(instructor: Mograder) -> None:
+def test_only_the_table_is_written_to_stdout_when_the_output_file_is_a_dash(instructor: Mograder) -> None:
     instructor(*UPLOAD, work(b"username,grade\nada,8\n", "g.csv"))
     ran = instructor("export-grades", "hw1", "-o", "-")
     assert ran.out.startswith("username,name,")
@@ -203,7 +209,7 @@ def test_a_table_goes_to_stdout_alone_where_the_file_is_called_minus(instructor:
 
 
 @pytest.mark.usefixtures("people")
-def test_drafts_go_out_only_if_asked_for(instructor: Mograder, server: Running) -> None:
+def test_drafts_are_exported_only_on_request(instructor: Mograder, server: Running) -> None:
     body = {"grades": [{"username": "ada", "grade": "8"}], "workflow_state": "draft"}
     server.client.post("/assignments/hw1/grades", json=body, headers=server.bearer()).raise_for_status()
     ran = instructor("export-grades", "hw1", "-o", "x.csv")
@@ -214,7 +220,7 @@ def test_drafts_go_out_only_if_asked_for(instructor: Mograder, server: Running) 
 
 
 @pytest.mark.usefixtures("people")
-def test_points_by_question_and_a_section_go_out(instructor: Mograder, server: Running) -> None:
+def test_points_by_question_and_one_section_can_be_exported(instructor: Mograder, server: Running) -> None:
     people = [{"user": "ada", "sections": ["1"], "ids": [{"kind": "student_id", "value": "007"}]}, {"user": "eve"}]
     server.submit("bob", b"work").raise_for_status()
     body = {"people": people, "update": True, "remove": ["bob"]}
@@ -246,7 +252,7 @@ def test_points_by_question_and_a_section_go_out(instructor: Mograder, server: R
 
 
 @pytest.mark.usefixtures("people")
-def test_feedback_pages_go_out_as_the_zip_that_moodle_takes(instructor: Mograder, server: Running) -> None:
+def test_feedback_pages_are_exported_as_the_zip_that_moodle_imports(instructor: Mograder, server: Running) -> None:
     worksheet = samples.WORKSHEET.replace("Email address", "Username").replace("@example.org", "")
     work(worksheet.encode(), "sheet.csv")
     words = ("export-feedback", "hw1", "--worksheet", "sheet.csv")

@@ -1,4 +1,4 @@
-"""`mograder grader`: marking a folder that nobody serves, by a link that logs in on this machine alone."""
+"""`mograder grader`: marking a folder without a server, by a login link that works only on this machine."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.courses import make_sound_course
 from tests.parts import PATIENCE, environment, free_port
 
 
-def test_a_folder_is_marked_without_a_server_set_up(tmp_path: Path) -> None:
+def test_grader_serves_marking_for_a_course_folder_without_any_setup(tmp_path: Path) -> None:
     course, port = make_sound_course(tmp_path), free_port()
     process = prefork.start(["grader", str(course), "--headless", "-p", str(port)], environment())
     try:
@@ -34,7 +34,7 @@ def test_a_folder_is_marked_without_a_server_set_up(tmp_path: Path) -> None:
         process.communicate()
 
 
-def test_the_folder_to_serve_is_found_and_what_is_no_course_is_refused(tmp_path: Path) -> None:
+def test_the_folder_to_serve_is_found_and_a_folder_without_a_course_is_refused(tmp_path: Path) -> None:
     course = make_sound_course(tmp_path)
     assert served_folder(course) == course / "release"
     flat = tmp_path / "flat"

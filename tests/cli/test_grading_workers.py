@@ -30,7 +30,7 @@ def root(tmp_path: Path) -> Path:
     return served
 
 
-def test_a_source_among_what_students_download_is_refused_with_its_path(root: Path) -> None:
+def test_a_source_among_released_files_is_refused_with_its_path(root: Path) -> None:
     course = open_course(root, Clock())
     try:
         refuse_served_sources(root, course)
@@ -41,7 +41,7 @@ def test_a_source_among_what_students_download_is_refused_with_its_path(root: Pa
         course.store.close()
 
 
-def test_a_folder_of_sources_inside_of_released_files_is_refused(root: Path) -> None:
+def test_a_folder_of_sources_inside_released_files_is_refused(root: Path) -> None:
     (root.parent / "mograder.toml").write_text('[dirs]\nsource = "release/hw1/files"\n')
     course = open_course(root, Clock())
     try:
@@ -51,7 +51,7 @@ def test_a_folder_of_sources_inside_of_released_files_is_refused(root: Path) -> 
         course.store.close()
 
 
-def test_while_a_course_is_served_its_submissions_are_graded_wherever_they_are_kept(root: Path) -> None:
+def test_the_submissions_of_a_served_course_are_graded_also_where_they_are_kept_elsewhere(root: Path) -> None:
     elsewhere = root.parent / "inbox"
     course = factory.open_course(root, None, submitted_dir=elsewhere)
     try:
@@ -63,7 +63,7 @@ def test_while_a_course_is_served_its_submissions_are_graded_wherever_they_are_k
         course.store.close()
 
 
-def test_doctor_says_what_waits_and_what_was_given_up(root: Path) -> None:
+def test_doctor_reports_waiting_and_failed_grading_jobs(root: Path) -> None:
     course = open_course(root, Clock())
     try:
         submit_work(course.store, course.signer, ALICE, b"one")
@@ -84,7 +84,7 @@ def test_doctor_says_what_waits_and_what_was_given_up(root: Path) -> None:
         course.store.close()
 
 
-def test_doctor_says_that_a_machine_cannot_grade_what_there_are_tests_for(
+def test_doctor_reports_that_a_machine_cannot_grade_a_course_that_has_tests(
     root: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     factory.open_course(root).close()
@@ -100,7 +100,7 @@ def test_doctor_says_that_a_machine_cannot_grade_what_there_are_tests_for(
 
 
 @pytest.mark.parametrize(("words", "said"), [((), 1), (("--child",), 0)])
-def test_what_cannot_be_read_is_said_by_the_server_and_not_by_its_worker_too(
+def test_invalid_settings_are_logged_by_a_separate_worker_and_not_by_the_worker_of_a_server(
     words: tuple[str, ...], said: int, course_folder: Path, monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:  # fmt: skip

@@ -1,5 +1,5 @@
-"""A file of a folder that comes from somebody else may be a pipe, a device, endless or nested without end: every
-command that reads it ends all the same, and says what is wrong or does without it.
+"""A file in a folder from somebody else may be a pipe, a device, endless or nested without end. Every command that
+reads it ends, and reports the file or ignores it.
 """
 
 from __future__ import annotations
@@ -63,8 +63,8 @@ READ = [
 
 @pytest.mark.parametrize("harm", HARM, ids=lambda harm: harm.__name__)
 @pytest.mark.parametrize(("where", "words"), READ)
-def test_no_file_of_a_folder_keeps_a_command_busy(
-    where: str, words: str, harm: Callable[[Path], None], at_home: None, hostile_server: HostileServer,
+def test_no_file_of_a_folder_makes_a_command_run_without_end(
+    where: str, words: str, harm: Callable[[Path], None], own_home: None, hostile_server: HostileServer,
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
 ) -> None:  # fmt: skip
     monkeypatch.setattr(codec, "MAX_VALUES", 500)
@@ -92,8 +92,8 @@ EXAMPLE = Path(mograder.__file__).parent / "example" / "source" / "hw1" / "hw1.p
 
 
 @pytest.mark.parametrize("words", ["https upload-grades hw1 --grades-csv table.csv", "https verify x --keys table.csv"])
-def test_a_file_that_is_named_has_an_end(
-    words: str, at_home: None, hostile_server: HostileServer, monkeypatch: pytest.MonkeyPatch,
+def test_an_endless_file_that_is_named_on_the_command_line_is_refused_by_size(
+    words: str, own_home: None, hostile_server: HostileServer, monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:  # fmt: skip
     monkeypatch.setenv("MOGRADER_HTTPS_URL", hostile_server.url)
@@ -105,7 +105,7 @@ def test_a_file_that_is_named_has_an_end(
     assert "larger than" in capsys.readouterr().err
 
 
-def test_a_table_may_come_through_a_pipe(tmp_path: Path) -> None:
+def test_a_table_can_be_read_from_a_pipe(tmp_path: Path) -> None:
     reading, writing = os.pipe()
     os.write(writing, b"username,grade\n")
     os.close(writing)

@@ -1,5 +1,5 @@
-"""A file or folder that comes from somebody else never chooses where a secret goes, whose key is believed, what is
-opened, or where is written: the attacks of each kind, in several forms, and every command in a hostile folder.
+"""A file or folder from somebody else never decides where a secret is sent, which key is trusted, what is opened, or
+where a command writes: attacks of each kind in several forms, and every command in a hostile folder.
 """
 
 from __future__ import annotations
@@ -36,10 +36,10 @@ def toml(server: HostileServer, more: str = "") -> None:
 
 
 def leaked(server: HostileServer, secret: str) -> bool:
-    return any(secret in f"{asked.path}{dict(asked.headers)}{asked.body!r}" for asked in server.asked)
+    return any(secret in f"{asked.path}{dict(asked.headers)}{asked.body!r}" for asked in server.requests)
 
 
-# where is written
+# where commands write
 
 
 def leads_out_by_settings(name: str, folder: Path) -> None:
@@ -72,7 +72,7 @@ WRITING = {
     "generate hw1 --no-validate": "release", "autograde hw1 --no-sandbox": "autograded",
     "autograde hw1  --no-sandbox": "marks", "feedback hw1": "feedback",
 }  # fmt: skip
-"""Commands that write, and the folder in which they do."""
+"""Commands that write files, and the folder into which they write."""
 
 
 @pytest.mark.skipif(os.name == "nt", reason="few may make links on Windows")
@@ -82,11 +82,11 @@ WRITING = {
         (words, name, lead)
         for words, name in WRITING.items()
         for lead in LEADING
-        if (name, lead) != ("marks", leads_out_by_a_link_below)  # there is no folder below
+        if (name, lead) != ("marks", leads_out_by_a_link_below)  # marks/ has no subfolders
     ],
 )
-def test_no_course_of_somebody_elses_chooses_where_its_results_are_written(
-    words: str, name: str, lead: Callable[[str, Path], None], at_home: None, tmp_path: Path,
+def test_a_course_from_somebody_else_cannot_choose_where_results_are_written(
+    words: str, name: str, lead: Callable[[str, Path], None], own_home: None, tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
 ) -> None:  # fmt: skip
     out = tmp_path / "out"
@@ -105,7 +105,7 @@ def test_no_course_of_somebody_elses_chooses_where_its_results_are_written(
 
 
 @pytest.mark.skipif(os.name == "nt", reason="few may make links on Windows")
-def test_a_link_below_a_folder_of_released_files_leads_nowhere_either(at_home: None, tmp_path: Path) -> None:
+def test_a_link_below_a_folder_of_released_files_is_not_followed_either(own_home: None, tmp_path: Path) -> None:
     (tmp_path / "out").mkdir()
     for path in ("source/hw1/hw1.py", "source/hw1/keys/authorized_keys"):
         Path(path).parent.mkdir(parents=True, exist_ok=True)
@@ -118,7 +118,7 @@ def test_a_link_below_a_folder_of_released_files_leads_nowhere_either(at_home: N
     assert run(["generate", "hw1", "--no-validate", "-o", str(tmp_path / "out")]) == 0
 
 
-# where a secret goes
+# where secrets are sent
 
 
 COMMANDS = [
@@ -136,7 +136,7 @@ OTHERS = [
 
 @pytest.fixture
 def folder(mograder: Mograder, hostile_server: HostileServer, monkeypatch: pytest.MonkeyPatch) -> HostileServer:
-    """A folder from somebody else, whose server answers what it can to be believed."""
+    """A folder from somebody else whose server tries to be trusted."""
     keys = Ed25519Signer(new_private_key())
     hostile_server.answer("GET /.well-known/jwks.json", as_json({"keys": keys.public_keys()}))
     hostile_server.answer("GET /assignments", as_json([{"name": "hw1", "id": "hw1", "files": []}]))
@@ -152,7 +152,7 @@ def folder(mograder: Mograder, hostile_server: HostileServer, monkeypatch: pytes
 
 
 @pytest.mark.parametrize("words", [*(("https", *words) for words in COMMANDS), *OTHERS], ids=" ".join)
-def test_a_token_or_code_of_the_environment_is_never_sent_where_only_the_folder_says(
+def test_a_token_or_code_from_the_environment_is_not_sent_to_a_url_that_only_the_folder_names(
     words: tuple[str, ...], folder: HostileServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MOGRADER_HTTPS_TOKEN", SECRET)
@@ -162,7 +162,7 @@ def test_a_token_or_code_of_the_environment_is_never_sent_where_only_the_folder_
     assert not leaked(folder, "the-code-of-the-course")
 
 
-def test_the_sweep_names_every_command_that_talks_to_a_server() -> None:
+def test_the_tests_of_a_hostile_folder_cover_every_command_that_contacts_a_server() -> None:
     assert {words[0] for words in COMMANDS} >= set(HTTPS) - {"logout", "logins"}
     own = {"serve", "token", "doctor", "verify", "erase", "backup", "restore", "rehearse", "secret", "course", "store",
            "mirror", "demo", "generate", "validate", "autograde", "feedback", "worker", "regrade",
@@ -170,7 +170,7 @@ def test_the_sweep_names_every_command_that_talks_to_a_server() -> None:
     assert {words[0] for words in OTHERS} == set(PLACES) - own - {"https"}
 
 
-def test_a_url_of_this_person_a_login_and_a_remembered_yes_vouch(
+def test_a_typed_url_a_login_and_a_remembered_confirmation_make_a_server_trusted(
     mograder: Mograder, folder: HostileServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MOGRADER_HTTPS_TOKEN", SECRET)
@@ -179,7 +179,7 @@ def test_a_url_of_this_person_a_login_and_a_remembered_yes_vouch(
     assert "MOGRADER_HTTPS_TOKEN" in said
     mograder("fetch", "--list", "--url", folder.url)
     assert leaked(folder, SECRET)
-    folder.asked.clear()
+    folder.requests.clear()
     mograder("fetch", "--list", code=2)
     TrustedServers().remember(folder.url)
     mograder("fetch", "--list")
@@ -191,7 +191,7 @@ def test_a_url_of_this_person_a_login_and_a_remembered_yes_vouch(
 
 
 @pytest.mark.parametrize("answer", ["y\n", "n\n"])
-def test_on_a_terminal_the_person_is_asked_and_a_yes_is_remembered(
+def test_on_a_terminal_the_user_is_asked_and_the_confirmation_is_remembered(
     answer: str, mograder: Mograder, folder: HostileServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MOGRADER_HTTPS_TOKEN", SECRET)
@@ -207,7 +207,7 @@ def test_on_a_terminal_the_person_is_asked_and_a_yes_is_remembered(
     mograder("fetch", "--list", code=0 if answer == "y\n" else 2)
 
 
-def test_a_token_that_is_typed_goes_with_the_folders_url_and_the_server_is_named(
+def test_a_typed_token_is_sent_to_the_url_of_the_folder_and_the_server_is_named(
     mograder: Mograder, folder: HostileServer
 ) -> None:
     ran = mograder("fetch", "--list", "--token", SECRET)
@@ -215,10 +215,10 @@ def test_a_token_that_is_typed_goes_with_the_folders_url_and_the_server_is_named
     assert f"your token goes to {folder.url}" in ran.err
 
 
-# whose key is believed
+# which keys are trusted
 
 
-def test_a_forged_receipt_is_not_right_because_its_own_server_says_so(
+def test_the_server_that_a_receipt_names_is_not_asked_about_it_without_a_login_there(
     mograder: Mograder, folder: HostileServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     Path("mograder.toml").unlink()
@@ -226,20 +226,22 @@ def test_a_forged_receipt_is_not_right_because_its_own_server_says_so(
         said = mograder("verify", "receipt.json", *words, code=2).err
         assert "you have no login at" in said
         assert folder.url in said
-    assert folder.asked == []
+    assert folder.requests == []
     monkeypatch.setenv("MOGRADER_HTTPS_TOKEN", SECRET)
     mograder("verify", "receipt.json", code=2)
     mograder("verify", "receipt.json", "--token", SECRET, code=2)
     assert not leaked(folder, SECRET)
 
 
-def test_a_key_that_was_met_without_a_login_vouches_for_nothing(mograder: Mograder, folder: HostileServer) -> None:
+def test_a_key_that_was_pinned_without_a_login_does_not_make_a_receipt_valid(
+    mograder: Mograder, folder: HostileServer
+) -> None:
     mograder("receipts", "--user", "alice", code=4)  # it pins the server's key, and finds no receipts
     Path("mograder.toml").unlink()
     mograder("verify", "receipt.json", "--offline", code=2)
 
 
-def test_a_receipt_that_names_another_server_of_yours_gets_that_logins_token_alone(
+def test_a_receipt_that_names_another_server_of_the_user_does_not_send_it_the_token_of_this_one(
     alice: Mograder, server: Running, hostile_server: HostileServer
 ) -> None:
     alice("submit", "hw1", work())
@@ -251,14 +253,14 @@ def test_a_receipt_that_names_another_server_of_yours_gets_that_logins_token_alo
     assert not leaked(hostile_server, server.token("alice"))
 
 
-def test_the_server_and_its_key_are_named_in_the_answer(alice: Mograder, server: Running) -> None:
+def test_verify_names_the_server_and_its_key(alice: Mograder, server: Running) -> None:
     alice("submit", "hw1", work())
     key = server.client.get("/.well-known/jwks.json").json()["keys"][0]["kid"]
     assert f"server: {server.url}, signing with the key {key}\n" in alice("verify").out
     assert json.loads(alice("verify", "--json").out)["servers"] == [{"server": server.url, "key": key}]
 
 
-# what is opened
+# what is opened in a browser
 
 
 @pytest.mark.parametrize(
@@ -267,7 +269,7 @@ def test_the_server_and_its_key_are_named_in_the_answer(alice: Mograder, server:
      "http://evil.example/once", "{url}/c/x/feedback#y", "{url}@evil.example/once#t", "{url}/once?next=//evil#t",
      "{url}/once#t\nfile:///etc/passwd", "{url}/once#--flag x", "smb://host/once#t", "ms-word:ofe|u|{url}/once#t", ""],
 )  # fmt: skip
-def test_a_browser_is_given_the_ticket_page_of_the_same_server_alone(
+def test_only_the_ticket_page_of_the_same_server_is_opened_in_a_browser(
     link: str, mograder: Mograder, hostile_server: HostileServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     program, opened = tmp_path / "browser.py", tmp_path / "opened"
@@ -280,7 +282,7 @@ def test_a_browser_is_given_the_ticket_page_of_the_same_server_alone(
     assert not opened.exists()
 
 
-def test_a_login_link_is_always_at_the_address_that_was_asked() -> None:
+def test_a_login_link_always_has_the_address_that_was_asked() -> None:
     assert (
         login_page("https://uni.example/c", "https://uni.example/c/once#t.1-x_=")
         == "https://uni.example/c/once#t.1-x_="
@@ -290,7 +292,7 @@ def test_a_login_link_is_always_at_the_address_that_was_asked() -> None:
         login_page("https://uni.example", "https://uni.example/once")
 
 
-# where is written
+# where commands write
 
 
 OUTSIDE = [
@@ -307,7 +309,9 @@ OUTSIDE = [
 ]
 
 
-def test_the_folders_dirs_lead_nowhere_else(instructor: Mograder, server: Running, tmp_path: Path) -> None:
+def test_the_dirs_in_the_settings_of_the_folder_cannot_lead_outside_it(
+    instructor: Mograder, server: Running, tmp_path: Path
+) -> None:
     server.submit("sitecustomize", b"evil = 1\n")
     (tmp_path / "elsewhere").mkdir()
     Path("link").symlink_to(tmp_path / "elsewhere")
@@ -316,11 +320,11 @@ def test_the_folders_dirs_lead_nowhere_else(instructor: Mograder, server: Runnin
         assert "[dirs] submitted" in instructor("fetch-submissions", "hw1", code=2).err
         assert "[dirs] feedback" in instructor("upload-feedback", "hw1", code=2).err
     assert names_in(tmp_path / "elsewhere") == []
-    instructor("fetch-submissions", "hw1", "-o", str(tmp_path / "elsewhere"))  # typed: a choice of one's own
+    instructor("fetch-submissions", "hw1", "-o", str(tmp_path / "elsewhere"))  # typed by the user, so trusted
     assert "sitecustomize.py" in names_in(tmp_path / "elsewhere")
 
 
-def test_a_link_in_the_folder_for_submissions_leads_nowhere_else(
+def test_a_link_in_the_folder_of_submissions_is_not_followed(
     instructor: Mograder, server: Running, tmp_path: Path
 ) -> None:
     server.submit("sitecustomize", b"evil = 1\n")
@@ -335,7 +339,7 @@ def test_a_link_in_the_folder_for_submissions_leads_nowhere_else(
     assert names_in(tmp_path / "elsewhere") == []
 
 
-def test_links_of_the_folder_do_not_lead_fetched_files_and_receipts_elsewhere(
+def test_links_in_the_folder_do_not_redirect_fetched_files_and_receipts(
     alice: Mograder, server: Running, tmp_path: Path
 ) -> None:
     outside = tmp_path / "elsewhere"
@@ -356,7 +360,7 @@ def test_links_of_the_folder_do_not_lead_fetched_files_and_receipts_elsewhere(
     assert names_in(outside) == []
 
 
-def test_a_record_of_the_folder_moves_nothing_from_elsewhere(
+def test_a_record_in_the_folder_cannot_move_files_from_outside(
     instructor: Mograder, server: Running, tmp_path: Path
 ) -> None:
     server.submit("alice", b"x = 1\n")
@@ -370,7 +374,7 @@ def test_a_record_of_the_folder_moves_nothing_from_elsewhere(
     assert mine.read_text() == "important"
 
 
-def test_a_feedback_page_that_is_a_link_to_elsewhere_is_not_sent(
+def test_a_feedback_page_that_is_a_link_out_of_the_folder_is_not_sent(
     instructor: Mograder, server: Running, tmp_path: Path
 ) -> None:
     (tmp_path / "secret").write_text("my key")
@@ -386,7 +390,7 @@ SPELLINGS = [
 ]  # fmt: skip
 
 
-def test_a_configuration_file_in_a_submission_is_not_unpacked_as_one(server: Running, tmp_path: Path) -> None:
+def test_a_configuration_file_in_a_submission_is_not_unpacked_under_that_name(server: Running, tmp_path: Path) -> None:
     made = io.BytesIO()
     with zipfile.ZipFile(made, "w") as archive:
         archive.writestr("hw1.py", "x = 1\n")
@@ -406,11 +410,13 @@ def test_a_configuration_file_in_a_submission_is_not_unpacked_as_one(server: Run
 @pytest.mark.parametrize(
     "name", ["mograder.toml.py", "my-mograder.toml", "mograder.tom", "mograder", "toml", "grader.toml"]
 )
-def test_other_names_stay_as_they_are(name: str) -> None:
+def test_harmless_names_are_not_changed(name: str) -> None:
     assert harmless_name(name) == name
 
 
-def test_a_fetched_configuration_file_does_not_become_the_folders(alice: Mograder, server: Running) -> None:
+def test_a_fetched_configuration_file_does_not_become_the_configuration_of_the_folder(
+    alice: Mograder, server: Running
+) -> None:
     (server.root / "hw1/files/mograder.toml").write_text('[https]\nurl = "https://evil.example"\n')
     alice("fetch", "hw1")
     assert Path("mograder.toml.txt").exists()
@@ -420,7 +426,7 @@ def test_a_fetched_configuration_file_does_not_become_the_folders(alice: Mograde
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes with names here")
 @pytest.mark.parametrize("make", [os.mkfifo, os.mkdir, lambda path: Path(path).write_bytes(b"x = 1\n" * 400_000),
                                   lambda path: Path(path).write_text("x = " + "[" * 50_000)])  # fmt: skip
-def test_a_mograder_toml_that_is_no_small_text_holds_nobody_up(
+def test_a_mograder_toml_that_is_huge_or_a_pipe_does_not_block_a_command(
     make: Callable[[str], object], mograder: Mograder
 ) -> None:
     make("mograder.toml")
@@ -429,15 +435,15 @@ def test_a_mograder_toml_that_is_no_small_text_holds_nobody_up(
         read_settings(Path())
 
 
-# as whom
+# as which user
 
 
-def test_submit_says_as_whom_and_to_which_server(alice: Mograder, server: Running) -> None:
+def test_submit_says_as_which_user_and_to_which_server(alice: Mograder, server: Running) -> None:
     for words in ((), ("--dry-run",)):
         assert f"as alice at {server.url}" in alice("submit", "hw1", work(), *words).out
 
 
-def test_a_token_of_the_folder_that_is_somebody_elses_is_asked_about(
+def test_a_token_of_another_user_in_the_folder_needs_confirmation(
     alice: Mograder, server: Running, course_folder: Path
 ) -> None:
     with hostile() as other:
@@ -449,9 +455,9 @@ def test_a_token_of_the_folder_that_is_somebody_elses_is_asked_about(
         assert "mallory" in said
         assert "alice" in said
         alice("ask-extension", "hw1", "--until", "+1d", "--reason", "ill", code=2)
-        assert not any(asked.method == "POST" for asked in other.asked)
+        assert not any(asked.method == "POST" for asked in other.requests)
         assert f"as mallory at {other.url}" in alice("submit", "hw1", work(), "--user", "mallory").out
-    # At a server with a login, the login is in force, whatever the folder holds.
+    # At a server with a login, the login is used, whatever the folder contains.
     Path("mograder.toml").write_text(f'[https]\nurl = "{server.url}"\ntoken = "{server.token("mallory")}"\n')
     assert "as alice" in alice("submit", "hw1", work()).out
 
@@ -459,7 +465,7 @@ def test_a_token_of_the_folder_that_is_somebody_elses_is_asked_about(
 # an answer without a receipt
 
 
-def test_an_answer_without_a_receipt_of_a_server_that_signs_is_an_error_and_the_work_stays(
+def test_a_missing_receipt_from_a_server_that_signs_is_an_error_and_the_submission_stays_in_the_outbox(
     alice: Mograder, server: Running
 ) -> None:
     (login,) = Logins().all()

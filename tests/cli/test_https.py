@@ -1,4 +1,4 @@
-"""`mograder https`, against a real server: what it prints, where it puts things, and its exit codes."""
+"""`mograder https` against a real server: its output, the files it writes, and its exit codes."""
 
 from __future__ import annotations
 
@@ -18,7 +18,9 @@ from tests.parts import CODE, NOTEBOOK, Running, free_port, names_in, sha256
 # logging in
 
 
-def test_login_registers_and_remembers(mograder: Mograder, server: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_login_registers_and_stores_the_login(
+    mograder: Mograder, server: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("MOGRADER_ENROLLMENT_CODE", CODE)
     ran = mograder("login", "--url", server.url, "--user", "alice")
     assert ran.out == f"Registered at {server.url} as alice\n"
@@ -27,9 +29,7 @@ def test_login_registers_and_remembers(mograder: Mograder, server: Running, monk
     assert "hw1" in mograder("fetch", "--list").out
 
 
-def test_a_name_that_is_taken_and_a_wrong_code_are_refused_and_nothing_is_kept(
-    mograder: Mograder, server: Running
-) -> None:
+def test_a_taken_name_and_a_wrong_code_are_refused_and_nothing_is_stored(mograder: Mograder, server: Running) -> None:
     words = ("login", "--url", server.url, "--user", "alice")
     assert "code" in mograder(*words, "--code", "guess", code=3).err
     assert Logins().last() is None
@@ -39,25 +39,25 @@ def test_a_name_that_is_taken_and_a_wrong_code_are_refused_and_nothing_is_kept(
     assert Logins().last() is None
 
 
-def test_a_registration_whose_answer_was_lost_is_finished_by_the_next_login(
+def test_a_registration_whose_answer_was_lost_is_completed_by_the_next_login(
     mograder: Mograder, server: Running, hostile_server: HostileServer
 ) -> None:
     words = ("login", "--user", "alice", "--code", CODE, "--patience", "0", "--url")
     hostile_server.answer("POST /register", Answer(hang_up=True))
     for _ in range(2):
         mograder(*words, hostile_server.url, code=6)
-    keys = {json.loads(asked.body)["claim_key"] for asked in hostile_server.asked if asked.body}
+    keys = {json.loads(asked.body)["claim_key"] for asked in hostile_server.requests if asked.body}
     assert keys == {Logins().claim_key(hostile_server.url, "alice")}
-    with Client(server.url) as lost:  # it arrived, and nobody saw the answer
+    with Client(server.url) as lost:  # the request arrived, and the answer was lost
         lost.register("alice", CODE, Logins().claim_key(server.url, "alice"))
     mograder(*words, server.url)
     assert Logins().last() == Login(server.url, "alice", server.token("alice"))
     kept = [path for path in Logins().path.parent.iterdir() if path.name.startswith("claim-")]
-    assert len(kept) == 1  # the other server's
+    assert len(kept) == 1  # the token of the other server
     assert kept[0].stat().st_mode & 0o077 == 0
 
 
-def test_logging_in_again_is_no_failure(mograder: Mograder, server: Running) -> None:
+def test_logging_in_again_succeeds(mograder: Mograder, server: Running) -> None:
     words = ("login", "--url", server.url, "--user", "alice", "--code", CODE)
     mograder(*words)
     assert mograder(*words).out == "you are already logged in here as alice\n"
@@ -65,7 +65,7 @@ def test_logging_in_again_is_no_failure(mograder: Mograder, server: Running) -> 
     mograder(*words, code=3)
 
 
-def test_a_token_is_kept_only_if_the_server_knows_it(mograder: Mograder, server: Running) -> None:
+def test_a_token_is_stored_only_if_the_server_accepts_it(mograder: Mograder, server: Running) -> None:
     mograder("login", "--url", server.url, "--token", "alice:" + "0" * 64, code=3)
     assert "not a whole token" in mograder("login", "--url", server.url, "--token", "alice", code=2).err
     assert Logins().last() is None
@@ -87,20 +87,20 @@ def test_a_token_can_be_piped(mograder: Mograder, server: Running, monkeypatch: 
     mograder("login", "--url", server.url, "--token", "-", code=2)
 
 
-def test_login_without_a_terminal_says_what_it_needs(mograder: Mograder) -> None:
+def test_login_without_a_terminal_names_the_options_it_needs(mograder: Mograder) -> None:
     assert "--url" in mograder("login", code=2).err
     assert "--user" in mograder("login", "--url", "http://localhost:1", code=2).err
     words = ("login", "--url", "http://localhost:1", "--user", "alice")
     assert "MOGRADER_ENROLLMENT_CODE" in mograder(*words, code=2).err
 
 
-def test_logout_forgets(alice: Mograder, server: Running) -> None:
+def test_logout_deletes_the_login(alice: Mograder, server: Running) -> None:
     alice("logout")
     alice("fetch", "--list", "--url", server.url, code=2)
     alice("logout", "--url", server.url, code=2)
 
 
-# where URL and token come from
+# sources of URL and token
 
 
 def test_a_token_of_one_server_is_not_sent_to_another(alice: Mograder, hostile_server: HostileServer) -> None:
@@ -108,18 +108,18 @@ def test_a_token_of_one_server_is_not_sent_to_another(alice: Mograder, hostile_s
     alice("fetch", "--list", "--url", hostile_server.url, code=2)
     Path("mograder.toml").write_text('[https]\nurl = "https://course.example.org"\ntoken = "alice:' + "0" * 64 + '"\n')
     alice("fetch", "--list", "--url", hostile_server.url, code=2)
-    assert len(hostile_server.asked) == 2
-    assert not any("Authorization" in asked.headers for asked in hostile_server.asked)
+    assert len(hostile_server.requests) == 2
+    assert not any("Authorization" in asked.headers for asked in hostile_server.requests)
 
 
-def test_url_and_token_come_from_the_first_place_that_has_them(
+def test_url_and_token_come_from_the_first_source_that_has_them(
     mograder: Mograder, hostile_server: HostileServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     hostile_server.answer("GET /assignments", as_json([]))
 
     def sent(*words: str) -> str:
         mograder("fetch", "--list", *words)
-        return hostile_server.asked[-1].headers["Authorization"].partition(" ")[2]
+        return hostile_server.requests[-1].headers["Authorization"].partition(" ")[2]
 
     def token(name: str) -> str:
         return f"{name}:{'0' * 64}"
@@ -137,7 +137,7 @@ def test_url_and_token_come_from_the_first_place_that_has_them(
     assert sent("--url", hostile_server.url) == token("environment")
 
 
-def test_without_url_or_token_the_way_to_them_is_said(mograder: Mograder, server: Running) -> None:
+def test_a_missing_url_or_token_is_an_error_that_says_how_to_give_it(mograder: Mograder, server: Running) -> None:
     assert "--url" in mograder("fetch", "--list", code=2).err
     assert "login" in mograder("fetch", "--list", "--url", server.url, code=2).err
     mograder("fetch", "--list", "--url", "course.example.org", "--token", "x", code=2)
@@ -147,7 +147,7 @@ def test_without_url_or_token_the_way_to_them_is_said(mograder: Mograder, server
 # fetching
 
 
-def test_the_list_is_a_table_or_json(alice: Mograder, server: Running) -> None:
+def test_fetch_list_prints_a_table_or_json(alice: Mograder, server: Running) -> None:
     entry = {"name": "Übung 2", "id": 7, "duedate": 1773144000, "files": []}
     (server.root / "assignments.json").write_text(json.dumps([entry, {"name": "hw1", "id": "hw1"}]), encoding="utf-8")
     lines = alice("fetch", "--list").out.splitlines()
@@ -162,7 +162,7 @@ def test_the_list_is_a_table_or_json(alice: Mograder, server: Running) -> None:
     assert {each["name"]: each["id"] for each in listed} == {"hw1": "hw1", "Übung 2": "7"}
 
 
-def test_titles_are_listed_and_found_and_what_is_closed_is_marked(
+def test_titles_are_listed_and_searched_and_closed_assignments_are_marked(
     mograder: Mograder, hostile_server: HostileServer
 ) -> None:
     entries = [{"name": "hw2"}, {"name": "hw1", "title": "Erste Schritte", "duedate": 1000, "closes": 2000}]
@@ -175,7 +175,7 @@ def test_titles_are_listed_and_found_and_what_is_closed_is_marked(
     assert "'hw1'" in mograder("fetch", "erste", *words).out
 
 
-def test_fetch_says_what_came_and_what_was_skipped(alice: Mograder, server: Running) -> None:
+def test_fetch_lists_downloaded_and_skipped_files(alice: Mograder, server: Running) -> None:
     assert "Fetched 1 file(s) for 'hw1'" in alice("fetch", "hw1", "-o", "out").out
     assert Path("out/hw1.py").read_bytes() == NOTEBOOK
     assert "Fetched 0 file(s) for 'hw1', skipped 1 unchanged" in alice("fetch", "hw1", "-o", "out").out
@@ -190,7 +190,7 @@ def test_fetch_says_what_came_and_what_was_skipped(alice: Mograder, server: Runn
     ]
 
 
-def test_an_assignment_is_found_by_name_then_id_then_a_part(alice: Mograder, server: Running) -> None:
+def test_an_assignment_is_found_by_name_then_by_id_then_by_part_of_its_name(alice: Mograder, server: Running) -> None:
     for name in ("Übung 1", "Übung 2", "hw10"):
         (server.root / name / "files").mkdir(parents=True)
         (server.root / name / "files" / "a.py").write_bytes(b"x")
@@ -202,7 +202,7 @@ def test_an_assignment_is_found_by_name_then_id_then_a_part(alice: Mograder, ser
     alice("fetch", code=2)
 
 
-def test_names_of_a_server_do_not_steer_the_terminal(mograder: Mograder, hostile_server: HostileServer) -> None:
+def test_names_from_a_server_cannot_control_the_terminal(mograder: Mograder, hostile_server: HostileServer) -> None:
     evil = "\x1b]0;evil\x07\x1b[2J\u202e\x9b31m\r\nhw"
     files = [{"filename": f"{evil}.py", "url": "/f"}]
     hostile_server.answer("GET /assignments", as_json([{"name": evil, "id": evil, "files": files}]))
@@ -224,7 +224,7 @@ def test_names_of_a_server_do_not_steer_the_terminal(mograder: Mograder, hostile
 # submitting
 
 
-def test_submit_says_what_was_received_and_keeps_the_receipt(alice: Mograder, server: Running) -> None:
+def test_submit_reports_what_was_received_and_stores_the_receipt(alice: Mograder, server: Running) -> None:
     ran = alice("submit", "hw1", work())
     assert "Submitted 'homework.py' to 'hw1'" in ran.out
     assert sha256(b"x = 1\n") in ran.out
@@ -238,7 +238,7 @@ def test_submit_says_what_was_received_and_keeps_the_receipt(alice: Mograder, se
     assert len(names_in(Path(".mograder/receipts"))) == 2
 
 
-def test_an_unchanged_released_file_is_warned_about(alice: Mograder) -> None:
+def test_submitting_an_unchanged_released_file_is_warned_about(alice: Mograder) -> None:
     alice("fetch", "hw1")
     assert "unchanged" in alice("submit", "hw1", "hw1.py").err
     assert "unchanged" not in alice("submit", "hw1", work()).err
@@ -249,7 +249,9 @@ def test_a_dry_run_sends_nothing(alice: Mograder, server: Running) -> None:
     assert not (server.submitted / "hw1").exists()
 
 
-def test_what_cannot_be_submitted_is_refused_before_the_trip(alice: Mograder, server: Running) -> None:
+def test_a_file_that_cannot_be_submitted_is_refused_before_the_server_is_contacted(
+    alice: Mograder, server: Running
+) -> None:
     for name in ("notes.txt", "noending", "a.PYC"):
         assert "takes .py, .zip" in alice("submit", "hw1", work(name=name), code=5).err
     alice("submit", "hw1", work(b"", "empty.py"), code=2)
@@ -264,17 +266,19 @@ def test_what_cannot_be_submitted_is_refused_before_the_trip(alice: Mograder, se
 
 
 @pytest.mark.parametrize("moment", [1e300, -1e18])
-def test_a_time_beyond_the_calendar_is_said_to_be_unknown(
+def test_a_time_that_no_calendar_has_is_shown_as_unknown(
     mograder: Mograder, hostile_server: HostileServer, moment: float
 ) -> None:
-    hostile_server.lists()
+    hostile_server.list_files()
     kept = {"filename": "alice.py", "attempt": 1, "received": moment, "receipt": "a.b.c", "version": "alice_1.py"}
     hostile_server.answer("POST /assignments/hw1/submit", as_json({**kept, "sha256": sha256(b"x = 1\n")}))
     ran = mograder("submit", "hw1", work(), "--url", hostile_server.url, "--token", f"alice:{'0' * 64}")
     assert "received unknown" in ran.out
 
 
-def test_an_instructor_submits_for_a_student_and_reads_their_state(instructor: Mograder, server: Running) -> None:
+def test_an_instructor_submits_for_a_student_and_reads_the_status_of_the_student(
+    instructor: Mograder, server: Running
+) -> None:
     instructor("submit", "hw1", work(), "--user", "bob")
     assert (server.submitted / "hw1/bob.py").is_file()
     assert "Not yet graded." in instructor("feedback", "hw1", "--user", "bob").out
@@ -289,7 +293,7 @@ def test_a_student_cannot_act_for_another(alice: Mograder) -> None:
 # grades and feedback
 
 
-def test_feedback_tells_where_things_stand(alice: Mograder, server: Running) -> None:
+def test_feedback_shows_status_grade_and_feedback(alice: Mograder, server: Running) -> None:
     assert "No submission yet." in alice("feedback", "hw1").out
     alice("submit", "hw1", work())
     assert "Not yet graded." in alice("feedback", "hw1").out
@@ -311,7 +315,7 @@ def test_feedback_tells_where_things_stand(alice: Mograder, server: Running) -> 
     assert json.loads(alice("feedback", "hw1", "--json").out)["grade"] == "87.5"
 
 
-def test_submissions_are_collected_where_they_are_expected(instructor: Mograder, server: Running) -> None:
+def test_submissions_are_collected_into_the_default_folder(instructor: Mograder, server: Running) -> None:
     assert "Downloaded 0" in instructor("fetch-submissions", "hw1").out
     server.submit("alice", b"a")
     server.submit("bob", b"b")
@@ -363,7 +367,9 @@ def test_feedback_pages_are_uploaded_from_a_folder(instructor: Mograder, server:
     assert "no name" in instructor("upload-feedback", "hw1", code=1).err
 
 
-def test_pages_of_any_spelling_are_sent_and_all_else_is_named(instructor: Mograder, server: Running) -> None:
+def test_feedback_pages_are_sent_under_any_spelling_of_their_ending_and_other_files_are_named(
+    instructor: Mograder, server: Running
+) -> None:
     for user in ("bob", "carol", "kim.pyle"):
         server.client.post("/register", json={"user": user, "enrollment_code": CODE}).raise_for_status()
     Path("feedback/hw1/group1").mkdir(parents=True)
@@ -379,7 +385,7 @@ def test_pages_of_any_spelling_are_sent_and_all_else_is_named(instructor: Mograd
     assert got.text.endswith("caf\xe9")
 
 
-def test_two_pages_for_one_person_are_refused_with_both_names(instructor: Mograder, server: Running) -> None:
+def test_two_feedback_pages_for_one_user_are_refused_with_both_names(instructor: Mograder, server: Running) -> None:
     Path("feedback/hw1").mkdir(parents=True)
     for name in ("bob.html", "bob.HTM"):
         work(b"<p>", f"feedback/hw1/{name}")
@@ -389,15 +395,17 @@ def test_two_pages_for_one_person_are_refused_with_both_names(instructor: Mograd
     assert not (server.root / "hw1/feedback").exists()
 
 
-# when things go wrong
+# failures
 
 
-def test_a_server_that_is_away_is_exit_6(mograder: Mograder) -> None:
+def test_an_unreachable_server_is_exit_code_6(mograder: Mograder) -> None:
     words = ("--url", f"http://127.0.0.1:{free_port()}", "--token", "alice:" + "0" * 64, "--patience", "0")
     assert "does not answer" in mograder("fetch", "--list", *words, code=6).err
 
 
-def test_a_file_that_is_not_what_was_listed_is_exit_7(mograder: Mograder, hostile_server: HostileServer) -> None:
+def test_a_file_whose_checksum_is_not_the_listed_one_is_exit_code_7(
+    mograder: Mograder, hostile_server: HostileServer
+) -> None:
     file = {"filename": "a.py", "url": "/f", "size": 1, "sha256": sha256(b"x")}
     hostile_server.answer("GET /assignments", as_json([{"name": "hw1", "id": "1", "files": [file]}]))
     hostile_server.answer("GET /f", Answer(b"y"))
@@ -405,7 +413,9 @@ def test_a_file_that_is_not_what_was_listed_is_exit_7(mograder: Mograder, hostil
     assert not Path("a.py").exists()
 
 
-def test_a_wrong_address_is_told_from_a_wrong_name(mograder: Mograder, hostile_server: HostileServer) -> None:
+def test_a_wrong_server_address_and_a_wrong_name_have_different_errors(
+    mograder: Mograder, hostile_server: HostileServer
+) -> None:
     token = ("--token", "alice:" + "0" * 64)
     for said, meant in (("localhost:8080", "http://localhost:8080"), ("course.example.org/", "https://course.example")):
         assert f"did you mean {meant}" in mograder("login", "--url", said, *token, code=2).err
@@ -416,7 +426,7 @@ def test_a_wrong_address_is_told_from_a_wrong_name(mograder: Mograder, hostile_s
     assert looks in mograder(*words, code=6).err
 
 
-def test_only_who_sends_waits_long(mograder: Mograder) -> None:
+def test_commands_that_send_files_have_a_longer_default_timeout(mograder: Mograder) -> None:
     for command in ("login", "fetch", "feedback", "fetch-submissions"):
         assert "default: 10" in mograder(command, "--help").out
     for command in ("submit", "upload-grades", "upload-feedback"):
@@ -429,7 +439,7 @@ def test_every_command_shows_an_example(mograder: Mograder) -> None:
     assert "MOGRADER_HTTPS_TOKEN" in mograder("--help").out
 
 
-def test_whoever_teaches_is_told_on_every_command_which_file_wants_mending(
+def test_instructors_are_warned_by_every_command_about_a_broken_course_file(
     instructor: Mograder, server: Running, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert instructor("fetch", "--list").err == ""
@@ -442,10 +452,10 @@ def test_whoever_teaches_is_told_on_every_command_which_file_wants_mending(
     assert instructor("fetch", "--list").err == ""
 
 
-# who one is
+# whoami
 
 
-def test_whoami_says_as_whom_where_and_by_which_token(
+def test_whoami_shows_user_server_and_the_source_of_the_token(
     alice: Mograder, server: Running, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert alice("whoami").out == f"alice at {server.url}, by the token of a login\n"
@@ -459,7 +469,9 @@ def test_whoami_says_as_whom_where_and_by_which_token(
     ]  # fmt: skip
 
 
-def test_a_second_login_at_one_server_does_not_replace_the_first_unasked(alice: Mograder, server: Running) -> None:
+def test_a_second_login_at_a_server_replaces_the_first_only_after_confirmation(
+    alice: Mograder, server: Running
+) -> None:
     for words in (("--token", server.token("bob")), ("--user", "bob", "--code", CODE)):
         assert "you are logged in" in alice("login", "--url", server.url, *words, code=2).err
     assert [login.user for login in Logins().all()] == ["alice"]
@@ -477,13 +489,13 @@ def test_a_server_without_authentication_needs_no_token(mograder: Mograder, host
     assert "No submission" in mograder("feedback", "hw1", "--url", hostile_server.url, "--user", "alice").out
     for odd in ("alice:5f0c", "alice", ":", "alice:XYZ"):
         mograder("fetch", "--list", "--url", hostile_server.url, "--token", odd)
-        assert hostile_server.asked[-1].headers["Authorization"] == f"Bearer {odd}"
+        assert hostile_server.requests[-1].headers["Authorization"] == f"Bearer {odd}"
 
 
-def test_a_listed_file_without_an_address_is_named_and_is_no_success(
+def test_a_listed_file_without_a_url_is_reported_and_the_command_fails(
     mograder: Mograder, hostile_server: HostileServer
 ) -> None:
-    hostile_server.lists(a__py=Answer(b"x = 1\n"))
+    hostile_server.list_files(a__py=Answer(b"x = 1\n"))
     for url in ({}, {"url": None}, {"url": ""}):
         listing = [{"filename": "a.py", "url": "/files/a.py"}, {"filename": "b.py", **url}]
         hostile_server.answer("GET /assignments", as_json([{"name": "hw1", "id": 7, "files": listing}]))

@@ -1,4 +1,4 @@
-"""The frame of the command line: it starts fast, fails in one line, and lets nothing else through."""
+"""The entry point of the command line: it starts fast and reports every failure in one line."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ HEAVY = ("httpx2", "starlette", "granian", "rich", "stamina", "sqlite3", "jinja2
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there are no core files here")
-def test_a_crash_leaves_no_secrets_on_the_disk() -> None:
+def test_a_crash_writes_no_secrets_to_the_disk() -> None:
     program = (
         "import os, resource as r; hard = r.getrlimit(r.RLIMIT_CORE)[1]; r.setrlimit(r.RLIMIT_CORE, (hard, hard));"
         "from mograder import cli; cli.run = lambda words: r.getrlimit(r.RLIMIT_CORE)[0] + 100; cli.main()"
@@ -27,7 +27,7 @@ def test_a_crash_leaves_no_secrets_on_the_disk() -> None:
 
 
 @pytest.mark.parametrize("words", [["--help"], ["--version"], ["token", "alice"], ["token", "--help"]])
-def test_help_and_token_import_no_client_no_web_and_no_rich(words: list[str], tmp_path: Path) -> None:
+def test_help_and_token_do_not_import_client_web_or_rich(words: list[str], tmp_path: Path) -> None:
     (tmp_path / ".mograder-secret").write_text("secret")
     unused = HEAVY if words[0] == "token" else (*HEAVY, "msgspec")
     program = (
@@ -41,7 +41,7 @@ def test_help_and_token_import_no_client_no_web_and_no_rich(words: list[str], tm
     assert ran.stdout.splitlines()[-1] == "loaded: []"
 
 
-def test_every_command_of_the_table_is_there_and_shows_an_example(capsys: pytest.CaptureFixture[str]) -> None:
+def test_every_command_of_the_table_exists_and_shows_an_example(capsys: pytest.CaptureFixture[str]) -> None:
     for name in PLACES:
         assert run([name, "--help"]) == 0
         shown = capsys.readouterr().out
@@ -49,13 +49,15 @@ def test_every_command_of_the_table_is_there_and_shows_an_example(capsys: pytest
         assert "..." not in shown.partition("Commands:")[2], "a summary is cut"
 
 
-def test_python_m_mograder_is_mograder(tmp_path: Path) -> None:
+def test_python_m_mograder_runs_the_same_command(tmp_path: Path) -> None:
     ran = subprocess.run([sys.executable, "-m", "mograder", "--version"], capture_output=True, text=True, timeout=60)
     assert (ran.returncode, ran.stdout.split()[0]) == (0, "mograder,")
 
 
 @pytest.mark.parametrize("words", [["nope"], ["--nope"], ["token", "--nope"], ["https", "nope"], ["serve"]])
-def test_a_wrong_word_is_one_line_and_exit_2(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_unknown_command_is_a_one_line_error_with_exit_code_2(
+    words: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
     assert run(words) == 2
     out, err = capsys.readouterr()
     assert out == ""
@@ -95,7 +97,7 @@ def failing(monkeypatch: pytest.MonkeyPatch) -> Failing:
         (KeyboardInterrupt(), 130, "interrupted"),
     ],
 )
-def test_every_failure_is_one_line_and_an_exit_code(
+def test_every_failure_is_a_one_line_error_with_an_exit_code(
     error: BaseException, code: int, said: str, failing: Failing, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert failing(error) == code
@@ -106,14 +108,14 @@ def test_every_failure_is_one_line_and_an_exit_code(
     assert "\x1b" not in err
 
 
-def test_a_traceback_is_for_those_who_ask(failing: Failing, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_traceback_is_shown_only_on_request(failing: Failing, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MOGRADER_DEBUG", "1")
     with pytest.raises(ValueError, match="a bug"):
         failing(ValueError("a bug"))
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="pipes break differently on Windows")
-def test_a_reader_who_leaves_is_no_error(tmp_path: Path) -> None:
+def test_a_closed_output_pipe_is_not_an_error(tmp_path: Path) -> None:
     (tmp_path / ".mograder-secret").write_text("secret")
     (tmp_path / ".mograder-secret").chmod(0o600)
     reading, writing = os.pipe()
@@ -124,14 +126,14 @@ def test_a_reader_who_leaves_is_no_error(tmp_path: Path) -> None:
     assert ran.stderr == ""
 
 
-def test_a_name_that_the_terminal_cannot_show_is_no_failure(tmp_path: Path) -> None:
+def test_a_name_that_the_terminal_cannot_encode_is_not_an_error(tmp_path: Path) -> None:
     words = [sys.executable, "-m", "mograder", "token", "ü"]
     ran = subprocess.run(words, env={**os.environ, "PYTHONIOENCODING": "ascii"}, capture_output=True, timeout=60)
     assert ran.returncode == 2
     assert b"Traceback" not in ran.stderr
 
 
-def test_another_distribution_with_the_same_command_is_told(
+def test_another_distribution_with_the_same_command_is_reported(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run(["--version"]) == 0
@@ -153,7 +155,7 @@ def test_another_distribution_with_the_same_command_is_told(
         ["course", "list", "--store", "postgresql://mograder:s3cr:e@t@127.0.0.1:1/m?connect_timeout=1", "--json"],
     ],
 )  # fmt: skip
-def test_no_error_repeats_the_password_of_an_address(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+def test_no_error_shows_the_password_in_a_url(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert run(words) != 0
     said = capsys.readouterr()
     assert said.err

@@ -1,4 +1,4 @@
-"""`mograder doctor`, `verify`, `erase`, `backup`, `restore`: damage is found, a live course comes back whole."""
+"""`mograder doctor`, `verify`, `erase`, `backup`, `restore`: damage is found, a live course is restored completely."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def course(sound: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(sound, tmp_path / "course", symlinks=True))
 
 
-def test_a_sound_course_has_nothing_wrong_by_either_name(course: Path) -> None:
+def test_a_sound_course_has_no_findings_at_either_of_its_paths(course: Path) -> None:
     before = everything(course)
     assert findings(course) == (0, [])
     assert findings(course / "release") == (0, [])
@@ -52,7 +52,7 @@ def test_a_sound_course_has_nothing_wrong_by_either_name(course: Path) -> None:
     assert everything(course) == before
 
 
-def test_what_is_wrong_is_told_with_how_to_mend_it_and_mended_when_asked(course: Path) -> None:
+def test_doctor_reports_how_to_repair_a_finding_and_repairs_it_on_request(course: Path) -> None:
     link, secret = course / "submitted" / "hw1" / "alice.py", course / "release" / ".mograder-secret"
     link.unlink()
     code, found = findings(course)
@@ -66,14 +66,14 @@ def test_what_is_wrong_is_told_with_how_to_mend_it_and_mended_when_asked(course:
     assert link.read_bytes() == b"alice 2"
 
 
-def test_a_crashed_course_is_checked_without_finishing_it(course_folder: Path) -> None:
+def test_a_crashed_course_is_checked_without_being_repaired(course_folder: Path) -> None:
     with running(course_folder) as server:
         assert server.submit("alice", b"work").status_code == 200
         server.kill()
     before = everything(course_folder.parent)
     code, found = findings(course_folder)
     after = everything(course_folder.parent)
-    for index in ("release/.mograder.db-shm", "."):  # SQLite's index of the -wal, which any reader may renew
+    for index in ("release/.mograder.db-shm", "."):  # SQLite's index of the -wal file, which any reader may rebuild
         before.pop(index, None)
         after.pop(index, None)
     assert after == before
@@ -83,7 +83,7 @@ def test_a_crashed_course_is_checked_without_finishing_it(course_folder: Path) -
 # verify, erase
 
 
-def test_verify_prints_the_head_and_later_finds_what_no_longer_fits_it(course: Path, tmp_path: Path) -> None:
+def test_verify_prints_the_head_and_later_detects_a_course_that_does_not_match_it(course: Path, tmp_path: Path) -> None:
     before = everything(course)
     ran = run_command("verify", course)
     assert (ran.returncode, ran.stderr) == (0, "")
@@ -104,13 +104,13 @@ def test_verify_prints_the_head_and_later_finds_what_no_longer_fits_it(course: P
 
 
 @pytest.mark.parametrize("words", [["--head", "5"], ["--head", "x:y"], ["--keys", "mograder.toml"], ["mograder.toml"]])
-def test_verify_says_what_is_no_head_no_key_and_no_receipt(course: Path, words: list[str]) -> None:
+def test_verify_refuses_an_invalid_head_key_or_receipt(course: Path, words: list[str]) -> None:
     ran = run_command("verify", course, *(course / each if each.endswith("toml") else each for each in words))
     assert (ran.returncode, len(ran.stderr.splitlines())) == (2, 1)
     assert "is no head" in ran.stderr or "holds no" in ran.stderr
 
 
-def test_an_erased_person_is_gone_from_every_byte_and_the_course_stays_sound(course_folder: Path) -> None:
+def test_an_erased_person_is_in_no_byte_of_the_course_and_the_course_stays_sound(course_folder: Path) -> None:
     course = course_folder.parent
     with running(course_folder) as server:
         server.client.post("/register", json={"user": "zebedee", "enrollment_code": CODE})
@@ -122,7 +122,7 @@ def test_an_erased_person_is_gone_from_every_byte_and_the_course_stays_sound(cou
         files = {"files": ("zebedee.html", b"<p>zebedee")}
         server.client.post("/assignments/hw1/feedback", files=files, headers=instructor)
         (course / "submitted/hw1/zebedee_20200101T000000.py").write_bytes(b"by hand")
-        head = run_command("verify", course).stdout  # differs by what was put in by hand alone
+        head = run_command("verify", course).stdout  # differs only by what was changed by hand
         dry = run_command("erase", "zebedee", "--course", course, "--dry-run")
         assert dry.stdout.splitlines() == [
             "zebedee: an account, 3 receipts", "  submissions: hw1", "  grades: hw1", "  feedback: hw1",
@@ -149,7 +149,7 @@ def test_an_erased_person_is_gone_from_every_byte_and_the_course_stays_sound(cou
     assert run_command("verify", course.parent / "b").returncode == 0
 
 
-def test_what_is_kept_elsewhere_is_erased_when_the_place_is_named(course: Path, tmp_path: Path) -> None:
+def test_erase_removes_submissions_kept_elsewhere_when_their_folder_is_given(course: Path, tmp_path: Path) -> None:
     elsewhere = tmp_path / "disk2"
     (course / "submitted").rename(elsewhere)
     ran = run_command("erase", "alice", "--course", course, "--yes", "--submitted-dir", elsewhere)
@@ -158,19 +158,19 @@ def test_what_is_kept_elsewhere_is_erased_when_the_place_is_named(course: Path, 
     assert run_command("verify", course, "--submitted-dir", elsewhere).returncode == 0
 
 
-def test_nobody_unknown_is_erased(course: Path) -> None:
+def test_erasing_an_unknown_person_is_refused(course: Path) -> None:
     ran = run_command("erase", "alise", "--course", course, "--yes")
     assert (ran.returncode, ran.stdout) == (4, "")
     assert run_command("erase", "__instructor__", "--course", course, "--yes").returncode == 4
     assert run_command("erase", "al ice", "--course", course, "--yes").returncode == 2
 
 
-# beside a server
+# with a running server
 
 
 @contextlib.contextmanager
 def rush(server: Running, threads: int = 8) -> Iterator[dict[tuple[str, str], str]]:
-    """That many people submit without a pause; what was answered 200, as (user, version) -> checksum."""
+    """So many people submit without a pause. Yields acknowledged submissions: (user, version) -> checksum."""
     answered: dict[tuple[str, str], str] = {}
     stop, many = threading.Event(), threading.Event()
 
@@ -187,7 +187,7 @@ def rush(server: Running, threads: int = 8) -> Iterator[dict[tuple[str, str], st
                         content=f"{name} {number}".encode().ljust(size, b"."),
                     )  # fmt: skip
                 except httpx2.TransportError:
-                    until(lambda: server.process.poll() is not None)  # a server that lives answers
+                    until(lambda: server.process.poll() is not None)  # a running server answers
                     return
                 assert reply.status_code == 200, reply.text
                 answered[name, reply.json()["version"]] = reply.json()["sha256"]
@@ -205,14 +205,14 @@ def rush(server: Running, threads: int = 8) -> Iterator[dict[tuple[str, str], st
         each.result()
 
 
-def test_a_course_in_the_rush_has_nothing_wrong(server: Running) -> None:
+def test_doctor_finds_nothing_wrong_while_a_course_receives_submissions(server: Running) -> None:
     with rush(server):
         for _ in range(3):
             code, found = findings(server.root.parent)
             assert code == 0, found
 
 
-def test_a_course_destroyed_under_load_comes_back_elsewhere_with_everything(server: Running, tmp_path: Path) -> None:
+def test_a_course_destroyed_under_load_is_restored_elsewhere_with_everything(server: Running, tmp_path: Path) -> None:
     (server.root / "later" / "files").mkdir(parents=True)
     archive, token = tmp_path / "course.tar.gz", server.token("student0")
     with rush(server) as answered:
@@ -260,7 +260,7 @@ def test_a_course_destroyed_under_load_comes_back_elsewhere_with_everything(serv
 # archives
 
 
-def test_folders_elsewhere_come_back_inside_and_serve_is_told(tmp_path: Path) -> None:
+def test_restore_puts_outside_folders_inside_and_prints_the_options_for_serve(tmp_path: Path) -> None:
     root = make_course_folder(tmp_path)
     elsewhere = tmp_path / "disk2"
     (root.parent / "mograder.toml").write_text(f'[dirs]\nsubmitted = "{elsewhere}"\n')
@@ -276,7 +276,9 @@ def test_folders_elsewhere_come_back_inside_and_serve_is_told(tmp_path: Path) ->
     assert not elsewhere.exists()
 
 
-def test_nothing_is_written_over_and_what_is_no_archive_is_refused_in_one_line(course: Path, tmp_path: Path) -> None:
+def test_backup_and_restore_overwrite_nothing_and_refuse_a_file_that_is_no_archive(
+    course: Path, tmp_path: Path
+) -> None:
     archive = tmp_path / "a.tar.gz"
     archive.write_text("mine")
     assert run_command("backup", course, archive).returncode == 2
@@ -286,8 +288,8 @@ def test_nothing_is_written_over_and_what_is_no_archive_is_refused_in_one_line(c
     assert names_in(tmp_path) == ["a.tar.gz", "course"]
 
 
-def test_a_receipt_altered_with_its_checksum_is_found_by_the_doctor_at_the_end(course: Path, tmp_path: Path) -> None:
-    """Whoever rewrites file and manifest alike still cannot sign."""
+def test_restore_detects_a_receipt_that_was_altered_together_with_its_checksum(course: Path, tmp_path: Path) -> None:
+    """Somebody who rewrites both file and manifest still cannot sign."""
     ledger(course, "UPDATE receipts SET received = received - 60000000 WHERE number = 2")
     assert run_command("backup", course, tmp_path / "a.tar.gz").returncode == 0
     back = run_command("restore", tmp_path / "a.tar.gz", tmp_path / "b")

@@ -1,4 +1,4 @@
-"""What a person is told when the server has a newer mograder."""
+"""The notice that the server has a newer mograder."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tests.cli.conftest import Mograder
 from tests.hostile import HostileServer, as_json
 
 
-def test_a_newer_server_is_told_once_a_day_and_not_to_a_program(
+def test_a_newer_server_version_is_mentioned_once_a_day_and_not_with_json(
     mograder: Mograder, hostile_server: HostileServer
 ) -> None:
     hostile_server.answer("GET /assignments", as_json([], Mograder_Version="99.1"))
@@ -25,6 +25,8 @@ def test_a_newer_server_is_told_once_a_day_and_not_to_a_program(
 
 
 @pytest.mark.parametrize("version", ["0.9", "1.0.0.dev0", "", "99 \x1b[31m", "latest"])
-def test_no_other_version_is_worth_a_word(mograder: Mograder, hostile_server: HostileServer, version: str) -> None:
+def test_a_version_that_is_not_newer_is_not_mentioned(
+    mograder: Mograder, hostile_server: HostileServer, version: str
+) -> None:
     hostile_server.answer("GET /assignments", as_json([], Mograder_Version=version))
     assert mograder("fetch", "--list", "--url", hostile_server.url).err == ""

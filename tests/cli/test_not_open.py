@@ -13,7 +13,9 @@ COMMANDS = (
 )  # fmt: skip
 
 
-def test_every_command_says_when_an_assignment_opens_unless_it_is_hidden(alice: Mograder, server: Running) -> None:
+def test_every_command_says_when_an_assignment_opens_unless_the_assignment_is_hidden(
+    alice: Mograder, server: Running
+) -> None:
     for name in ("exam", "secret"):
         Path(server.root, name, "files").mkdir(parents=True)
     opens = "opens = 2090-02-01T09:00:00+00:00"

@@ -1,4 +1,4 @@
-"""A server without a domain, by the real command lines: pinned at the first login, and no other is talked to."""
+"""A server without a domain name: the first login pins its authority, and no other server is contacted afterwards."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def link(root: Path, url: str) -> str:
     return JoinLink(url, CODE, fingerprint(root)).text
 
 
-def test_the_start_says_fingerprint_and_join_link_without_the_code(course_folder: Path) -> None:
+def test_serve_prints_fingerprint_and_join_link_without_the_code(course_folder: Path) -> None:
     words = ("--tls-self-signed", "--tls-names", "lab.example.org,192.0.2.9")
     with running(course_folder, *words) as server:
         pem = (course_folder / CERTIFICATE).read_text()
@@ -46,10 +46,10 @@ def test_the_start_says_fingerprint_and_join_link_without_the_code(course_folder
                 pass
         with pytest.raises(ssl.SSLCertVerificationError), ssl_connection(context, "other.example.org", server.port):
             pass
-    assert (course_folder / CERTIFICATE).read_text() == pem  # not made anew without need
+    assert (course_folder / CERTIFICATE).read_text() == pem  # not replaced without need
 
 
-def test_a_course_is_walked_with_a_pinned_server(course_folder: Path, mograder: Mograder) -> None:
+def test_every_student_command_works_with_a_pinned_server(course_folder: Path, mograder: Mograder) -> None:
     with running(course_folder, "--tls-self-signed") as server:
         ran = mograder("login", "--url", link(course_folder, server.url), "--user", "alice")
         assert ran.out == f"Registered at {server.url} as alice\n"
@@ -60,21 +60,21 @@ def test_a_course_is_walked_with_a_pinned_server(course_folder: Path, mograder: 
         assert "hw1" in mograder("fetch", "--list").out
         mograder("fetch", "hw1", "-o", "hw1")
         assert "Submitted" in mograder("submit", "hw1", work()).out
-        # Another token for the same server, and a second login, keep to the pin.
+        # Another token for the same server, and a second login, use the same pin.
         instructor = ("--url", server.url, "--token", server.token("__instructor__"))
         mograder("fetch-submissions", "hw1", *instructor)
         mograder("login", "--url", server.url, "--token", server.token("alice"))
         assert Logins().find(server.url).authority == kept.authority  # type: ignore[union-attr]
 
 
-def test_a_fingerprint_may_be_written_as_people_do(course_folder: Path, mograder: Mograder) -> None:
+def test_a_fingerprint_is_accepted_in_every_usual_notation(course_folder: Path, mograder: Mograder) -> None:
     with running(course_folder, "--tls-self-signed") as server:
         digits = fingerprint(course_folder).upper()
         written = ":".join(re.findall("..", digits))
         mograder("login", "--url", server.url, "--user", "alice", "--code", CODE, "--fingerprint", written)
 
 
-def test_without_a_fingerprint_it_is_refused_and_says_what_to_do(course_folder: Path, mograder: Mograder) -> None:
+def test_an_unknown_certificate_is_refused_with_what_to_do(course_folder: Path, mograder: Mograder) -> None:
     with running(course_folder, "--tls-self-signed") as server:
         ran = mograder("login", "--url", server.url, "--user", "alice", "--code", CODE, code=7)
         assert f"mograder https login --url {server.url} --fingerprint" in ran.err
@@ -91,7 +91,7 @@ def test_the_wrong_fingerprint_is_refused(course_folder: Path, mograder: Mograde
     assert Logins().last() is None
 
 
-def test_a_fingerprint_needs_https_and_an_authority(course_folder: Path, mograder: Mograder) -> None:
+def test_a_fingerprint_requires_https_and_an_authority(course_folder: Path, mograder: Mograder) -> None:
     with running(course_folder) as server:
         words = ("login", "--user", "alice", "--code", CODE, "--fingerprint", "0" * 64)
         assert "https://127.0.0.1" in mograder(*words, "--url", server.url, code=2).err
@@ -101,12 +101,12 @@ def test_a_fingerprint_needs_https_and_an_authority(course_folder: Path, mograde
         assert "no authority of its own" in mograder(*words, "--url", server.url, code=7).err
 
 
-def test_a_join_link_is_for_login_alone(mograder: Mograder) -> None:
+def test_only_login_accepts_a_join_link(mograder: Mograder) -> None:
     ran = mograder("fetch", "--list", "--url", f"https://127.0.0.1:1/join#fingerprint={'0' * 64}", code=2)
     assert "mograder https login" in ran.err
 
 
-def test_a_pinned_certificate_is_for_its_names_alone(course_folder: Path, mograder: Mograder) -> None:
+def test_a_pinned_certificate_is_valid_only_for_its_names(course_folder: Path, mograder: Mograder) -> None:
     with running(course_folder, "--tls-self-signed") as server:
         mograder("login", "--url", link(course_folder, server.url), "--user", "alice")
     (course_folder / CERTIFICATE).unlink()
@@ -119,7 +119,9 @@ def test_a_pinned_certificate_is_for_its_names_alone(course_folder: Path, mograd
     assert "127.0.0.1" in ran.err
 
 
-def test_another_server_at_its_place_gets_nothing(course_folder: Path, mograder: Mograder, tmp_path: Path) -> None:
+def test_a_server_with_another_authority_receives_nothing(
+    course_folder: Path, mograder: Mograder, tmp_path: Path
+) -> None:
     with running(course_folder, "--tls-self-signed") as server:
         pinned = link(course_folder, server.url)
         mograder("login", "--url", pinned, "--user", "alice")
@@ -129,23 +131,23 @@ def test_another_server_at_its_place_gets_nothing(course_folder: Path, mograder:
     tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     tls.load_cert_chain(mallory.path)
     with hostile(server.port, tls) as other:
-        other.lists()
+        other.list_files()
         ran = mograder("fetch", "--list", code=7)
         assert "not the server of your first login" in ran.err
         mograder("submit", "hw1", work(), code=7)
-        assert other.asked == []
-        # At a login it may show an authority, and nothing else is asked of it; no token goes along.
+        assert other.requests == []
+        # A login only asks it for its authority, without a token.
         other.answer("GET /authority.pem", *[answer_of(mallory)] * 2)
         mograder("login", "--url", pinned, "--user", "alice", code=7)
         mograder("login", "--url", pinned, "--token", server.token("alice"), code=7)
-        assert {(each.method, each.path) for each in other.asked} == {("GET", "/authority.pem")}
-        assert not any("Authorization" in each.headers for each in other.asked)
-        # If the change is the instructor's, the new link mends it.
+        assert {(each.method, each.path) for each in other.requests} == {("GET", "/authority.pem")}
+        assert not any("Authorization" in each.headers for each in other.requests)
+        # If the instructor has changed the authority, the new link works.
         mograder("login", "--url", link(mallory.path.parent, server.url), "--token", server.token("alice"))
         mograder("fetch", "--list")
 
 
-def test_a_new_authority_asks_for_a_new_pin(course_folder: Path, mograder: Mograder) -> None:
+def test_a_new_authority_requires_a_new_pin(course_folder: Path, mograder: Mograder) -> None:
     with running(course_folder, "--tls-self-signed") as server:
         mograder("login", "--url", link(course_folder, server.url), "--user", "alice")
     (course_folder / AUTHORITY).unlink()
@@ -169,7 +171,7 @@ def ssl_connection(context: ssl.SSLContext, name: str, port: int) -> Iterator[ss
         yield connection
 
 
-def test_the_pin_holds_after_a_course_was_restored_elsewhere(
+def test_the_pin_stays_valid_after_a_course_was_restored_elsewhere(
     course_folder: Path, mograder: Mograder, tmp_path: Path
 ) -> None:
     with running(course_folder, "--tls-self-signed") as server:
@@ -181,7 +183,7 @@ def test_the_pin_holds_after_a_course_was_restored_elsewhere(
         mograder("fetch", "--list")
 
 
-def test_http_to_a_server_that_wants_https_is_told(course_folder: Path, mograder: Mograder) -> None:
+def test_http_to_a_server_that_requires_https_is_a_clear_error(course_folder: Path, mograder: Mograder) -> None:
     with running(course_folder, "--tls-self-signed") as server:
         address = f"127.0.0.1:{server.port}"
         said = mograder("fetch", "--list", "--url", f"http://{address}", "--patience", "0", code=6).err

@@ -1,4 +1,4 @@
-"""`mograder https receipts` and `verify`, the pinned key, and a new one: against a real server."""
+"""`mograder https receipts` and `verify`, the pinned key and a changed key, against a real server."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def test_receipts_are_listed_and_downloaded_with_their_versions(alice: Mograder,
     assert json.loads(alice("receipts", "--json").out)[0]["url"].endswith(versions[0])
 
 
-def test_a_receipt_says_whether_it_was_late_where_there_was_a_due_time(alice: Mograder, server: Running) -> None:
+def test_a_receipt_states_lateness_if_there_was_a_due_time(alice: Mograder, server: Running) -> None:
     alice("submit", "hw1", work(b"x = 1\n"))
     for number, year in ((2, 2099), (3, 2020)):
         plan = f"[[assignments]]\nname = 'hw1'\ndue = {year}-01-01T00:00:00Z\n"
@@ -88,7 +88,7 @@ def test_a_receipt_says_whether_it_was_late_where_there_was_a_due_time(alice: Mo
 # verify
 
 
-def test_verify_compares_with_signature_files_and_server(alice: Mograder, server: Running) -> None:
+def test_verify_compares_signature_files_and_server(alice: Mograder, server: Running) -> None:
     submit_twice(alice)
     for words in ((), ("--offline",)):
         ran = alice("verify", *words)
@@ -114,7 +114,7 @@ def alter(name: str, value: object) -> Callable[[], None]:
      alter("sha256", "ab"), alter("received", 1.5), alter("receipt", "a.b.c"),
      alter("receipt", Ed25519Signer(new_private_key()).sign({"user": "alice", "number": 1}))],
 )  # fmt: skip
-def test_a_receipt_that_was_altered_is_found_without_a_server(alice: Mograder, change: Callable[[], None]) -> None:
+def test_an_altered_receipt_is_detected_without_a_server(alice: Mograder, change: Callable[[], None]) -> None:
     submit_twice(alice)
     change()
     ran = alice("verify", "--offline", code=7)
@@ -122,14 +122,14 @@ def test_a_receipt_that_was_altered_is_found_without_a_server(alice: Mograder, c
     assert str(kept()[0]) in ran.out
 
 
-def test_a_file_that_was_changed_since_is_not_what_was_submitted(alice: Mograder) -> None:
+def test_a_file_that_was_changed_since_does_not_match_its_receipt(alice: Mograder) -> None:
     submit_twice(alice)
     work(b"x = 3\n")
     assert "no receipt is for these bytes" in alice("verify", "homework.py", "--offline", code=7).out
-    alice("verify", "--offline")  # working on is no fault of the receipts
+    alice("verify", "--offline")  # a file that was edited since does not make the receipts wrong
 
 
-def test_a_receipt_that_the_servers_chain_no_longer_has_is_found(alice: Mograder, server: Running) -> None:
+def test_a_receipt_that_is_missing_from_the_chain_of_the_server_is_detected(alice: Mograder, server: Running) -> None:
     submit_twice(alice)
     with closing(sqlite3.connect(server.root / ".mograder.db")) as ledger:
         ledger.execute("DELETE FROM pending")
@@ -141,7 +141,9 @@ def test_a_receipt_that_the_servers_chain_no_longer_has_is_found(alice: Mograder
     assert "something else in the place of receipt 2" in alice("verify", code=7).out
 
 
-def test_a_bare_receipt_and_saved_keys_need_neither_login_nor_server(mograder: Mograder, server: Running) -> None:
+def test_a_single_receipt_is_verified_with_saved_keys_without_login_and_server(
+    mograder: Mograder, server: Running
+) -> None:
     text = server.submit("alice", b"work").json()["receipt"]
     Path("mine.jws").write_text(text)
     Path("jwks.json").write_text(server.client.get("/.well-known/jwks.json").text)
@@ -156,7 +158,7 @@ def test_a_bare_receipt_and_saved_keys_need_neither_login_nor_server(mograder: M
 # the key
 
 
-def test_a_changed_key_is_refused_until_it_is_trusted_and_old_receipts_stay_good(
+def test_a_changed_key_is_refused_until_it_is_trusted_and_old_receipts_stay_valid(
     mograder: Mograder, course_folder: Path
 ) -> None:
     with running(course_folder) as server:
@@ -164,7 +166,7 @@ def test_a_changed_key_is_refused_until_it_is_trusted_and_old_receipts_stay_good
         old = server.client.get("/.well-known/jwks.json").json()["keys"][0]["kid"]
         assert old in ran.err
         mograder("submit", "hw1", work(b"x = 1\n"))
-        assert run(["secret", "rotate-key", str(course_folder)]) == 2  # while it is being served
+        assert run(["secret", "rotate-key", str(course_folder)]) == 2  # while the course is served
         assert server.client.get("/.well-known/jwks.json").json()["keys"][0]["kid"] == old
         assert server.stop() == 0
     assert run(["secret", "rotate-key", str(course_folder)]) == 0
@@ -176,7 +178,7 @@ def test_a_changed_key_is_refused_until_it_is_trusted_and_old_receipts_stay_good
         assert ran.out.startswith("Submitted 'homework.py'")
         assert "another key" in ran.err
         assert "--new-key" in ran.err
-        assert len(kept()) == 2  # what was acknowledged is kept, whatever it is worth
+        assert len(kept()) == 2  # what was acknowledged is kept, valid or not
         mograder("login", "--url", server.url, "--token", server.token("alice"), code=7)
         mograder("receipts", code=7)
         mograder("verify", code=7)
@@ -190,7 +192,7 @@ def test_a_changed_key_is_refused_until_it_is_trusted_and_old_receipts_stay_good
     assert run(["verify", str(course_folder)]) == 0
 
 
-def test_a_login_elsewhere_or_after_a_logout_does_not_forget_the_key(alice: Mograder, server: Running) -> None:
+def test_the_pinned_key_is_kept_after_a_login_elsewhere_and_after_a_logout(alice: Mograder, server: Running) -> None:
     alice("logout")
     path = server.root / ".mograder-signing-key.pem"
     server.stop()
@@ -203,7 +205,7 @@ def test_a_login_elsewhere_or_after_a_logout_does_not_forget_the_key(alice: Mogr
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="names as on POSIX")
-def test_the_examples_of_the_documentation_check_a_receipt_and_a_course(
+def test_the_examples_of_the_documentation_verify_a_receipt_and_a_course(
     alice: Mograder, server: Running, tmp_path: Path
 ) -> None:
     page = (Path(__file__).parents[2] / "docs" / "receipts.md").read_text()
@@ -215,7 +217,7 @@ def test_the_examples_of_the_documentation_check_a_receipt_and_a_course(
     Path("jwks.json").write_text(keys)
 
     def example(text: str, folder: Path) -> subprocess.CompletedProcess[str]:
-        # Whatever the example leaves open (files) is not what is tested.
+        # Files that the example does not close are not the subject of this test.
         command = [sys.executable, "-W", "ignore", "-c", text]
         return subprocess.run(command, cwd=folder, capture_output=True, text=True, env={**os.environ}, timeout=60)
 
@@ -239,7 +241,7 @@ def test_the_examples_of_the_documentation_check_a_receipt_and_a_course(
 
 
 def grade_newest(server: Running) -> tuple[Ed25519Signer, GradingRecord]:
-    """The newest submission gets its result, as of a worker; the course's key, and the record."""
+    """Store a result of the newest submission, as a worker does. Returns the key of the course and the record."""
     with closing(open_store(server.root)) as store:
         signer = Ed25519Signer(store.keys.signing_key(new_private_key))
         job = store.jobs.claim("w", NOON, NOON + LEASE, [ASSIGNMENT])
@@ -251,7 +253,7 @@ def grade_newest(server: Running) -> tuple[Ed25519Signer, GradingRecord]:
 
 @pytest.fixture
 def result(alice: Mograder, server: Running) -> Path:
-    """Where alice's client has kept the signed result of her second submission."""
+    """The file in which alice's client has stored the signed result of her second submission."""
     submit_twice(alice)
     grade_newest(server)
     assert "15.8 of 30 points" in alice("feedback", "hw1").out
@@ -259,7 +261,7 @@ def result(alice: Mograder, server: Running) -> Path:
     return found
 
 
-def test_ones_own_files_show_receipt_and_result_checked_with_and_without_the_server(
+def test_receipt_and_result_are_verified_with_and_without_the_server(
     alice: Mograder, server: Running, result: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     right = "right: result of receipt 2: alice, hw1, 15.8 of 30 points by checks (Q1 2.5, Q2 13.3), graded "
@@ -276,14 +278,14 @@ def test_ones_own_files_show_receipt_and_result_checked_with_and_without_the_ser
 
 
 def replace_claims(server: Running, result: Path, **changes: object) -> None:
-    """The course itself signs another result."""
+    """Let the course sign another result."""
     with closing(open_store(server.root)) as store:
         signer = Ed25519Signer(store.keys.signing_key(new_private_key))
     claims = signer.verify(json.loads(result.read_text())["statement"], STATEMENT)
     result.write_text(json.dumps({"server": server.url, "statement": signer.sign({**claims, **changes}, STATEMENT)}))
 
 
-def test_a_result_that_does_not_belong_to_the_receipt_is_wrong_and_says_why(
+def test_a_result_that_does_not_belong_to_the_receipt_is_wrong_with_a_reason(
     alice: Mograder, server: Running, result: Path
 ) -> None:
     genuine = result.read_text()

@@ -1,4 +1,4 @@
-"""`mograder regrade`: what new tests change is shown first, and put in force for everybody at once."""
+"""`mograder regrade`: the effect of new tests is shown first, then applied for everybody at once."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ EASIER = SOURCE.replace("double(0) == 0", "double(0) is not None")
 
 @pytest.fixture
 def course(tmp_path: Path) -> Iterator[Course]:
-    """Three submissions, two of alice, graded with SOURCE."""
+    """A course with three graded submissions, two of them by alice."""
     served = make_course_folder(tmp_path)
     write_source(served.parent, SOURCE)
     course = factory.open_course(served)
@@ -54,7 +54,7 @@ def points_of(course: Course, user: str) -> float | None:
     return None if shown.shown is None else shown.shown.marks.automatic
 
 
-def test_new_tests_are_shown_beside_the_old_ones_and_are_in_force_once_applied(
+def test_results_of_new_tests_are_shown_beside_the_old_ones_and_in_force_once_applied(
     course: Course, capsys: pytest.CaptureFixture[str]
 ) -> None:
     before = {user: points_of(course, user) for user in ("alice", "bob")}
@@ -73,7 +73,7 @@ def test_new_tests_are_shown_beside_the_old_ones_and_are_in_force_once_applied(
     regraded(course, capsys, "--apply")
     assert points_of(course, "alice") == before["alice"]
     assert points_of(course, "bob") == shown["bob"]["new"]
-    # The first two results of alice, and the new one of what counts; both of bob.
+    # alice: two old results, and a new one of the submission that counts; bob: an old and a new one.
     assert len(course.store.jobs.results(HW1, Username("alice"))) == 3
     assert len(course.store.jobs.results(HW1, Username("bob"))) == 2
     line = next(each for each in course.audit.events() if each.action == "regrade")
@@ -82,10 +82,10 @@ def test_new_tests_are_shown_beside_the_old_ones_and_are_in_force_once_applied(
     assert {each["is_new"] for each in regraded(course, capsys).values()} == {False}
 
 
-def test_what_differs_between_two_runs_is_named_and_costs_nothing(
+def test_twice_finds_a_submission_whose_result_differs_between_two_runs(
     course: Course, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    # Every second pair of runs differs so that all points remain.
+    # In every second pair, the two runs differ and the points stay the same.
     submit_work(course.store, course.signer, Username("carl"), FLAKY.encode())
     for _ in range(40):
         found = regraded(course, capsys, "--user", "carl", "--twice")["carl"]

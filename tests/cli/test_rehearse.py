@@ -1,4 +1,4 @@
-"""An exam can be rehearsed: with the real protocol, on a copy, and nothing of the course itself is touched."""
+"""An exam can be rehearsed with the real protocol on a copy, without any change to the course itself."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ opens = 2090-01-01
 
 @pytest.fixture(autouse=True)
 def held_port(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nobody else on a busy machine is given the port before the rehearsal's server has begun."""
+    """The port stays reserved on a busy machine until the server of the rehearsal listens on it."""
     monkeypatch.setattr("mograder.cli.demo.free_port", lambda wanted: free_port())
 
 
@@ -43,7 +43,7 @@ def everything(folder: Path) -> dict[str, tuple[int, bytes]]:
     }
 
 
-def test_a_class_rehearses_on_a_copy_and_the_course_is_as_before(course_folder: Path) -> None:
+def test_a_rehearsal_runs_on_a_copy_and_leaves_the_course_unchanged(course_folder: Path) -> None:
     course = course_folder.parent
     (course / "mograder.toml").write_text(PLAN)
     (course / "inbox").mkdir()
@@ -61,7 +61,7 @@ def test_a_class_rehearses_on_a_copy_and_the_course_is_as_before(course_folder: 
     assert everything(course.parent) == before
 
 
-def test_a_course_that_is_served_is_refused(course_folder: Path) -> None:
+def test_a_course_that_is_being_served_cannot_be_rehearsed(course_folder: Path) -> None:
     assert course_root(str(course_folder)) == course_folder
     with running(course_folder), pytest.raises(Usage, match="in use"):
         course_root(str(course_folder.parent))
@@ -69,17 +69,17 @@ def test_a_course_that_is_served_is_refused(course_folder: Path) -> None:
 
 
 @pytest.mark.parametrize("text", ["https://course.example.org", "http://localhost:8080", "nowhere"])
-def test_an_address_or_what_is_not_there_is_refused(text: str) -> None:
+def test_a_url_or_a_missing_folder_is_refused(text: str) -> None:
     with pytest.raises(Usage):
         course_root(text)
 
 
-def test_there_must_be_something_to_submission(course_folder: Path) -> None:
+def test_an_unknown_assignment_is_a_usage_error(course_folder: Path) -> None:
     words = [str(course_folder), "--students", "1", "--minutes", "0.05", "--assignment", "hw9"]
     assert isinstance(CliRunner().invoke(rehearse, words).exception, Usage)
 
 
-def test_an_acknowledged_submission_that_is_not_on_the_disk_is_found(tmp_path: Path) -> None:
+def test_an_acknowledged_submission_that_is_missing_from_the_disk_is_detected(tmp_path: Path) -> None:
     (tmp_path / "hw1").mkdir()
     (tmp_path / "hw1" / "a.py").write_bytes(b"sent")
     (tmp_path / "hw1" / "b.py").write_bytes(b"other")
@@ -91,7 +91,7 @@ def test_an_acknowledged_submission_that_is_not_on_the_disk_is_found(tmp_path: P
     assert (list(rehearsal._work), rehearsal._lost) == (["a.py"], ["b.py", "c.py"])
 
 
-def test_a_rehearsal_that_does_not_hold_says_so(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_failed_rehearsal_reports_why(capsys: pytest.CaptureFixture[str]) -> None:
     rush = Phase.of("all submit at once", [Answer(Ask("POST", "/"), 0, 12.0, 0, b"", "timed out")])
     outcome = Outcome(300, 2, "hw1", (rush,), 1, ("a.py",), "the disk", 120)
     report(outcome)
@@ -103,7 +103,7 @@ def test_a_rehearsal_that_does_not_hold_says_so(capsys: pytest.CaptureFixture[st
 
 
 def with_tests(folder: Path) -> Path:
-    """A course whose hw1 has tests; the folder that is served."""
+    """Make a course whose hw1 has tests. Returns the folder to serve."""
     root = make_course_folder(folder)
     put = {"source/hw1/hw1.py": SOURCE, "release/hw1/files/hw1.py": submission("...", "pass")}
     for path, text in put.items():
@@ -112,7 +112,7 @@ def with_tests(folder: Path) -> Path:
     return root
 
 
-def test_results_and_mistakes_are_part_of_it_where_there_are_tests(tmp_path: Path) -> None:
+def test_a_rehearsal_measures_results_and_tries_mistakes_if_there_are_tests(tmp_path: Path) -> None:
     root = with_tests(tmp_path)
     open_store(root).close()
     before = everything(tmp_path)
@@ -126,7 +126,7 @@ def test_results_and_mistakes_are_part_of_it_where_there_are_tests(tmp_path: Pat
     assert everything(tmp_path) == before
 
 
-def test_results_and_mistakes_are_told_in_words(capsys: pytest.CaptureFixture[str]) -> None:
+def test_results_and_mistakes_are_reported_in_words(capsys: pytest.CaptureFixture[str]) -> None:
     unnoticed = (Unnoticed("f", 7, "return a < b", "return a <= b"), Unnoticed("g", 9, "x += 1", ""))
     tried = MistakesTried("hw1", 58, 40, unnoticed, ("no memory",), ("essay",))
     tell_outcome(None, ResultsTimed(300, 300, 61.2, 30.1, 420), tried, False)
@@ -142,7 +142,7 @@ def test_results_and_mistakes_are_told_in_words(capsys: pytest.CaptureFixture[st
         assert words in said
 
 
-def test_mistakes_alone_need_a_source_and_no_server(tmp_path: Path) -> None:
+def test_only_mistakes_requires_a_source_and_no_server(tmp_path: Path) -> None:
     words = [str(make_course_folder(tmp_path)), "--only-mistakes"]
     error = CliRunner().invoke(rehearse, words).exception
     assert isinstance(error, Usage)

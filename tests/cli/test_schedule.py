@@ -1,4 +1,4 @@
-"""`mograder schedule`, on the folder that is served and over HTTP."""
+"""`mograder schedule`, in the served folder and over HTTP."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def plan(server: Running) -> Path:
     return path
 
 
-def test_an_instructor_changes_times_from_afar_and_on_the_folder(mograder: Run, server: Running, plan: Path) -> None:
+def test_an_instructor_changes_times_over_http_and_in_the_folder(mograder: Run, server: Running, plan: Path) -> None:
     there = ("--url", server.url, "--token", server.token("__instructor__"))
     here = ("--course", str(server.root.parent))
     out, _ = mograder("schedule", "hw1", *there)
@@ -42,7 +42,7 @@ def test_an_instructor_changes_times_from_afar_and_on_the_folder(mograder: Run, 
     assert (listed[0]["title"], "closes" in listed[0]) == ("Loops", False)
 
 
-def test_what_cannot_be_is_refused_in_one_line(mograder: Run, server: Running, plan: Path) -> None:
+def test_an_invalid_change_is_a_one_line_error(mograder: Run, server: Running, plan: Path) -> None:
     here = ("--course", str(server.root))
     assert "'soon' is no time" in mograder("schedule", "hw1", "--due", "soon", *here, code=2)[1]
     assert "out of order" in mograder("schedule", "hw1", "--closes", "2030-02-01", *here, code=1)[1]
@@ -53,7 +53,7 @@ def test_what_cannot_be_is_refused_in_one_line(mograder: Run, server: Running, p
     assert plan.read_text() == "[[assignments"
 
 
-def test_a_student_changes_nothing(mograder: Run, server: Running, plan: Path) -> None:
+def test_a_student_cannot_change_the_schedule(mograder: Run, server: Running, plan: Path) -> None:
     mograder("https", "login", "--url", server.url, "--user", "alice", "--code", CODE)
     mograder("schedule", "hw1", code=3)
     mograder("schedule", "hw1", "--due", "2031-01-01", code=3)

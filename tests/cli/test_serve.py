@@ -1,4 +1,4 @@
-"""`mograder serve`, through real processes: what it prints, what it refuses, and where its settings come from."""
+"""`mograder serve` in real processes: its output, its refusals, and the sources of its settings."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def run(*words: str, **extra: str) -> subprocess.CompletedProcess[str]:
     return prefork.run(list(words), {**environment(), **extra}, PATIENCE)
 
 
-def test_the_start_says_where_and_what_next_and_no_secret(release: Path) -> None:
+def test_the_start_prints_addresses_and_next_steps_and_no_secret(release: Path) -> None:
     port = free_port()
     for name in ("exam/files/exam.py", "loose/homework.py"):
         (release / name).parent.mkdir(parents=True)
@@ -77,17 +77,17 @@ def test_the_start_says_where_and_what_next_and_no_secret(release: Path) -> None
         assert "the enrollment code can be guessed" in output
         assert CODE not in output
         assert secret not in output
-        assert "/once#" not in output  # a pipe may be a log: only a terminal is shown the link that logs in
+        assert "/once#" not in output  # output to a pipe may be logged: the login link is shown on a terminal only
 
 
-def test_without_a_code_registration_is_off_and_an_empty_one_is_none(release: Path) -> None:
+def test_without_a_code_or_with_an_empty_one_registration_is_off(release: Path) -> None:
     for extra in ({}, {"MOGRADER_ENROLLMENT_CODE": ""}):
         with serving(str(release), "-p", str(free_port()), **extra) as (_, output):
             assert "registration    off" in output
 
 
 @pytest.mark.parametrize("text", ["", " ", "\n", "\t \n\n"])
-def test_a_code_of_nothing_but_space_is_no_code_and_a_file_without_one_is_refused(text: str, tmp_path: Path) -> None:
+def test_a_blank_code_is_no_code_and_a_code_file_without_one_is_refused(text: str, tmp_path: Path) -> None:
     (tmp_path / "code").write_text(text)
     by_flag = ServeSettings(enrollment_code=text, given=frozenset({"enrollment_code"}))
     by_file = ServeSettings(enrollment_code_file=tmp_path / "code", given=frozenset({"enrollment_code_file"}))
@@ -96,7 +96,7 @@ def test_a_code_of_nothing_but_space_is_no_code_and_a_file_without_one_is_refuse
         enrollment_code(by_file)
 
 
-def test_for_a_file_that_is_missing_a_code_is_proposed_that_nobody_guesses(tmp_path: Path) -> None:
+def test_for_a_missing_code_file_a_random_code_is_proposed(tmp_path: Path) -> None:
     proposed = set()
     for _ in range(2):
         with pytest.raises(Usage, match="there is no file") as refused:
@@ -106,7 +106,7 @@ def test_for_a_file_that_is_missing_a_code_is_proposed_that_nobody_guesses(tmp_p
     assert all(map(is_hard_to_guess, proposed))
 
 
-def test_a_code_that_nobody_could_send_is_refused(release: Path, tmp_path: Path) -> None:
+def test_a_code_that_http_cannot_carry_is_refused(release: Path, tmp_path: Path) -> None:
     (tmp_path / "code").write_bytes(b"sch\xf6n")
     by_environment = run("serve", str(release), MOGRADER_ENROLLMENT_CODE=os.fsdecode(b"sch\xf6n"))
     by_file = run("serve", str(release), "--enrollment-code-file", str(tmp_path / "code"))
@@ -115,7 +115,7 @@ def test_a_code_that_nobody_could_send_is_refused(release: Path, tmp_path: Path)
 
 
 @pytest.mark.parametrize("code", ["", "  "])
-def test_a_course_that_is_mounted_with_an_empty_code_takes_nobody(release: Path, code: str) -> None:
+def test_a_mounted_course_with_an_empty_code_accepts_no_registration(release: Path, code: str) -> None:
     course = open_course(release, enrollment_code=code)
     for given in ("", " ", code):
         with pytest.raises(RegistrationOff):
@@ -124,13 +124,13 @@ def test_a_course_that_is_mounted_with_an_empty_code_takes_nobody(release: Path,
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_an_interrupt_exits_0(release: Path, number: signal.Signals) -> None:
+def test_an_interrupt_is_exit_code_0(release: Path, number: signal.Signals) -> None:
     with serving(str(release), "-p", str(free_port())) as (process, _):
         process.send_signal(number)
         assert process.wait(PATIENCE) == 0
 
 
-def test_PORT_sets_the_port_and_opens_all_addresses(release: Path) -> None:  # noqa: N802 (the variable's name)
+def test_PORT_sets_the_port_and_listens_on_all_addresses(release: Path) -> None:  # noqa: N802 (the variable's name)
     port = free_port()
     with serving(str(release), PORT=str(port)) as (_, output):
         assert f":{port}" in output
@@ -138,7 +138,7 @@ def test_PORT_sets_the_port_and_opens_all_addresses(release: Path) -> None:  # n
             pass
 
 
-def test_without_PORT_only_this_machine_is_answered(release: Path) -> None:  # noqa: N802
+def test_without_PORT_the_server_listens_on_this_machine_only(release: Path) -> None:  # noqa: N802
     port = free_port()
     with serving(str(release), "-p", str(port)), pytest.raises(OSError, match="refused"):
         socket.create_connection(("127.0.0.2", port), timeout=PATIENCE)
@@ -152,14 +152,14 @@ def test_without_PORT_only_this_machine_is_answered(release: Path) -> None:  # n
         ("0.0.0.0", "", True, "0.0.0.0"),
     ],
 )  # fmt: skip
-def test_without_tokens_only_this_machine_is_answered_unless_forced(
+def test_without_tokens_the_server_listens_on_this_machine_only_unless_forced(
     host: str | None, port: str, forced: bool, expected: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PORT", port)
     assert listening_host(host, no_auth=True, on_all_addresses=forced) == expected
 
 
-def test_a_port_in_use_is_one_line_and_exit_1(release: Path) -> None:
+def test_a_port_in_use_is_a_one_line_error_with_exit_code_1(release: Path) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
@@ -198,7 +198,7 @@ def test_a_port_in_use_is_one_line_and_exit_1(release: Path) -> None:
         ["serve", ".", "--store", "foo"],
     ],
 )
-def test_words_that_do_not_fit_exit_2_and_make_nothing(
+def test_invalid_arguments_are_exit_code_2_and_create_nothing(
     words: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -208,20 +208,20 @@ def test_words_that_do_not_fit_exit_2_and_make_nothing(
 
 
 @pytest.mark.parametrize("flag", ["--submitted-dir", "--grades-dir"])
-def test_a_file_in_the_place_of_a_folder_is_said_at_the_start(release: Path, flag: str) -> None:
+def test_a_file_in_place_of_a_folder_is_an_error_at_start(release: Path, flag: str) -> None:
     ran = run("serve", str(release), flag, __file__)
     assert (ran.returncode, ran.stdout) == (2, "")
     assert ran.stderr == f"error: {__file__} is not a folder: submissions and grades are kept in folders\n"
 
 
-def test_a_folder_whose_ledger_cannot_be_used_is_one_line_and_exit_1(release: Path) -> None:
+def test_an_unusable_ledger_is_a_one_line_error_with_exit_code_1(release: Path) -> None:
     (release / ".mograder.db").mkdir()
     ran = run("serve", str(release))
     assert ran.returncode == 1, ran.stderr
     assert len(ran.stderr.splitlines()) == 1
 
 
-def test_a_signing_key_that_is_none_is_one_line_and_exit_1(release: Path) -> None:
+def test_an_invalid_signing_key_is_a_one_line_error_with_exit_code_1(release: Path) -> None:
     open_course(release).store.close()
     key = release / ".mograder-signing-key.pem"
     key.write_text("x")
@@ -231,7 +231,7 @@ def test_a_signing_key_that_is_none_is_one_line_and_exit_1(release: Path) -> Non
     assert key.read_text() == "x"
 
 
-def test_generate_tokens_prints_a_line_each_and_binds_the_names(release: Path, tmp_path: Path) -> None:
+def test_generate_tokens_prints_one_line_each_and_reserves_the_names(release: Path, tmp_path: Path) -> None:
     names = tmp_path / "students.txt"
     names.write_text("alice\n\n# a comment\nbob\n")
     ran = run("serve", str(release), "--generate-tokens", str(names))
@@ -252,15 +252,26 @@ def test_the_secret_is_private_and_reused(release: Path, tmp_path: Path) -> None
     assert run("serve", str(release), "--generate-tokens", str(names)).stdout == first
 
 
-def test_a_wrong_key_in_mograder_toml_names_file_and_nearest_key(release: Path) -> None:
-    (release.parent / "mograder.toml").write_text('[[assignments]]\nname = "hw1"\nduo = 2030-01-01\n')
+@pytest.mark.parametrize(
+    ("text", "nearest"),
+    [
+        ('timezon = "Europe/Berlin"', "timezone"),
+        ('[[assignment]]\nname = "hw1"', "assignments"),
+        ('[[assignments]]\nname = "hw1"\nduo = 2030-01-01', "due"),
+        ("[servr]\nport = 1", "server"),
+    ],
+)
+def test_a_misspelt_name_in_mograder_toml_is_reported_with_file_and_nearest_name(
+    release: Path, text: str, nearest: str
+) -> None:
+    (release.parent / "mograder.toml").write_text(text)
     ran = run("serve", str(release))
     assert ran.returncode == 1
     assert "mograder.toml" in ran.stderr
-    assert "'due'" in ran.stderr
+    assert f"did you mean '{nearest}'?" in ran.stderr
 
 
-def test_a_setting_comes_from_flag_or_environment_then_file_then_default() -> None:
+def test_a_setting_comes_from_option_or_environment_then_file_then_default() -> None:
     nothing = dict.fromkeys(setting.name for setting in SERVE_SETTINGS)
     file = parse_course_file('[server]\nport = 9000\n[dirs]\nsubmitted = "in"\n')
     assert resolve(nothing, parse_course_file(""), Path("/c")).port == 8080
@@ -278,19 +289,11 @@ def test_the_parent_of_a_served_release_folder_is_refused(release: Path) -> None
     assert not (release.parent / ".mograder-secret").exists()
 
 
-@pytest.mark.parametrize("text", ['timezon = "Europe/Berlin"', '[[assignment]]\nname = "hw1"', "[servr]\nport = 1"])
-def test_a_slip_in_a_table_s_name_is_not_passed_over(release: Path, text: str) -> None:
-    (release.parent / "mograder.toml").write_text(text)
-    ran = run("serve", str(release))
-    assert ran.returncode == 1
-    assert "did you mean" in ran.stderr
-
-
-def test_a_key_that_has_signed_and_is_gone_stops_the_start_until_somebody_chooses(release: Path) -> None:
+def test_a_missing_key_that_has_signed_stops_the_start_until_the_key_is_restored_or_rotated(release: Path) -> None:
     open_course(release).store.close()
     key = release / ".mograder-signing-key.pem"
     key.unlink()
-    open_course(release).store.close()  # nothing was signed: a new one harms nobody
+    open_course(release).store.close()  # nothing was signed, so a new key does no harm
     assert key.exists()
     submit_one(release)
     key.unlink()
@@ -310,7 +313,7 @@ def submit_one(release: Path) -> None:
     store.close()
 
 
-def test_a_ledger_that_is_gone_stops_the_start_until_the_key_is_taken_away(release: Path) -> None:
+def test_a_missing_ledger_stops_the_start_until_the_key_is_removed(release: Path) -> None:
     submit_one(release)
     ledger, key = release / ".mograder.db", release / ".mograder-signing-key.pem"
     for path in release.glob(".mograder.db*"):
@@ -324,7 +327,7 @@ def test_a_ledger_that_is_gone_stops_the_start_until_the_key_is_taken_away(relea
         assert ledger.exists()
 
 
-def test_a_course_brought_from_elsewhere_starts_with_its_secret_and_submissions(release: Path) -> None:
+def test_a_course_moved_from_another_machine_starts_with_its_secret_and_submissions(release: Path) -> None:
     (release / ".mograder-secret").write_text("secret\n")
     (release / ".mograder-secret").chmod(0o600)
     fetched_file = release.parent / "submitted" / "hw1" / "alice_20260310T200800.py"
@@ -334,7 +337,7 @@ def test_a_course_brought_from_elsewhere_starts_with_its_secret_and_submissions(
         assert fetched_file.read_text() == "x = 1\n"
 
 
-def test_an_address_that_is_not_of_this_machine_is_said_so(release: Path) -> None:
+def test_an_address_of_another_machine_is_a_clear_error(release: Path) -> None:
     for host in ("999.1.1.1", "192.0.2.1"):
         ran = run("serve", str(release), "--host", host, "-p", str(free_port()))
         assert (ran.returncode, ran.stderr.count("\n")) == (1, 1)
@@ -342,19 +345,19 @@ def test_an_address_that_is_not_of_this_machine_is_said_so(release: Path) -> Non
         assert "another port" not in ran.stderr
 
 
-def test_a_folder_in_the_place_of_the_secret_is_said_so(release: Path) -> None:
+def test_a_folder_in_place_of_the_secret_is_an_error_at_start(release: Path) -> None:
     (release / ".mograder-secret").mkdir(mode=0o700)
     ran = run("serve", str(release), "-p", str(free_port()))
     assert (ran.returncode, ran.stderr.count("\n")) == (1, 1)
     assert ".mograder-secret is a folder" in ran.stderr
 
 
-def test_a_database_that_is_not_there_is_one_line() -> None:
+def test_an_unreachable_database_is_a_one_line_error() -> None:
     ran = run("serve", "--store", f"postgresql://127.0.0.1:{free_port()}/x", "-p", str(free_port()))
     assert (ran.returncode, ran.stdout, ran.stderr.count("\n")) == (6, "", 1), ran.stderr
 
 
-def test_a_release_folder_outside_the_course_is_said_at_the_start(release: Path, tmp_path: Path) -> None:
+def test_a_release_folder_outside_the_course_is_reported_at_start(release: Path, tmp_path: Path) -> None:
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
     (release.parent / "mograder.toml").write_text(f"[dirs]\nrelease = '{elsewhere}'\n")

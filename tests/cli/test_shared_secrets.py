@@ -1,4 +1,4 @@
-"""Two courses with one secret are told, and a course that is made from another has a secret of its own."""
+"""Two courses with the same secret are reported, and a course created from another gets its own secret."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from tests.parts import names_in
 
 @pytest.fixture
 def algebra(tmp_path: Path) -> Path:
-    """A course with people and work, beside which others can stand."""
+    """A course with people and work, in a folder that can hold more courses."""
     (tmp_path / "courses").mkdir()
     return make_sound_course(tmp_path / "courses").rename(tmp_path / "courses" / "algebra")
 
 
-def test_a_copied_course_folder_is_told_at_start_and_by_doctor(
+def test_a_copied_course_folder_is_reported_by_serve_and_doctor(
     algebra: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     open_course(algebra / "release").close()
@@ -43,7 +43,7 @@ def test_a_copied_course_folder_is_told_at_start_and_by_doctor(
     assert same_secret(copy / "release") == []
 
 
-def test_doctor_looks_over_every_course_of_a_folder_and_names_what_is_not_served(
+def test_doctor_checks_every_course_of_a_folder_and_names_what_is_not_served(
     algebra: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     courses = algebra.parent
@@ -65,7 +65,7 @@ def test_doctor_looks_over_every_course_of_a_folder_and_names_what_is_not_served
     assert (courses / "calculus/submitted/hw1/alice.py").is_symlink()
 
 
-def test_a_course_whose_settings_cannot_be_understood_is_told_when_many_are_served(algebra: Path) -> None:
+def test_invalid_settings_of_a_course_are_reported_when_many_courses_are_served(algebra: Path) -> None:
     courses = CourseFolders(algebra.parent)
     assert not_in_force(courses) == []
     courses.close()
@@ -76,7 +76,7 @@ def test_a_course_whose_settings_cannot_be_understood_is_told_when_many_are_serv
     courses.close()
 
 
-def test_a_course_made_from_another_has_its_files_and_nobody_of_it(
+def test_a_course_created_from_another_has_its_files_and_none_of_its_people(
     algebra: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     open_course(algebra / "release").close()
@@ -94,7 +94,7 @@ def test_a_course_made_from_another_has_its_files_and_nobody_of_it(
     course.close()
 
 
-def test_a_course_is_not_begun_anew_in_release_when_it_was_served_from_its_parent(
+def test_a_second_course_is_not_started_in_release_when_its_parent_was_served(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     home = tmp_path / "course"
@@ -106,11 +106,11 @@ def test_a_course_is_not_begun_anew_in_release_when_it_was_served_from_its_paren
     assert not (home / "release/.mograder-secret").exists()
 
 
-def test_the_banner_of_many_courses_counts_what_of_each_is_not_in_force(algebra: Path) -> None:
+def test_the_start_of_many_courses_counts_what_is_not_in_force_in_each(algebra: Path) -> None:
     make_sound_course(algebra.parent).rename(algebra.parent / "calculus")
     (algebra / "release/mograder.toml").write_text("")
-    (algebra / "release/hw1").rename(algebra / "release/hw2")  # the work for hw1 is nobody's now
-    (algebra / "mograder.toml").write_text("[[assignments]]\nname = 'hw9'\n")  # as it may well be meant
+    (algebra / "release/hw1").rename(algebra / "release/hw2")  # the work for hw1 has no assignment now
+    (algebra / "mograder.toml").write_text("[[assignments]]\nname = 'hw9'\n")  # possibly intended
     many = ManyCourses(CourseFolders(algebra.parent))
     assert left_out_of(many, ["algebra", "calculus"]) == {"algebra": 2}
     many.courses.close()

@@ -19,7 +19,7 @@ FOLDER = Path("mograder-übung-physik-ii")
 
 @pytest.fixture
 def student(mograder: Mograder, server: Running, capsys: pytest.CaptureFixture[str]) -> Callable[..., str]:
-    """Runs `mograder student`; what it printed."""
+    """Runs `mograder student`. Returns its output."""
     (server.root.parent / "mograder.toml").write_text(TITLE, encoding="utf-8")
 
     def ran(*words: str, code: int = 0) -> str:
@@ -33,7 +33,7 @@ def student(mograder: Mograder, server: Running, capsys: pytest.CaptureFixture[s
 
 
 def heading(server: Running, link: str) -> str:
-    """What the page says to whoever opens the link in a fresh browser."""
+    """The heading of the page that the link shows in a new browser."""
     address, _, ticket = link.strip().partition("#")
     assert address == f"{server.url}/once"
     with httpx2.Client(base_url=server.url, follow_redirects=True, timeout=PATIENCE) as browser:
@@ -41,7 +41,7 @@ def heading(server: Running, link: str) -> str:
         return browser.post("/once", data={"ticket": ticket}, headers=fields).text.partition("<h1><bdi>")[2][:16]
 
 
-def test_a_url_is_remembered_and_the_link_logs_in_once(
+def test_the_url_is_remembered_and_the_link_logs_in_once(
     student: Callable[..., str], alice: Mograder, server: Running
 ) -> None:
     for place in (server.url, f"{server.url}/mograder.toml", str(FOLDER)):
@@ -51,7 +51,7 @@ def test_a_url_is_remembered_and_the_link_logs_in_once(
     assert f'url = "{server.url}"' in (FOLDER / "mograder.toml").read_text(encoding="utf-8")
 
 
-def test_what_stands_in_the_folder_stays(student: Callable[..., str], server: Running) -> None:
+def test_an_existing_configuration_in_the_folder_is_kept(student: Callable[..., str], server: Running) -> None:
     FOLDER.mkdir()
     mine = f'# mine\n[https]\nurl = "{server.url}"\ntoken = "{server.token("alice")}"\n'
     (FOLDER / "mograder.toml").write_text(mine)
@@ -61,23 +61,25 @@ def test_what_stands_in_the_folder_stays(student: Callable[..., str], server: Ru
     assert "is of another course" in student(server.url, "--headless", code=2)
 
 
-def test_without_a_login_nothing_is_made_and_the_login_is_named(student: Callable[..., str], server: Running) -> None:
+def test_without_a_login_nothing_is_created_and_the_error_names_login(
+    student: Callable[..., str], server: Running
+) -> None:
     said = student(server.url, "--headless", code=3)
     assert f"mograder https login --url {server.url}" in said
     assert said.count("\n") == 1
     assert not FOLDER.exists()
 
 
-def test_a_token_that_was_revoked_opens_nothing(student: Callable[..., str], server: Running) -> None:
+def test_a_revoked_token_does_not_log_in(student: Callable[..., str], server: Running) -> None:
     assert "log in" in student(server.url, "--headless", "--token", "alice:" + "0" * 64, code=3)
 
 
-def test_a_folder_that_is_not_there_and_a_folder_of_no_course_are_said(student: Callable[..., str]) -> None:
+def test_a_missing_folder_and_a_folder_without_a_course_are_errors(student: Callable[..., str]) -> None:
     assert "there is no folder nowhere" in student("nowhere", "--headless", code=2)
     assert "no URL" in student("--headless", code=2)
 
 
-def test_a_browser_is_opened(
+def test_student_opens_a_browser(
     student: Callable[..., str], alice: Mograder, server: Running, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     program, opened = tmp_path / "browser.py", tmp_path / "opened"

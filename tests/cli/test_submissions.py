@@ -1,4 +1,4 @@
-"""`mograder https submit` around a deadline, the outbox, and asking for more time; `mograder extend`."""
+"""`mograder https submit` around a deadline, the outbox, requests for more time, and `mograder extend`."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ Run = Callable[..., Any]
 
 
 @pytest.fixture
-def mograder(at_home: None, capsys: pytest.CaptureFixture[str]) -> Run:
-    """Runs any command; what it printed, and on stderr."""
+def mograder(own_home: None, capsys: pytest.CaptureFixture[str]) -> Run:
+    """Runs any command. Returns stdout (parsed, if JSON) and stderr."""
 
     def ran(*words: str, code: int = 0) -> Any:
         capsys.readouterr()
@@ -45,7 +45,7 @@ def alice(mograder: Run, server: Running) -> Run:
 
 @pytest.fixture
 def zone(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """A student who sits in Nepal."""
+    """The local time zone is that of Nepal."""
     monkeypatch.setenv("TZ", "Asia/Kathmandu")
     time.tzset()
     yield
@@ -76,7 +76,7 @@ def kept(server: Running) -> dict[str, bytes]:
 
 @pytest.mark.skipif(not hasattr(time, "tzset"), reason="this system takes the zone from elsewhere than TZ")
 @pytest.mark.usefixtures("zone")
-def test_due_times_are_shown_by_the_students_own_clock_with_its_zone(alice: Run, server: Running) -> None:
+def test_due_times_are_shown_in_the_time_zone_of_the_student(alice: Run, server: Running) -> None:
     moment = due(server, timedelta(days=2))
     shown = (moment + timedelta(hours=5, minutes=45)).strftime("%Y-%m-%d %H:%M")
     for words in (("fetch", "--list"), ("feedback", "hw1")):
@@ -91,7 +91,7 @@ def test_due_times_are_shown_by_the_students_own_clock_with_its_zone(alice: Run,
 LATE = "counts = 'on-time'\n[penalties]\nenabled = true\nper_day = 7"
 
 
-def test_a_student_is_told_before_sending_that_it_would_be_late_and_afterwards_what_counts(
+def test_a_student_learns_before_sending_that_it_would_be_late_and_afterwards_what_counts(
     alice: Run, server: Running
 ) -> None:
     due(server, timedelta(days=1), head=LATE)
@@ -114,20 +114,20 @@ def test_a_student_is_told_before_sending_that_it_would_be_late_and_afterwards_w
     assert "On time" in out
 
 
-def test_a_student_who_was_never_on_time_is_told_that_the_last_one_counts(alice: Run, server: Running) -> None:
+def test_a_student_without_a_submission_on_time_learns_that_the_last_one_counts(alice: Run, server: Running) -> None:
     due(server, timedelta(hours=-25), head=LATE)
     alice("https", "submit", "hw1", work(b"late"))
     out, _ = alice("https", "feedback", "hw1")
     assert "What counts: your last submission, as none was on time (alice_" in out
 
 
-def test_what_counts_is_collected_and_so_are_the_latest_and_those_in_time(
+def test_the_submissions_that_count_and_the_latest_and_the_last_on_time_can_be_collected(
     alice: Run, server: Running, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     due(server, timedelta(days=1), head=LATE)
     alice("https", "submit", "hw1", work(b"in time"))
     due(server, timedelta(seconds=-1), head=LATE + "\ngrace_minutes = 0")
-    server.client.post(  # the moment of the first is before the due time by then, whatever this machine's speed
+    server.client.post(  # the second submission is after the due time by then, however slow this machine is
         "/assignments/hw1/submit?user=bob", content=b"bob", headers=server.bearer("bob")
     )
     due(server, timedelta(days=1), head=LATE)
@@ -147,7 +147,7 @@ def test_what_counts_is_collected_and_so_are_the_latest_and_those_in_time(
     assert (refused.status_code, refused.json()["code"]) == (400, "bad_request")
 
 
-def test_near_a_deadline_the_checksum_goes_ahead_and_its_moment_counts(alice: Run, server: Running) -> None:
+def test_near_a_deadline_the_checksum_is_sent_first_and_its_time_counts(alice: Run, server: Running) -> None:
     due(server, timedelta(minutes=5), timedelta(minutes=5))
     reply = alice("https", "submit", "hw1", work(b"x = 1\n"), "--json")
     assert reply["arrived"] >= reply["received"]
@@ -155,14 +155,14 @@ def test_near_a_deadline_the_checksum_goes_ahead_and_its_moment_counts(alice: Ru
     assert "arrived" not in alice("https", "submit", "hw1", work(b"y = 1\n"), "--json")
 
 
-def test_a_file_whose_checksum_went_ahead_is_taken_after_the_closing_time(alice: Run, server: Running) -> None:
+def test_a_file_whose_checksum_was_announced_is_accepted_after_the_closing_time(alice: Run, server: Running) -> None:
     due(server, timedelta(minutes=5), timedelta(minutes=5))
     content = b"x = 1\n"
     announced = {"sha256": sha256(content), "size": len(content)}
     reply = server.client.post("/assignments/hw1/commit?user=alice", json=announced, headers=server.bearer("alice"))
     committed = reply.json()
     assert (committed["late"], committed["until"]) == (False, committed["committed"] + 3600)
-    due(server, timedelta(hours=-2), timedelta(hours=-1))  # the commit itself came after this
+    due(server, timedelta(hours=-2), timedelta(hours=-1))  # the commitment itself came after this time
     alice("https", "submit", "hw1", work(content), code=5)
     closes = datetime.fromtimestamp(int(committed["committed"]), UTC)
     due(server, closes - datetime.now(UTC), closes - datetime.now(UTC))
@@ -177,7 +177,7 @@ def test_a_file_whose_checksum_went_ahead_is_taken_after_the_closing_time(alice:
 # the outbox
 
 
-def test_what_cannot_be_sent_is_kept_and_goes_out_with_the_next_command(
+def test_a_submission_that_cannot_be_sent_is_kept_and_sent_by_the_next_command(
     alice: Run, server: Running, tmp_path: Path
 ) -> None:
     server.kill()
@@ -210,7 +210,7 @@ def restarted(server: Running) -> Iterator[None]:
         yield
 
 
-def test_what_is_refused_later_stays_until_it_is_forgotten(alice: Run, server: Running) -> None:
+def test_a_submission_that_is_refused_later_stays_until_it_is_deleted(alice: Run, server: Running) -> None:
     Outbox().put(Path(work(b"x\n")), server.url, "alice", "alice", "hw1")
     due(server, timedelta(hours=-3), timedelta(hours=-2))
     _, err = alice("https", "fetch", "--list")
@@ -224,7 +224,7 @@ def test_what_is_refused_later_stays_until_it_is_forgotten(alice: Run, server: R
     assert alice("https", "retry", "--json") == {"sent": 0, "refused": 0}
 
 
-def test_an_old_version_is_not_put_before_a_newer_one_unless_the_student_says_so(alice: Run, server: Running) -> None:
+def test_a_waiting_old_version_replaces_a_newer_one_only_by_an_explicit_retry(alice: Run, server: Running) -> None:
     Outbox().put(Path(work(b"old\n")), server.url, "alice", "alice", "hw1")
     assert server.submit("alice", b"new, from elsewhere").status_code == 200
     _, err = alice("https", "fetch", "--list")
@@ -234,20 +234,20 @@ def test_an_old_version_is_not_put_before_a_newer_one_unless_the_student_says_so
     assert kept(server)["alice.py"] == b"old\n"
 
 
-def test_a_retry_of_what_had_arrived_counts_once(alice: Run, server: Running) -> None:
+def test_a_retry_of_a_submission_that_arrived_counts_once(alice: Run, server: Running) -> None:
     alice("https", "submit", "hw1", work(b"x\n"))
     Outbox().put(Path(work(b"x\n")), server.url, "alice", "alice", "hw1")
     assert alice("https", "retry", "--json") == {"sent": 1, "refused": 0}
     assert len(kept(server)) == 2
 
 
-def test_a_refusal_to_the_students_face_leaves_nothing_waiting(alice: Run, server: Running) -> None:
+def test_a_refused_submission_is_not_left_in_the_outbox(alice: Run, server: Running) -> None:
     due(server, timedelta(hours=-3), timedelta(hours=-2))
     alice("https", "submit", "hw1", work(b"x\n"), code=5)
     assert Outbox().all() == []
 
 
-def test_a_student_is_told_how_many_attempts_are_left_and_when_the_next_is_taken(alice: Run, server: Running) -> None:
+def test_a_student_learns_how_many_attempts_are_left_and_when_the_next_is_possible(alice: Run, server: Running) -> None:
     (server.root.parent / "mograder.toml").write_text("[grading]\nper_hour = 1\n")
     file = work(b"one")
     assert "Submissions left in this hour: 1 of 1" in alice("https", "submit", "hw1", file, "--dry-run")[1]
@@ -260,7 +260,9 @@ def test_a_student_is_told_how_many_attempts_are_left_and_when_the_next_is_taken
     assert "already your latest" in alice("https", "submit", "hw1", work(b"one"))[0]
 
 
-def test_nobody_sends_what_somebody_else_left(alice: Run, server: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_submissions_in_the_outbox_of_another_user_are_not_sent(
+    alice: Run, server: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
     Outbox().put(Path(work(b"x\n")), server.url, "alice", "alice", "hw1")
     monkeypatch.setenv("MOGRADER_HTTPS_TOKEN", server.token("bob"))
     assert alice("https", "retry", "--json") == {"sent": 0, "refused": 0}
@@ -268,7 +270,7 @@ def test_nobody_sends_what_somebody_else_left(alice: Run, server: Running, monke
     assert kept(server) == {}
 
 
-def test_a_server_without_receipts_and_commits_gets_the_file_all_the_same(
+def test_a_server_without_receipts_and_commitments_still_gets_the_file(
     mograder: Run, hostile_server: HostileServer
 ) -> None:
     soon = int(time.time()) + 60
@@ -279,7 +281,7 @@ def test_a_server_without_receipts_and_commits_gets_the_file_all_the_same(
     hostile_server.answer("POST /assignments/hw1/submit", as_json({"status": "ok", "filename": "alice.py"}))
     assert mograder("https", "retry", *server, "--json") == {"sent": 1, "refused": 0}
     assert mograder("https", "submit", "hw1", work(b"y\n"), *server, "--json")["user"] == "alice"
-    assert [each.path.partition("?")[0] for each in hostile_server.asked if each.method == "POST"] == [
+    assert [each.path.partition("?")[0] for each in hostile_server.requests if each.method == "POST"] == [
         "/assignments/hw1/commit", "/assignments/hw1/submit", "/assignments/hw1/submit",
         "/assignments/hw1/commit", "/assignments/hw1/submit",
     ]  # fmt: skip
@@ -288,7 +290,7 @@ def test_a_server_without_receipts_and_commits_gets_the_file_all_the_same(
 # more time
 
 
-def test_a_student_asks_and_the_instructor_grants_on_the_folder_or_over_http(
+def test_a_student_requests_more_time_and_the_instructor_grants_it_in_the_folder_or_over_http(
     alice: Run, server: Running, tmp_path: Path
 ) -> None:
     moment = due(server, timedelta(days=1), timedelta(days=1))
@@ -314,7 +316,7 @@ def test_a_student_asks_and_the_instructor_grants_on_the_folder_or_over_http(
     assert "withdrawn" in alice("extend", "--list", *here)[0]
 
 
-def test_several_students_and_a_list_are_extended_at_once_or_not_at_all(alice: Run, server: Running) -> None:
+def test_several_students_and_a_list_are_extended_together_or_not_at_all(alice: Run, server: Running) -> None:
     due(server, timedelta(days=1))
     server.client.post("/register", json={"user": "bob", "enrollment_code": CODE})
     here = ["--course", str(server.root)]
@@ -336,7 +338,7 @@ def test_several_students_and_a_list_are_extended_at_once_or_not_at_all(alice: R
     assert "not after the due time" in alice("extend", "alice", "hw1", "2020-01-01", *here, code=1)[1]
 
 
-def test_only_an_instructor_extends(alice: Run, server: Running) -> None:
+def test_only_an_instructor_grants_an_extension(alice: Run, server: Running) -> None:
     due(server, timedelta(days=1))
     for words in (["alice", "hw1", "+3d"], ["--list"], ["--requests"]):
         alice("extend", *words, code=3)

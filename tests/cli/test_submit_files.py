@@ -1,4 +1,4 @@
-"""`mograder https submit` with several files or a folder, what is no such file, and trials of a submission."""
+"""`mograder https submit` with several files or a folder, files that are refused, and dry runs."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def test_several_files_or_a_folder_are_one_submission_with_a_receipt(alice: Mogr
     assert alice("verify", "project").out.count(".zip\n") == 2
 
 
-def test_several_files_are_not_sent_to_an_assignment_that_takes_no_zip(alice: Mograder, server: Running) -> None:
+def test_several_files_are_not_sent_to_an_assignment_that_accepts_no_zip(alice: Mograder, server: Running) -> None:
     (server.root.parent / "mograder.toml").write_text("[[assignments]]\nname = 'hw1'\naccepts = ['.py']\n")
     work(name="a.py")
     work(name="b.py")
@@ -45,7 +45,7 @@ def test_several_files_are_not_sent_to_an_assignment_that_takes_no_zip(alice: Mo
     assert not (server.submitted / "hw1").exists()
 
 
-def test_several_files_wait_in_the_outbox_while_the_server_is_away(alice: Mograder, server: Running) -> None:
+def test_several_files_are_kept_in_the_outbox_while_the_server_is_unreachable(alice: Mograder, server: Running) -> None:
     work(name="a.py")
     work(name="b.py")
     server.kill()
@@ -53,18 +53,18 @@ def test_several_files_wait_in_the_outbox_while_the_server_is_away(alice: Mograd
     assert "a copy of hw1.zip is kept" in said
 
 
-def test_a_zip_that_is_none_is_told_before_it_is_sent(alice: Mograder, server: Running) -> None:
+def test_a_broken_zip_is_refused_before_it_is_sent(alice: Mograder, server: Running) -> None:
     for content in (b"Rar!\x1a\x07\x01\x00rest", b"x = 1\n", b"PK"):
         assert "is called a zip file and is none" in alice("submit", "hw1", work(content, "mine.zip"), code=5).err
     assert not (server.submitted / "hw1").exists()
 
 
-def test_a_type_that_is_not_taken_is_refused_by_a_rule_of_the_course(alice: Mograder) -> None:
+def test_a_file_type_that_the_course_does_not_accept_is_refused(alice: Mograder) -> None:
     assert "cannot be submitted" in alice("submit", "hw1", work(b"x", "homework.exe"), code=5).err
 
 
 @pytest.mark.parametrize(("key", "hours", "said"), [("closes", -1, "closed at"), ("opens", 1, "opens at")])
-def test_a_trial_for_an_assignment_that_takes_nothing_now_is_refused(
+def test_a_dry_run_for_an_assignment_that_is_closed_is_refused(
     key: str, hours: int, said: str, alice: Mograder, server: Running
 ) -> None:
     moment = datetime.now(UTC).replace(microsecond=0) + timedelta(hours=hours)
@@ -74,7 +74,7 @@ def test_a_trial_for_an_assignment_that_takes_nothing_now_is_refused(
     assert "Would submit" not in ran.out
 
 
-def test_what_is_refused_as_closed_is_not_said_to_cost_something(alice: Mograder, server: Running) -> None:
+def test_a_refusal_after_closing_does_not_mention_a_late_penalty(alice: Mograder, server: Running) -> None:
     over = (datetime.now(UTC).replace(microsecond=0) - timedelta(hours=1)).isoformat()
     rule = "penalties = { enabled = true, grace_minutes = 0 }"
     config = f"[[assignments]]\nname = 'hw1'\ndue = {over}\ncloses = {over}\n{rule}\n"
@@ -84,7 +84,7 @@ def test_what_is_refused_as_closed_is_not_said_to_cost_something(alice: Mograder
     assert "this is late" not in refused
 
 
-def test_only_the_whole_name_of_an_assignment_changes_anything(
+def test_commands_that_change_something_need_the_full_name_of_the_assignment(
     alice: Mograder, server: Running, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (server.root / "hw20/files").mkdir(parents=True)
@@ -107,7 +107,7 @@ def test_only_the_whole_name_of_an_assignment_changes_anything(
     assert names_in(server.root / "hw20") == ["files"]
 
 
-def test_errors_of_a_program_s_call_are_json_with_the_exit_code(alice: Mograder) -> None:
+def test_with_json_errors_are_json_with_the_exit_code(alice: Mograder) -> None:
     from mograder.cli import run
 
     for words, code in ((("submit", "hw9", work(), "--json"), "usage"), (("feedback", "--json"), "usage")):
@@ -121,7 +121,7 @@ def test_errors_of_a_program_s_call_are_json_with_the_exit_code(alice: Mograder)
         assert error["error"]
 
 
-def test_what_is_missing_extra_or_replaced_is_asked_first_and_yes_goes_on(alice: Mograder, server: Running) -> None:
+def test_missing_extra_and_replaced_files_need_confirmation_or_yes(alice: Mograder, server: Running) -> None:
     rule = "[[assignments]]\nname = 'hw1'\nfiles = ['part1.py', 'part2.py']\n"
     config = server.root.parent / "mograder.toml"
     config.write_text(rule)
@@ -135,10 +135,10 @@ def test_what_is_missing_extra_or_replaced_is_asked_first_and_yes_goes_on(alice:
     assert "Submitted" in alice("submit", "hw1", "part1.py", "part2.py").out
     lone = alice("submit", "hw1", "part1.py", code=5)
     assert "part1.py alone takes the place of the several files of your last submission, hw1.zip" in lone.err
-    assert "missing" not in alice("submit", "hw1", "part1.py", "part2.py").err  # the same once more: nothing to ask
+    assert "missing" not in alice("submit", "hw1", "part1.py", "part2.py").err  # the same files again: no question
 
     due = datetime.now(UTC).replace(microsecond=0)
-    until(lambda: datetime.now(UTC) >= due + timedelta(seconds=1))  # the second in which it is due is in time
+    until(lambda: datetime.now(UTC) >= due + timedelta(seconds=1))  # the second of the due time still counts as on time
     penalties = "[penalties]\nenabled = true\ngrace_minutes = 0\nper_day = 10\n"
     config.write_text(f"{rule}due = {due.isoformat()}\n{penalties}")
     work(b"z = 4\n", "part2.py")
@@ -147,13 +147,14 @@ def test_what_is_missing_extra_or_replaced_is_asked_first_and_yes_goes_on(alice:
     assert "1 day late and costs 10 percentage points" in late.err
     assert len(list((server.submitted / "hw1").glob("alice_*.zip"))) == 1
     config.write_text(f"counts = 'on-time'\n{config.read_text()}")
-    assert "submission 2" in alice("submit", "hw1", "part1.py", "part2.py").out  # nothing loses its place: no question
+    # No submission on time is replaced, so there is no question.
+    assert "submission 2" in alice("submit", "hw1", "part1.py", "part2.py").out
     config.write_text(config.read_text().replace("on-time", "latest"))
     work(b"z = 5\n", "part2.py")
     assert "submission 3" in alice("submit", "hw1", "part1.py", "--yes").out
 
 
-def test_a_pdf_keeps_its_name_from_the_submission_to_the_instructors_folder(
+def test_a_pdf_keeps_its_name_up_to_the_folder_of_the_instructor(
     alice: Mograder, server: Running, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (server.root.parent / "mograder.toml").write_text("[[assignments]]\nname = 'hw1'\naccepts = ['.pdf']\n")

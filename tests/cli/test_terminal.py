@@ -1,4 +1,4 @@
-"""What a person sees who sits at a terminal: questions, tables and bars, which no pipe ever gets."""
+"""Output on a terminal: questions, tables and progress bars, which are never written to a pipe."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if sys.platform == "win32":
     pytest.skip("pseudo-terminals are not made on Windows", allow_module_level=True)
 
 
-def at_a_terminal(
+def run_on_terminal(
     home: Path,
     *words: str,
     answers: tuple[tuple[bytes, str], ...] = (),
@@ -26,7 +26,7 @@ def at_a_terminal(
     code: int = 0,
     columns: int = 100,
 ) -> str:
-    """All that a terminal shows of `mograder https`; each answer is typed once its question stands in the last line."""
+    """Run `mograder https` on a pseudo-terminal. Types each answer when its question appears. Returns all output."""
     person, screen = os.openpty()
     there = {**environment(), "HOME": str(home), "XDG_CONFIG_HOME": str(home), "TERM": "xterm", "COLUMNS": str(columns)}
     process = subprocess.Popen(
@@ -39,7 +39,7 @@ def at_a_terminal(
         while True:
             try:
                 chunk = terminal.read(4096)
-            except OSError:  # Linux says so when the other end has closed
+            except OSError:  # on Linux, when the other end has been closed
                 break
             if not chunk:
                 break
@@ -50,21 +50,21 @@ def at_a_terminal(
     return shown.decode()
 
 
-def test_login_asks_and_does_not_show_the_code(server: Running, tmp_path: Path) -> None:
+def test_login_prompts_for_the_code_without_showing_it(server: Running, tmp_path: Path) -> None:
     answers = ((b"Server URL", server.url), (b"User name", "alice"), (b"Enrollment code", CODE))
-    shown = at_a_terminal(tmp_path, "login", answers=answers)
+    shown = run_on_terminal(tmp_path, "login", answers=answers)
     assert f"Registered at {server.url} as alice" in shown
     assert CODE not in shown
 
 
-def test_tables_are_drawn_and_transfers_have_a_bar(server: Running, tmp_path: Path) -> None:
+def test_tables_are_drawn_and_transfers_have_a_progress_bar(server: Running, tmp_path: Path) -> None:
     words = ("--url", server.url, "--token", server.token("alice"))
-    assert "─" in at_a_terminal(tmp_path, "fetch", "--list", *words)
-    assert "bytes" not in at_a_terminal(tmp_path, "fetch", "hw1", *words)
+    assert "─" in run_on_terminal(tmp_path, "fetch", "--list", *words)
+    assert "bytes" not in run_on_terminal(tmp_path, "fetch", "hw1", *words)
     (server.root / "hw1/files/big.bin").write_bytes(bytes(3_000_000))
-    shown = at_a_terminal(tmp_path, "fetch", "hw1", *words)
+    shown = run_on_terminal(tmp_path, "fetch", "hw1", *words)
     assert "3.0/3.0 MB" in shown
-    # Each drawing of the bar is wiped: no line end comes after it, unless the cursor goes up again at once.
+    # Each drawing of the bar is erased: no line end follows it, unless the cursor moves up again at once.
     assert not re.search(r"(MB|bytes)[^\r\n]*\r\n(?!(\x1b\[\?25h)?\r?\x1b\[1A)", shown), shown
     piped = subprocess.run(
         [sys.executable, "-m", "mograder", "https", "fetch", "hw1", "-o", "piped", *words],
@@ -74,7 +74,7 @@ def test_tables_are_drawn_and_transfers_have_a_bar(server: Running, tmp_path: Pa
     assert "bytes" not in piped.stdout + piped.stderr
 
 
-def test_serve_shows_the_link_that_logs_in_to_who_sits_there(course_folder: Path) -> None:
+def test_serve_shows_the_login_link_on_a_terminal(course_folder: Path) -> None:
     person, screen = os.openpty()
     process = subprocess.Popen(
         [sys.executable, "-m", "mograder", "serve", str(course_folder), "-p", str(free_port())],
@@ -89,7 +89,7 @@ def test_serve_shows_the_link_that_logs_in_to_who_sits_there(course_folder: Path
     assert re.search(rb"your pages +http://localhost:\d+/once#\S+  \(logs you in once", shown)
 
 
-def test_what_is_uploaded_is_shown_and_asked_about(server: Running, tmp_path: Path) -> None:
+def test_an_upload_of_grades_or_feedback_is_shown_and_needs_confirmation(server: Running, tmp_path: Path) -> None:
     server.submit("alice", b"x = 1\n").raise_for_status()
     (tmp_path / "g.csv").write_text("username,grade\nalice,9\n")
     (tmp_path / "pages").mkdir()
@@ -100,23 +100,23 @@ def test_what_is_uploaded_is_shown_and_asked_about(server: Running, tmp_path: Pa
         ("1 feedback page", ("upload-feedback", "hw1", "--feedback-dir", "pages")),
     ):
         question = f"Upload {what} to 'hw1'?"
-        shown = at_a_terminal(tmp_path, *words, *there, answers=((question.encode(), "n"),), code=1)
+        shown = run_on_terminal(tmp_path, *words, *there, answers=((question.encode(), "n"),), code=1)
         assert "  alice" in shown.partition(question)[0]
         assert "nothing was uploaded" in shown
         assert not list((server.root / "hw1").glob("grades.json")) + list((server.root / "hw1").glob("feedback"))
-        assert "Uploaded 1" in at_a_terminal(tmp_path, *words, *there, "--yes")
+        assert "Uploaded 1" in run_on_terminal(tmp_path, *words, *there, "--yes")
         (server.root / "hw1/grades.json").unlink(missing_ok=True)
 
 
-def test_a_persons_token_is_shown_without_the_instructors(server: Running, tmp_path: Path) -> None:
+def test_the_token_of_a_person_is_printed_without_that_of_the_instructor(server: Running, tmp_path: Path) -> None:
     secret = ("--secret-file", str(server.root / ".mograder-secret"))
-    assert at_a_terminal(tmp_path, *secret, "alice", command="token") == f"alice: {server.token('alice')}\r\n"
-    shown = at_a_terminal(tmp_path, *secret, command="token")
+    assert run_on_terminal(tmp_path, *secret, "alice", command="token") == f"alice: {server.token('alice')}\r\n"
+    shown = run_on_terminal(tmp_path, *secret, command="token")
     assert shown == f"instructor: {server.token('__instructor__')}\r\n"
 
 
 EVIL = "\x1b]0;title\x07\x1b[2J\x9b31m\u202e\x08\rover\x1b[8mhid [red]en[/red]"
-"""Sets the title, clears the screen, hides, turns around and writes over what stands there, in several spellings."""
+"""Control characters that set the title, clear the screen, hide, reverse or overwrite text, in several encodings."""
 
 
 @pytest.mark.parametrize(
@@ -127,7 +127,7 @@ EVIL = "\x1b]0;title\x07\x1b[2J\x9b31m\u202e\x08\rover\x1b[8mhid [red]en[/red]"
         ("https", ("login", "--user", "bob", "--code", "x"), 0),
     ],
 )  # fmt: skip
-def test_nothing_that_a_server_answers_steers_the_terminal(
+def test_nothing_in_an_answer_of_a_server_controls_the_terminal(
     command: str, words: tuple[str, ...], code: int, hostile_server: HostileServer, tmp_path: Path
 ) -> None:
     (tmp_path / "hw1.py").write_text("x = 1\n")
@@ -151,17 +151,17 @@ def test_nothing_that_a_server_answers_steers_the_terminal(
     hostile_server.answer("POST /register", as_json({"user": EVIL, "token": f"{EVIL}:{'0' * 64}"}))
     token = () if words[0:1] == ("login",) else ("--token", "alice:" + "0" * 64)
     url = ("--url", hostile_server.url)
-    shown = at_a_terminal(tmp_path, *words, *url, *token, command=command, code=code, columns=2000)
-    if words[0:1] == ("login",):  # the question whether to log in as another person names the one before
+    shown = run_on_terminal(tmp_path, *words, *url, *token, command=command, code=code, columns=2000)
+    if words[0:1] == ("login",):  # the question whether to log in as another user names the current one
         answers_no = ((b"Log in as carol instead?", "n"),)
-        shown += at_a_terminal(tmp_path, *words[:2], "carol", *words[3:], *url, answers=answers_no, code=2)
+        shown += run_on_terminal(tmp_path, *words[:2], "carol", *words[3:], *url, answers=answers_no, code=2)
     assert "hid [red]en[/red]" in shown or code == 6
-    left = re.sub(r"\x1b\[[\d;]*[mK]|\r\n", "", shown)  # colours and line ends of our own
+    left = re.sub(r"\x1b\[[\d;]*[mK]|\r\n", "", shown)  # colours and line ends that mograder writes
     assert [each for each in left if not each.isprintable()] == []
     assert "\x1b[8m" not in shown
 
 
-def test_the_terminal_is_asked_and_written_to_by_one_module() -> None:
+def test_only_one_module_reads_from_and_writes_to_the_terminal() -> None:
     for path in sorted((Path(cli.__file__).parent).glob("*.py")):
         found = set(re.findall(r"click\.(confirm|prompt|secho|style)\(|\bprint\(", path.read_text()))
         assert found == set() or path.name == "output.py", path.name

@@ -1,4 +1,4 @@
-"""`mograder token`: the same lines as ever, from three sources, and never from a wrong one."""
+"""`mograder token`: its output for each of the three sources of the secret, and its refusals."""
 
 from __future__ import annotations
 
@@ -45,7 +45,9 @@ def test_tokens_come_from_a_named_file(folder: Path, capsys: pytest.CaptureFixtu
     assert capsys.readouterr() == (EXPECTED, "")
 
 
-def test_without_names_the_instructors_token_is_all(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_without_names_only_the_token_of_the_instructor_is_printed(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     put(folder / "other")
     assert run(["token", "--secret-file", "other"]) == 0
     assert capsys.readouterr() == (line("instructor", "__instructor__"), "")
@@ -57,8 +59,8 @@ def test_tokens_come_from_standard_input(monkeypatch: pytest.MonkeyPatch, capsys
     assert capsys.readouterr() == (EXPECTED, "")
 
 
-@pytest.mark.parametrize("errors", ["strict", "surrogateescape"])  # the latter without a locale
-def test_a_secret_on_standard_input_that_is_no_text_is_a_usage_error(
+@pytest.mark.parametrize("errors", ["strict", "surrogateescape"])  # the second in an environment without a locale
+def test_a_secret_on_standard_input_that_is_not_text_is_a_usage_error(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], errors: str
 ) -> None:
     monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"\x80\x81"), "utf-8", errors))
@@ -81,7 +83,7 @@ def test_a_secret_on_standard_input_that_is_no_text_is_a_usage_error(
         (["--secret-file", "secret", "alice.py"], "looks like a file"),
     ],
 )
-def test_what_cannot_be_done_is_a_usage_error(
+def test_invalid_arguments_are_a_usage_error(
     words: list[str], said: str, folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     put(folder / "secret")
@@ -102,7 +104,7 @@ def test_a_secret_that_others_can_read_is_warned_about(folder: Path, capsys: pyt
     assert "chmod 600" in err
 
 
-def test_a_secret_on_the_command_line_is_taken_with_a_warning(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_secret_on_the_command_line_is_accepted_with_a_warning(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["token", "--secret", SECRET, "alice", "bob"]) == 0
     out, err = capsys.readouterr()
     assert out == EXPECTED
@@ -111,7 +113,7 @@ def test_a_secret_on_the_command_line_is_taken_with_a_warning(capsys: pytest.Cap
     assert run(["token", "--secret", SECRET, "--secret-stdin"]) == 2
 
 
-def test_bare_tokens_are_the_names_alone_or_the_instructors(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_bare_prints_only_the_tokens(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     put(folder / ".mograder-secret")
     assert run(["token", "--bare", "alice", "bob"]) == 0
     assert capsys.readouterr().out == "".join(line(name, name).partition(": ")[2] for name in ("alice", "bob"))

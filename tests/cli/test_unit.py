@@ -18,7 +18,7 @@ pytestmark = pytest.mark.skipif(os.name == "nt", reason="systemd is on Linux alo
 
 @pytest.fixture
 def owned(tmp_path: Path) -> Path:
-    """The served root of a course of somebody who is not root, under a name that a unit must quote."""
+    """The served root of a course that belongs to a user other than root, with a path that a unit must quote."""
     root = make_course_folder(tmp_path / "a course %n $HOME")
     if os.geteuid() == 0:
         daemon = pwd.getpwnam("daemon").pw_uid
@@ -31,8 +31,8 @@ def settings_of(text: str) -> dict[str, str]:
     return dict(line.split("=", 1) for line in text.splitlines() if "=" in line and not line.startswith("#"))
 
 
-def sound(unit: str, folder: Path, exposure: int) -> None:
-    """systemd, where it is, has nothing to say against it; its exposure is so many tenths at most (docs/running.md)."""
+def check_unit(unit: str, folder: Path, exposure: int) -> None:
+    """systemd, if installed, accepts the unit and rates its exposure at most so many tenths (docs/running.md)."""
     if not shutil.which("systemd-analyze"):
         return
     path = folder / "mograder.service"
@@ -49,7 +49,7 @@ def analyzed(*words: str | Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(["systemd-analyze", *words], capture_output=True, text=True, timeout=90)
 
 
-def test_it_runs_the_command_that_was_typed_as_the_owner_and_writes_in_the_course_alone(
+def test_the_unit_runs_the_typed_command_as_the_owner_and_may_write_only_in_the_course(
     owned: Path, tmp_path: Path
 ) -> None:
     (tmp_path / "code.txt").write_text(CODE_TEXT)
@@ -68,21 +68,21 @@ def test_it_runs_the_command_that_was_typed_as_the_owner_and_writes_in_the_cours
     assert found["AmbientCapabilities"] == found["CapabilityBoundingSet"] == "CAP_NET_BIND_SERVICE"
     assert found["RestrictNamespaces"] == "yes"
     assert CODE_TEXT not in ran.stdout
-    sound(ran.stdout, tmp_path, exposure=17)
+    check_unit(ran.stdout, tmp_path, exposure=17)
 
 
-def test_where_submissions_are_graded_the_sandbox_may_make_namespaces(owned: Path, tmp_path: Path) -> None:
+def test_the_unit_of_a_course_with_grading_allows_the_namespaces_of_the_sandbox(owned: Path, tmp_path: Path) -> None:
     ran = run_command("serve", owned, "--print-unit", "--grading-workers", 2)
     found = settings_of(ran.stdout)
     assert {"user", "mnt", "pid", "net"} <= set(found["RestrictNamespaces"].split())
     assert {"@mount", "seccomp", "sethostname"} <= set(found["SystemCallFilter"].split())
-    assert "ProtectKernelTunables" not in found  # a /proc that is covered in part cannot be mounted anew
+    assert "ProtectKernelTunables" not in found  # a partly covered /proc cannot be mounted again
     assert found["CapabilityBoundingSet"] == ""
     assert "AmbientCapabilities" not in found
-    sound(ran.stdout, tmp_path, exposure=34)
+    check_unit(ran.stdout, tmp_path, exposure=34)
 
 
-def test_no_secret_stands_in_a_unit_and_no_service_is_root(owned: Path, course_folder: Path) -> None:
+def test_print_unit_refuses_a_secret_on_the_command_line_and_a_course_of_root(owned: Path, course_folder: Path) -> None:
     for words in (("--enrollment-code", "swordfish"), ("--store", "postgresql://u:swordfish@db/x")):
         ran = run_command("serve", owned, "--print-unit", *words)
         assert ran.returncode == 2
@@ -90,7 +90,7 @@ def test_no_secret_stands_in_a_unit_and_no_service_is_root(owned: Path, course_f
         assert "swordfish" not in ran.stdout + ran.stderr
     if os.geteuid() == 0:
         assert "belongs to root" in run_command("serve", course_folder, "--print-unit").stderr
-    assert not list(owned.glob(".mograder*"))  # nothing was made
+    assert not list(owned.glob(".mograder*"))  # nothing was created
 
 
 CODE_TEXT = "nine swings"

@@ -1,4 +1,4 @@
-"""`mograder validate`: what a student sees of their own notebook, and what --fix does to it."""
+"""`mograder validate`: its report about the notebook of a student, and the changes of `--fix`."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from mograder.notebook.cells import parse
 from mograder.notebook.hashes import changed_cells
 from mograder.notebook.release import make_release
 from mograder.notebook.source import read_source
-from tests.cli.conftest import Ran
+from tests.cli.conftest import CommandResult
 from tests.notebook.notebooks import SOURCE, line_of, notebook
 
-Validate = Callable[..., Ran]
+Validate = Callable[..., CommandResult]
 RELEASE = make_release(read_source(SOURCE, "hw1")).text
 BLANK = "    # YOUR CODE HERE\n    pass"
 HALF = RELEASE.replace(f"    total = ...\n{BLANK}", "    total = 6", 1)
 RIGHT = HALF.replace(BLANK, "    return sorted(xs)[len(xs) // 2]")
-# Without marimo, which takes its time to start: no check of ours is in these (exit code 8).
+# These have no checks (exit code 8), so that marimo, which starts slowly, is not needed.
 LIGHT = "Grader = grader = check = hint = mo = None"
 LIGHT_RELEASE, LIGHT_RIGHT = (
     parse(text).text.replace("import marimo as mo\n    from mograder.runtime import Grader, check, hint", LIGHT)
@@ -29,14 +29,14 @@ LIGHT_RELEASE, LIGHT_RIGHT = (
 
 
 @pytest.fixture
-def validate(at_home: None, capsys: pytest.CaptureFixture[str]) -> Validate:
-    def ran(*words: str, code: int = 0) -> Ran:
+def validate(own_home: None, capsys: pytest.CaptureFixture[str]) -> Validate:
+    def ran(*words: str, code: int = 0) -> CommandResult:
         capsys.readouterr()
         left = run(["validate", *words])
         out, err = capsys.readouterr()
         assert left == code, out + err
         assert "Traceback" not in err
-        return Ran(left, out, err)
+        return CommandResult(left, out, err)
 
     return ran
 
@@ -48,7 +48,7 @@ def put(text: str, path: str = "hw1.py") -> Path:
     return place
 
 
-def test_all_checks_that_pass_are_exit_code_0(validate: Validate) -> None:
+def test_passing_all_checks_is_exit_code_0(validate: Validate) -> None:
     put(RIGHT)
     assert validate("hw1.py").out.splitlines() == [
         "hw1.py", "  passed   Q1: total", "  passed   Q2: median", "2 of 2 checks passed",
@@ -61,9 +61,7 @@ SECRETS = {
 }  # fmt: skip
 
 
-def test_a_notebook_from_somebody_else_finds_no_secret_in_its_environment(
-    validate: Validate, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_notebook_sees_no_secret_in_its_environment(validate: Validate, monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in SECRETS.items():
         monkeypatch.setenv(name, value)
     look = "__import__('pathlib').Path('seen').write_text(' '.join(__import__('os').environ))"
@@ -73,7 +71,7 @@ def test_a_notebook_from_somebody_else_finds_no_secret_in_its_environment(
     assert "PATH" in Path("seen").read_text().split()
 
 
-def test_what_fails_and_what_waits_is_exit_code_1(validate: Validate) -> None:
+def test_failed_and_waiting_checks_are_exit_code_1(validate: Validate) -> None:
     put(HALF.replace("total = 6", "total = 7"))
     out = validate("hw1.py", code=1).out
     assert out.splitlines()[1:5] == [
@@ -88,7 +86,7 @@ def test_a_notebook_without_a_check_is_exit_code_8(validate: Validate) -> None:
     assert "there is no check in hw1.py" in validate("hw1.py", code=8).err
 
 
-def test_a_cell_that_fails_is_named_with_its_line_and_error(validate: Validate) -> None:
+def test_a_failing_cell_is_reported_with_its_line_and_error(validate: Validate) -> None:
     text = RIGHT.replace("    total = 6", "    parts = [1, 0]\n    total = parts[0] / parts[1]")
     put(text)
     out = validate("hw1.py", code=1).out
@@ -101,7 +99,7 @@ def test_a_cell_that_fails_is_named_with_its_line_and_error(validate: Validate) 
 
 def test_an_endless_cell_is_stopped_and_named(validate: Validate) -> None:
     put(notebook("total = 6\nwhile total: ...", setup=""))
-    for seconds in ("1", "8", "64"):  # on a busy machine the cell has not begun after one
+    for seconds in ("1", "8", "64"):  # on a busy machine the cell may not have started after one second
         out = validate("hw1.py", "--timeout", seconds, code=8).out
         if "while this cell ran" in out:
             break
@@ -109,12 +107,12 @@ def test_an_endless_cell_is_stopped_and_named(validate: Validate) -> None:
     assert "the cell that begins with `total = 6`" in out
 
 
-def test_a_cell_that_ends_python_is_named(validate: Validate) -> None:
+def test_a_cell_that_ends_the_python_process_is_named(validate: Validate) -> None:
     put(notebook("x = 1", "__import__('os')._exit(0)", setup=""))
     assert "Python ended while this cell ran: line" in validate("hw1.py", code=8).out
 
 
-def test_names_defined_twice_and_circles_are_explained(validate: Validate) -> None:
+def test_duplicate_definitions_and_cycles_are_explained(validate: Validate) -> None:
     put(notebook("x = 1", "x = 2", "a = b", "b = a", 'check("Q1: a", [(True, "")])', 'check("Q2: x", [(x, "")])'))
     out = validate("hw1.py", code=1).out
     assert "`x` is defined in more than one cell (lines" in out
@@ -131,12 +129,12 @@ def test_names_defined_twice_and_circles_are_explained(validate: Validate) -> No
         ('{"cells": [], "nbformat": 4}', "Jupyter notebook"),
     ],
 )
-def test_a_file_that_is_no_notebook_is_one_line(text: str, words: str, validate: Validate) -> None:
+def test_a_file_that_is_not_a_notebook_is_a_one_line_error(text: str, words: str, validate: Validate) -> None:
     put(text)
     assert words in validate("hw1.py", code=1).err
 
 
-def test_a_disabled_cell_does_not_run_and_neither_does_what_needs_it(validate: Validate) -> None:
+def test_a_disabled_cell_and_the_cells_that_need_it_do_not_run(validate: Validate) -> None:
     put(notebook("@app.cell(disabled=True)\ndef _():\n    x = 1\n    return (x,)", 'check("Q1: x", [(x == 1, "")])'))
     assert validate("hw1.py", code=1).out.splitlines()[1:2] == ["  not run  Q1: x"]
 
@@ -155,7 +153,7 @@ def test_modules_and_data_beside_the_notebook_are_found(validate: Validate) -> N
     validate("hw/hw1.py")
 
 
-def test_a_students_file_that_is_called_as_a_module_of_ours_is_their_own_affair(validate: Validate) -> None:
+def test_a_file_of_the_student_named_like_a_standard_module_does_not_disturb_the_run(validate: Validate) -> None:
     put("raise SystemExit('not this one')", "traceback.py")
     put("raise SystemExit('nor this one')", "linecache.py")
     put("value = 6", "mine.py")
@@ -165,12 +163,12 @@ def test_a_students_file_that_is_called_as_a_module_of_ours_is_their_own_affair(
     assert "Python ended" not in out
 
 
-def test_names_with_an_underscore_stay_in_their_cells(validate: Validate) -> None:
+def test_names_with_an_underscore_are_local_to_their_cells(validate: Validate) -> None:
     put(notebook("_n = 1\ndef f():\n    return _n", "_n = 2", 'check("Q1: a", [(f() == 1, "")])'))
     validate("hw1.py")
 
 
-def test_a_name_stands_for_the_source_or_the_notebook_of_that_name(validate: Validate) -> None:
+def test_a_name_selects_the_source_or_the_notebook_of_that_name(validate: Validate) -> None:
     put(LIGHT_RIGHT, "hw1/hw1.py")
     assert validate("hw1", code=8).out.startswith("hw1/hw1.py\n")
     put(LIGHT_RELEASE, "source/hw1/hw1.py")
@@ -179,7 +177,7 @@ def test_a_name_stands_for_the_source_or_the_notebook_of_that_name(validate: Val
     assert "there is no file x/hw9.py" in validate("x/hw9.py", code=4).err
 
 
-def test_the_worst_of_several_notebooks_is_the_exit_code(validate: Validate) -> None:
+def test_the_exit_code_is_that_of_the_worst_notebook(validate: Validate) -> None:
     put(RIGHT)
     put(RELEASE, "hw2.py")
     put(notebook("x = 1"), "hw3.py")
@@ -187,7 +185,7 @@ def test_the_worst_of_several_notebooks_is_the_exit_code(validate: Validate) -> 
     validate("hw1.py", "hw3.py", "hw2.py", code=1)
 
 
-def test_changed_cells_are_told_from_the_copy_that_fetching_kept(validate: Validate) -> None:
+def test_changed_cells_are_found_by_comparison_with_the_copy_kept_by_fetch(validate: Validate) -> None:
     put(LIGHT_RELEASE, ".mograder/release/hw1/hw1.py")
     put(LIGHT_RIGHT.replace("total == 6", "True"))
     out = validate("hw1.py", code=8).out
@@ -195,18 +193,19 @@ def test_changed_cells_are_told_from_the_copy_that_fetching_kept(validate: Valid
     assert "mograder validate --fix hw1.py" in out
 
 
-def test_without_a_copy_the_notebooks_own_hashes_say_how_many(validate: Validate) -> None:
+def test_without_a_copy_the_hashes_in_the_notebook_tell_how_many_cells_changed(validate: Validate) -> None:
     light = (LIGHT_RIGHT, LIGHT_RIGHT.replace("total == 6", "True"))
-    told = [validate(str(put(text)), code=8).out for text in light]
-    assert ["of the instructor's" in out for out in told] == [True, True]  # the setup cell is another than was hashed
-    assert "1 cell of the instructor's was changed or removed" in told[0]
-    assert "2 cells of the instructor's were changed or removed" in told[1]
+    outputs = [validate(str(put(text)), code=8).out for text in light]
+    # The setup cell differs from the one that was hashed.
+    assert ["of the instructor's" in out for out in outputs] == [True, True]
+    assert "1 cell of the instructor's was changed or removed" in outputs[0]
+    assert "2 cells of the instructor's were changed or removed" in outputs[1]
 
 
 @pytest.mark.parametrize(
     "place", [".mograder/release/hw1/hw1.py", "release/hw1/hw1.py", "release/hw1/files/hw1.py", "given/original.py"]
 )
-def test_fix_puts_cells_back_and_keeps_the_notebook_as_it_was(place: str, validate: Validate) -> None:
+def test_fix_restores_cells_and_keeps_a_copy_of_the_notebook(place: str, validate: Validate) -> None:
     put(LIGHT_RELEASE, place)
     broken = LIGHT_RIGHT.replace("total == 6", "True").replace('"Q2": 10', '"Q2": 99')
     path = put(broken)
@@ -223,7 +222,7 @@ def test_fix_puts_cells_back_and_keeps_the_notebook_as_it_was(place: str, valida
     assert not Path("hw1.py.bak3").exists()
 
 
-def test_fix_never_touches_a_students_cell(validate: Validate) -> None:
+def test_fix_never_changes_a_cell_of_the_student(validate: Validate) -> None:
     put(LIGHT_RELEASE, ".mograder/release/hw1/hw1.py")
     mine = "\n\n@app.cell\ndef _():\n    mine = 'a cell of my own'\n    return\n"
     broken = LIGHT_RIGHT.replace("total == 6", "True").replace("\n\n@app.function", mine + "\n\n@app.function")
@@ -235,7 +234,7 @@ def test_fix_never_touches_a_students_cell(validate: Validate) -> None:
     assert changed_cells(parse(LIGHT_RELEASE), parse(fixed)) == ()
 
 
-def test_fix_keeps_line_ends_and_the_mark_of_an_editor(validate: Validate) -> None:
+def test_fix_keeps_line_ends_and_byte_order_mark(validate: Validate) -> None:
     put(LIGHT_RELEASE, ".mograder/release/hw1/hw1.py")
     as_saved = b"\xef\xbb\xbf" + LIGHT_RIGHT.replace("\n", "\r\n").encode()
     path = put("")
@@ -249,7 +248,7 @@ def test_fix_without_a_copy_says_what_to_do(validate: Validate) -> None:
     assert "fetch it again, or name it with --release" in validate("--fix", "hw1.py", code=2).err
 
 
-def test_a_notebook_is_left_alone_while_it_is_run(validate: Validate) -> None:
+def test_a_notebook_is_not_changed_while_it_runs(validate: Validate) -> None:
     put(LIGHT_RIGHT)
     validate("hw1.py", code=8)
     assert sorted(path.name for path in Path().iterdir()) == ["hw1.py"]

@@ -1,4 +1,4 @@
-"""Several files as one submission: which are packed, and that the same files make the same bytes."""
+"""Several files as one submission: which files are packed, and that equal files give equal bytes."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def test_a_folder_is_packed_with_its_paths_and_without_hidden_files_and_caches(p
     assert manifest["files"][1] == {"name": "main.py", "size": 6, "sha256": sha256(b"x = 1\n")}
 
 
-def test_the_same_files_make_the_same_bytes_whenever_they_are_packed(project: Path, tmp_path: Path) -> None:
+def test_the_same_files_give_the_same_zip_whenever_they_are_packed(project: Path, tmp_path: Path) -> None:
     packed(choose_files([project]), tmp_path / "one.zip")
     for path in project.rglob("*"):
         os.utime(path, (1, 1))
@@ -57,7 +57,7 @@ def test_the_same_files_make_the_same_bytes_whenever_they_are_packed(project: Pa
     assert zipfile.ZipFile(tmp_path / "one.zip").testzip() is None
 
 
-def test_links_that_lead_outside_the_folder_are_left_out(project: Path, tmp_path: Path) -> None:
+def test_links_out_of_the_folder_are_left_out(project: Path, tmp_path: Path) -> None:
     (tmp_path / "secret.py").write_text("my key")
     (tmp_path / "outside").mkdir()
     (tmp_path / "outside/more.py").write_text("my key")
@@ -74,7 +74,9 @@ def test_links_that_lead_outside_the_folder_are_left_out(project: Path, tmp_path
     [(["a/x.py", "b/x.py"], "rename one"), (["a/x.py", "b/X.py"], "rename one"), (["submission.json"], "rename one"),
      (["a/empty.py"], "is empty"), (["folder/"], "no files")],
 )  # fmt: skip
-def test_what_cannot_be_one_submission_is_named(names: list[str], said: str, tmp_path: Path) -> None:
+def test_files_that_cannot_be_one_submission_are_refused_with_the_reason(
+    names: list[str], said: str, tmp_path: Path
+) -> None:
     for name in names:
         path = tmp_path / name
         path.parent.mkdir(exist_ok=True)
@@ -87,7 +89,7 @@ def test_what_cannot_be_one_submission_is_named(names: list[str], said: str, tmp
 
 
 @pytest.mark.parametrize("top", ["", "hw/"])
-def test_the_files_of_a_zip_that_a_person_made_are_named_as_those_of_a_folder(top: str, tmp_path: Path) -> None:
+def test_the_files_of_a_zip_made_by_hand_have_the_names_they_have_in_a_folder(top: str, tmp_path: Path) -> None:
     path = tmp_path / "mine.zip"
     with zipfile.ZipFile(path, "w") as archive:
         for name in ("part1.py", "data/tea.csv", ".DS_Store", "__pycache__/x.pyc", "empty/"):

@@ -1,4 +1,4 @@
-"""Collecting submissions: each under its student's name, only what is new, and again after a break."""
+"""Collecting submissions: named by student, only new ones, and continued after an interruption."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ def instructor(server: Running) -> Iterator[Client]:
 
 
 @pytest.fixture
-def stranger(hostile_server: HostileServer) -> Iterator[Client]:
+def hostile_client(hostile_server: HostileServer) -> Iterator[Client]:
     with Client(hostile_server.url, patience=QUICK) as client:
         yield client
 
 
-def bring(client: Client, folder: Path, force: bool = False) -> dict[str, bool]:
-    """Collect hw1; by user, whether it was new. There must be no problems."""
+def collect_hw1(client: Client, folder: Path, force: bool = False) -> dict[str, bool]:
+    """Collect hw1, without any problem. Returns for each user whether the submission was new."""
     results = list(collect(client, "hw1", folder, force))
     assert [each.problem for each in results if each.problem] == []
     return {each.user: each.new for each in results}
@@ -56,59 +56,57 @@ def lists(server: HostileServer, content: dict[str, bytes], **more: object) -> N
 
 
 def downloads(server: HostileServer) -> list[str]:
-    return [asked.path for asked in server.asked if asked.path.startswith("/f/")]
+    return [asked.path for asked in server.requests if asked.path.startswith("/f/")]
 
 
-def test_only_what_is_new_is_collected(server: Running, instructor: Client, tmp_path: Path) -> None:
+def test_only_new_submissions_are_collected(server: Running, instructor: Client, tmp_path: Path) -> None:
     folder = tmp_path / "collected"
-    assert bring(instructor, folder) == {}
+    assert collect_hw1(instructor, folder) == {}
     students = [f"student{number}" for number in range(20)]
     for student in students:
         server.submit(student, f"{student}\n".encode())
-    assert bring(instructor, folder) == dict.fromkeys(students, True)
+    assert collect_hw1(instructor, folder) == dict.fromkeys(students, True)
     assert all((folder / f"{student}.py").read_text() == f"{student}\n" for student in students)
-    assert bring(instructor, folder) == dict.fromkeys(students, False)
+    assert collect_hw1(instructor, folder) == dict.fromkeys(students, False)
     server.submit("student7", b"again\n")
-    assert {user for user, new in bring(instructor, folder).items() if new} == {"student7"}
+    assert {user for user, new in collect_hw1(instructor, folder).items() if new} == {"student7"}
     assert (folder / "student7.py").read_bytes() == b"again\n"
     (folder / "student3.py").unlink()
-    assert {user for user, new in bring(instructor, folder).items() if new} == {"student3"}
-    assert bring(instructor, folder, force=True) == dict.fromkeys(students, True)
+    assert {user for user, new in collect_hw1(instructor, folder).items() if new} == {"student3"}
+    assert collect_hw1(instructor, folder, force=True) == dict.fromkeys(students, True)
 
 
-def test_what_a_instructor_wrote_into_a_collected_file_stays_until_there_is_something_new(
+def test_changes_by_an_instructor_in_a_collected_file_stay_until_there_is_a_new_submission(
     server: Running, instructor: Client, tmp_path: Path
 ) -> None:
     server.submit("alice", b"work\n")
-    bring(instructor, tmp_path)
+    collect_hw1(instructor, tmp_path)
     (tmp_path / "alice.py").write_bytes(b"work  # good\n")
-    assert bring(instructor, tmp_path) == {"alice": False}
+    assert collect_hw1(instructor, tmp_path) == {"alice": False}
     assert (tmp_path / "alice.py").read_bytes() == b"work  # good\n"
 
 
-def test_an_archive_becomes_a_notebook_and_a_folder_of_its_student(
+def test_an_archive_is_unpacked_into_a_notebook_and_a_folder_of_its_student(
     server: Running, instructor: Client, tmp_path: Path
 ) -> None:
     folder = tmp_path / "collected"
     for student in ("alice", "bob"):
         server.submit(student, zipped({"helper.py": b"h", "hw/main.py": f"# {student}".encode(), "data.csv": b"1"}))
-    bring(instructor, folder)
+    collect_hw1(instructor, folder)
     assert names_in(folder) == [".mograder", "alice", "alice.py", "bob", "bob.py"]
     assert (folder / "alice.py").read_bytes() == b"# alice"
     assert names_in(folder / "bob") == ["data.csv", "helper.py", "hw"]
-    assert bring(instructor, folder) == {"alice": False, "bob": False}
+    assert collect_hw1(instructor, folder) == {"alice": False, "bob": False}
     server.submit("alice", zipped({"main.py": b"second"}))
-    assert bring(instructor, folder) == {"alice": True, "bob": False}
+    assert collect_hw1(instructor, folder) == {"alice": True, "bob": False}
     assert names_in(folder / "alice") == ["main.py"]
 
 
-def test_nothing_stays_of_an_earlier_submission_of_another_kind(
-    server: Running, instructor: Client, tmp_path: Path
-) -> None:
+def test_an_earlier_submission_of_another_kind_is_removed(server: Running, instructor: Client, tmp_path: Path) -> None:
     folder = tmp_path / "collected"
     server.submit("bob", b"work")
-    bring(instructor, folder)
-    (folder / "alice").mkdir()  # the instructor's own
+    collect_hw1(instructor, folder)
+    (folder / "alice").mkdir()  # a folder that the instructor has made
     for content, names in (
         (b"# work", ["alice", "alice.py"]),
         (zipped({"data.csv": b"1"}), ["alice"]),
@@ -130,10 +128,10 @@ ODD = {
     "both": zipped({"a": b"1", "a/b.py": b"1"}), "latin": LATIN,
     "steers": zipped({"\x1b[2Ja.py": b"1", "b\nc.py": b"1"}),
 }  # fmt: skip
-"""Archives with odd names; the last two are taken as they are."""
+"""Archives that are unusual; only the last two can be unpacked."""
 
 
-def test_archives_with_odd_names_do_not_hold_up_the_others_and_are_named_by_their_students(
+def test_archives_with_unusual_names_do_not_delay_others_and_are_reported_by_student(
     server: Running, instructor: Client, tmp_path: Path
 ) -> None:
     for user, archive in ODD.items():
@@ -159,8 +157,8 @@ def test_archives_with_odd_names_do_not_hold_up_the_others_and_are_named_by_thei
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no such modes")
 @pytest.mark.parametrize(("folder_mode", "others"), [(0o755, 0o077), (0o2755, 0o027)])
-def test_other_users_of_the_machine_open_nothing_that_was_collected(
-    folder_mode: int, others: int, stranger: Client, hostile_server: HostileServer, tmp_path: Path
+def test_other_users_cannot_open_collected_files(
+    folder_mode: int, others: int, hostile_client: Client, hostile_server: HostileServer, tmp_path: Path
 ) -> None:
     work = {"alice": b"x = 1", "bob": zipped({"a.py": b"x = 2", "data/b.csv": b"1"}), "carol": b"%PDF-1", "dan": b"PK"}
     lists(hostile_server, work)
@@ -169,76 +167,76 @@ def test_other_users_of_the_machine_open_nothing_that_was_collected(
     folder.chmod(folder_mode)
     before = os.umask(0o022)
     try:
-        list(collect(stranger, "hw1", folder))
+        list(collect(hostile_client, "hw1", folder))
     finally:
         os.umask(before)
     found = [*(path for path in folder.iterdir() if path.name != ".mograder"), folder / ".mograder/collected.json"]
     assert {path.name: path.stat().st_mode & 0o777 & others for path in found} == {path.name: 0 for path in found}
     assert {path.name for path in found} == {"alice.py", "bob", "bob.py", "carol.pdf", "dan.py", "collected.json"}
-    if others == 0o027:  # its group reads all of it
+    if others == 0o027:  # the group may read all of it
         assert [path.name for path in found if not path.stat().st_mode & 0o040] == []
 
 
 def test_without_checksums_contents_are_compared(
-    hostile_server: HostileServer, stranger: Client, tmp_path: Path
+    hostile_server: HostileServer, hostile_client: Client, tmp_path: Path
 ) -> None:
     lists(hostile_server, {"alice": b"1", "bob": b"1"})
-    assert bring(stranger, tmp_path) == {"alice": True, "bob": True}
+    assert collect_hw1(hostile_client, tmp_path) == {"alice": True, "bob": True}
     lists(hostile_server, {"alice": b"2", "bob": b"1"})
-    assert bring(stranger, tmp_path) == {"alice": True, "bob": False}
+    assert collect_hw1(hostile_client, tmp_path) == {"alice": True, "bob": False}
     lists(hostile_server, {"alice": b"2", "bob": b"1"}, timemodified=5, size=1)
-    bring(stranger, tmp_path)
+    collect_hw1(hostile_client, tmp_path)
     asked = len(downloads(hostile_server))
-    assert bring(stranger, tmp_path) == {"alice": False, "bob": False}
+    assert collect_hw1(hostile_client, tmp_path) == {"alice": False, "bob": False}
     assert len(downloads(hostile_server)) == asked
 
 
-def test_a_run_that_was_broken_off_goes_on_where_it_was(
-    hostile_server: HostileServer, stranger: Client, tmp_path: Path
+def test_an_interrupted_run_continues_where_it_stopped(
+    hostile_server: HostileServer, hostile_client: Client, tmp_path: Path
 ) -> None:
     lists(hostile_server, {f"user{number}": b"1" for number in range(20)}, sha256=sha256(b"1"), size=1)
     hostile_server.answer("GET /f/user19", Answer(hang_up=True))
     with pytest.raises(NetworkFailure):
-        bring(stranger, tmp_path)
+        collect_hw1(hostile_client, tmp_path)
     arrived = {path.stem for path in tmp_path.glob("*.py")}
     assert arrived
     hostile_server.answer("GET /f/user19", Answer(b"1"))
-    assert {user for user, new in bring(stranger, tmp_path).items() if not new} >= arrived
+    assert {user for user, new in collect_hw1(hostile_client, tmp_path).items() if not new} >= arrived
     assert len(list(tmp_path.glob("*.py"))) == 20
     assert names_in(tmp_path / ".mograder") == ["collected.json"]
 
 
 @pytest.mark.parametrize("name", ["../evil", "/etc/x", "..", "", "a/b", "alice.py", ".hidden", "alice_20260310T200800"])
-def test_a_user_name_cannot_lead_outside(
-    name: str, hostile_server: HostileServer, stranger: Client, tmp_path: Path
+def test_a_user_name_cannot_lead_out_of_the_folder(
+    name: str, hostile_server: HostileServer, hostile_client: Client, tmp_path: Path
 ) -> None:
     listing = [{"username": name, "filename": "x.py", "url": "/f/x"}]
     hostile_server.answer("GET /assignments/hw1/submissions", as_json(listing))
     hostile_server.answer("GET /f/x", Answer(b"evil"))
-    (result,) = collect(stranger, "hw1", tmp_path / "in")
+    (result,) = collect(hostile_client, "hw1", tmp_path / "in")
     assert result.problem
     assert not result.new
     assert names_in(tmp_path) == ["in"]
     assert names_in(tmp_path / "in") == [".mograder"]
 
 
-def test_a_missing_file_is_a_problem_of_that_student_alone(
-    hostile_server: HostileServer, stranger: Client, tmp_path: Path
+def test_a_missing_file_is_a_problem_of_that_student_only(
+    hostile_server: HostileServer, hostile_client: Client, tmp_path: Path
 ) -> None:
     lists(hostile_server, {"alice": b"1", "bob": b"1", "Alice": b"2"})
     hostile_server.answer("GET /f/bob", as_json({"error": "gone"}, 404))
-    results = {each.user: (each.new, bool(each.problem)) for each in collect(stranger, "hw1", tmp_path)}
+    results = {each.user: (each.new, bool(each.problem)) for each in collect(hostile_client, "hw1", tmp_path)}
     assert results == {"alice": (True, False), "bob": (False, True), "Alice": (False, True)}
     assert (tmp_path / "alice.py").read_bytes() == b"1"
 
 
-def test_what_somebody_changed_in_a_collected_file_is_kept_and_named_when_something_new_comes(
+def test_a_changed_file_is_kept_aside_and_reported_when_a_new_submission_arrives(
     server: Running, instructor: Client, tmp_path: Path
 ) -> None:
     folder = tmp_path / "in"
     server.submit("alice", b"work\n")
     server.submit("bob", zipped({"hw1.py": b"# bob", "data.csv": b"1"}))
-    bring(instructor, folder)
+    collect_hw1(instructor, folder)
     (folder / "alice.py").write_bytes(b"work  # good\n")
     (folder / "bob/notes.txt").write_text("see exercise 3")
     server.submit("alice", b"more work\n")
@@ -256,11 +254,9 @@ def test_what_somebody_changed_in_a_collected_file_is_kept_and_named_when_someth
     assert (aside / "2-alice.py").read_bytes() == b"more work  # better\n"
 
 
-def test_caches_that_running_a_notebook_leaves_are_no_change(
-    server: Running, instructor: Client, tmp_path: Path
-) -> None:
+def test_caches_left_by_running_a_notebook_are_no_change(server: Running, instructor: Client, tmp_path: Path) -> None:
     server.submit("alice", zipped({"hw1.py": b"# alice", "tea.csv": b"1"}))
-    bring(instructor, tmp_path / "in")
+    collect_hw1(instructor, tmp_path / "in")
     for name in ("__pycache__/hw1.pyc", "__marimo__/session/hw1.json", ".ipynb_checkpoints/x"):
         (tmp_path / "in/alice" / name).parent.mkdir(parents=True)
         (tmp_path / "in/alice" / name).write_text("x")
@@ -269,8 +265,8 @@ def test_caches_that_running_a_notebook_leaves_are_no_change(
     assert not (tmp_path / "in/.mograder/aside").exists()
 
 
-def test_the_work_of_people_who_are_not_listed_any_more_is_moved_aside_and_named(
-    hostile_server: HostileServer, stranger: Client, tmp_path: Path
+def test_work_of_people_no_longer_listed_is_moved_aside_and_reported(
+    hostile_server: HostileServer, hostile_client: Client, tmp_path: Path
 ) -> None:
     def listing(*users: str) -> None:
         entries = [{"username": user, "filename": f"{user}.py", "url": f"/f/{user}.py"} for user in users]
@@ -280,19 +276,19 @@ def test_the_work_of_people_who_are_not_listed_any_more_is_moved_aside_and_named
 
     folder = tmp_path / "in"
     listing("alice", "bob")
-    list(collect(stranger, "hw1", folder))
+    list(collect(hostile_client, "hw1", folder))
     (folder / "notes.txt").write_text("the grader's own")
     listing("alice")
-    found = {each.user: each for each in collect(stranger, "hw1", folder, which="on-time")}
+    found = {each.user: each for each in collect(hostile_client, "hw1", folder, which="on-time")}
     assert "is not among these submissions" in found["bob"].problem
     assert not found["bob"].failed
     assert names_in(folder) == [".mograder", "alice.py", "notes.txt"]
     assert (folder / ".mograder/aside/1-bob.py").read_bytes() == b"bob"
     listing()
-    list(collect(stranger, "hw1", folder))
+    list(collect(hostile_client, "hw1", folder))
     assert names_in(folder) == [".mograder", "notes.txt"]
     listing("alice", "bob")
-    list(collect(stranger, "hw1", folder))
+    list(collect(hostile_client, "hw1", folder))
     assert names_in(folder) == [".mograder", "alice.py", "bob.py", "notes.txt"]
 
 
@@ -305,19 +301,19 @@ def test_the_work_of_people_who_are_not_listed_any_more_is_moved_aside_and_named
      ("bob.py", zipped({"[Content_Types].xml": b"<x/>"}), "bob.docx", True),
      ("bob.toml", b"[https]", "bob.bin", False), ("bob", b"x = 1\n", "bob.py", False)],
 )  # fmt: skip
-def test_what_is_no_notebook_is_kept_as_it_is_under_its_own_ending(
+def test_a_submission_that_is_no_notebook_is_kept_unchanged_under_its_own_ending(
     filename: str,
     content: bytes,
     kept: str,
     doubt: bool,
     hostile_server: HostileServer,
-    stranger: Client,
+    hostile_client: Client,
     tmp_path: Path,
 ) -> None:  # fmt: skip
     entry = {"username": "bob", "filename": filename, "url": "/f"}
     hostile_server.answer("GET /assignments/hw1/submissions", as_json([entry]))
     hostile_server.answer("GET /f", Answer(content))
-    (found,) = collect(stranger, "hw1", tmp_path / "in")
+    (found,) = collect(hostile_client, "hw1", tmp_path / "in")
     assert names_in(tmp_path / "in") == [".mograder", kept]
     assert (tmp_path / "in" / kept).read_bytes() == content
     assert (f"kept as {kept}" in found.problem) is doubt

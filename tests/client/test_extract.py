@@ -1,4 +1,4 @@
-"""Names and archives from elsewhere: nothing leads outside, nothing fills the disk."""
+"""Names and archives from outside: none leads out of its folder or fills the disk."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def test_a_name_that_is_hidden_or_leads_outside_is_refused(name: str) -> None:
 
 
 @given(st.text(max_size=40), st.booleans())
-def test_whatever_the_name_it_stays_inside(name: str, windows: bool) -> None:
+def test_any_name_stays_inside_the_folder(name: str, windows: bool) -> None:
     try:
         path = safe_name(name, windows)
     except VerificationFailed:
@@ -57,25 +57,25 @@ def test_whatever_the_name_it_stays_inside(name: str, windows: bool) -> None:
     [("what?.py", "what_.py"), ("con.py", "_con.py"), ("end. ", "end__"), ('a<b>"c|d*.csv', "a_b__c_d_.csv"),
      ("x/aux/nul", "x/_aux/_nul"), ("Übung 1/größe.py", "Übung 1/größe.py"), ("a.py:stream", "a.py_stream")],
 )  # fmt: skip
-def test_names_that_windows_cannot_store_are_mapped_there(name: str, stored: str) -> None:
+def test_names_that_windows_cannot_store_are_replaced_there(name: str, stored: str) -> None:
     assert str(safe_name(name, windows=True)) == stored
 
 
 @pytest.mark.parametrize("windows", [False, True])
-def test_no_name_is_read_backwards(windows: bool) -> None:
+def test_no_name_reverses_the_direction_of_text(windows: bool) -> None:
     for letter in "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069":
         assert str(safe_name(f"a/sample{letter}txt.exe", windows)) == "a/sample_txt.exe"
-    kept = "\u05ea\u05e8\u05d2\u05d9\u05dc\u200f 1.py"  # Hebrew, with a mark that reverses nothing
+    kept = "\u05ea\u05e8\u05d2\u05d9\u05dc\u200f 1.py"  # Hebrew, with a mark that does not reverse text
     assert str(safe_name(kept, windows)) == kept
 
 
-def test_names_that_differ_by_case_alone_get_a_file_each() -> None:
+def test_names_that_differ_only_in_case_get_a_file_each() -> None:
     places = Places()
     taken = [str(places.take(name)) for name in ("Data.csv", "data.csv", "DATA.CSV", "x/data.csv")]
     assert taken == ["Data.csv", "data (2).csv", "DATA (3).CSV", "x/data.csv"]
 
 
-def test_an_assignment_is_one_folder_whatever_its_name() -> None:
+def test_an_assignment_is_one_folder_for_any_name() -> None:
     assert folder_name("Week 1/2: Übung") == "Week 1_2_ Übung"
     for name in ("..", ".hidden", ""):
         with pytest.raises(VerificationFailed):
@@ -85,7 +85,7 @@ def test_an_assignment_is_one_folder_whatever_its_name() -> None:
 # whole files
 
 
-def test_a_file_whose_writing_failed_leaves_what_was_there(tmp_path: Path) -> None:
+def test_a_failed_write_leaves_the_previous_file(tmp_path: Path) -> None:
     path = tmp_path / "a.txt"
     path.write_bytes(b"before")
     with pytest.raises(TypeError), replacing(path) as file:
@@ -95,7 +95,7 @@ def test_a_file_whose_writing_failed_leaves_what_was_there(tmp_path: Path) -> No
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no permission bits")
-def test_a_private_file_is_private_from_its_first_moment(tmp_path: Path) -> None:
+def test_a_private_file_is_private_from_its_creation(tmp_path: Path) -> None:
     with replacing(tmp_path / "secret", mode=0o600) as file:
         assert [stat.S_IMODE(path.stat().st_mode) for path in tmp_path.iterdir()] == [0o600]
         file.write(b"x")
@@ -105,7 +105,7 @@ def test_a_private_file_is_private_from_its_first_moment(tmp_path: Path) -> None
 # archives
 
 
-def test_an_archive_is_unpacked_with_its_folders_and_without_clutter(tmp_path: Path) -> None:
+def test_an_archive_is_unpacked_with_its_folders_and_without_files_of_the_system(tmp_path: Path) -> None:
     made = archive(
         tmp_path / "a.zip",
         {"hw/a.py": b"x", "hw/data/b.csv": b"y", "__MACOSX/._a": b"", "hw/.DS_Store": b"", "hw/": b""},
@@ -120,7 +120,7 @@ def test_an_archive_is_unpacked_with_its_folders_and_without_clutter(tmp_path: P
 @pytest.mark.parametrize(
     "name", ["../evil.py", "/evil.py", "a/../../evil.py", "..\\evil.py", "C:\\evil.py", "C:evil.py"]
 )
-def test_a_member_that_leads_outside_refuses_the_archive(name: str, tmp_path: Path) -> None:
+def test_an_archive_with_a_member_outside_the_folder_is_refused(name: str, tmp_path: Path) -> None:
     made = archive(tmp_path / "a.zip", {"fine.py": b"x", name: b"evil"})
     with pytest.raises(VerificationFailed):
         unpack(made, tmp_path / "out", "hw.zip", DiskBudget())
@@ -129,7 +129,7 @@ def test_a_member_that_leads_outside_refuses_the_archive(name: str, tmp_path: Pa
 
 
 @pytest.mark.parametrize("kind", [stat.S_IFLNK, stat.S_IFIFO, stat.S_IFCHR])
-def test_a_link_or_device_refuses_the_archive(kind: int, tmp_path: Path) -> None:
+def test_an_archive_with_a_link_or_device_is_refused(kind: int, tmp_path: Path) -> None:
     info = zipfile.ZipInfo("link")
     info.create_system = 3
     info.external_attr = (kind | 0o777) << 16
@@ -139,7 +139,7 @@ def test_a_link_or_device_refuses_the_archive(kind: int, tmp_path: Path) -> None
         unpack(tmp_path / "a.zip", tmp_path / "out", "hw.zip", DiskBudget())
 
 
-def test_a_bomb_is_refused_by_what_comes_out_of_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_zip_bomb_is_refused_by_its_unpacked_size(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(extract, "HARMLESS", 1000)
     monkeypatch.setattr(extract, "CHUNK", 100)
     made = archive(tmp_path / "a.zip", {"a": bytes(10_000_000)})
@@ -148,7 +148,7 @@ def test_a_bomb_is_refused_by_what_comes_out_of_it(tmp_path: Path, monkeypatch: 
     assert (tmp_path / "out/a").stat().st_size <= made.stat().st_size * extract.MAX_RATIO
 
 
-def test_a_bomb_in_many_pieces_is_refused_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_zip_bomb_of_many_pieces_is_refused_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(extract, "MAX_TOTAL", 5000)
     made = archive(tmp_path / "a.zip", {f"{number}": bytes(1000) for number in range(10)})
     with pytest.raises(VerificationFailed, match="too large"):
@@ -158,7 +158,7 @@ def test_a_bomb_in_many_pieces_is_refused_too(tmp_path: Path, monkeypatch: pytes
         unpack(made, tmp_path / "again", "hw.zip", DiskBudget())
 
 
-def test_headers_that_lie_about_sizes_do_not_help_a_bomb(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_false_sizes_in_headers_do_not_help_a_zip_bomb(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(extract, "MAX_MEMBER", 100_000)
     content = archive(tmp_path / "a.zip", {"a": bytes(1_000_000)}).read_bytes()
     (tmp_path / "a.zip").write_bytes(content.replace(struct.pack("<L", 1_000_000), struct.pack("<L", 10)))
@@ -167,7 +167,7 @@ def test_headers_that_lie_about_sizes_do_not_help_a_bomb(tmp_path: Path, monkeyp
     assert (tmp_path / "out/a").stat().st_size <= 100_000
 
 
-def test_an_archive_that_is_broken_or_unusual_is_refused(tmp_path: Path) -> None:
+def test_a_broken_or_unusual_archive_is_refused(tmp_path: Path) -> None:
     whole = archive(tmp_path / "a.zip", {"a.py": b"x = 1\n" * 1000}).read_bytes()
     encrypted = bytearray(whole)
     for signature, flags in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
@@ -185,14 +185,14 @@ def test_an_archive_that_is_broken_or_unusual_is_refused(tmp_path: Path) -> None
             unpack(broken, tmp_path / f"out{number}", "hw.zip", DiskBudget())
 
 
-def test_members_that_differ_by_case_alone_are_both_kept(tmp_path: Path) -> None:
+def test_members_whose_names_differ_only_in_case_are_both_kept(tmp_path: Path) -> None:
     made = archive(tmp_path / "a.zip", {"A.csv": b"1", "a.csv": b"2"})
     assert [str(path) for path in unpack(made, tmp_path / "out", "hw.zip", DiskBudget())] == ["A.csv", "a (2).csv"]
     assert (tmp_path / "out/a (2).csv").read_bytes() == b"2"
 
 
 @pytest.mark.parametrize("names", [["a", "a/b.py"], ["a/b.py", "a"], ["x" * 300 + ".py"]])
-def test_an_archive_whose_names_cannot_be_files_is_refused(tmp_path: Path, names: list[str]) -> None:
+def test_an_archive_with_impossible_file_names_is_refused(tmp_path: Path, names: list[str]) -> None:
     archive = tmp_path / "work.zip"
     with zipfile.ZipFile(archive, "w") as made:
         for name in names:

@@ -1,4 +1,4 @@
-"""A mograder.toml that comes from somebody else is read within bounds."""
+"""A mograder.toml from somebody else is parsed within limits."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ HARMFUL = {
 
 
 @pytest.mark.parametrize("text", HARMFUL.values(), ids=HARMFUL)
-def test_what_takes_long_or_is_none_is_refused(text: str) -> None:
+def test_a_settings_file_that_takes_long_to_parse_or_is_invalid_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r"dots|deep|bytes|text|Expected|Invalid"):
         parse_foreign(text.encode())
 
 
-def test_a_long_one_is_read() -> None:
+def test_a_long_settings_file_is_parsed() -> None:
     listed = '[[assignments]]\nname = "hw1"\nurl = "https://a.example.org/b.c.d.py"\n' * 10_000
     assert len(parse_foreign(f'title = "{"Read this. " * 100}"\n{listed}'.encode())["assignments"]) == 10_000

@@ -1,4 +1,4 @@
-"""A student's side on disk: nothing that a student wrote is overwritten, nothing secret is readable by others."""
+"""The files of a student: their work is never overwritten, and secrets are not readable by others."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ HERE, THERE = "https://course.example.org", "http://localhost:8080"
 # logins
 
 
-def test_logins_to_several_servers_are_kept_side_by_side(tmp_path: Path) -> None:
+def test_logins_to_several_servers_are_kept(tmp_path: Path) -> None:
     logins = Logins(tmp_path / "mograder")
     assert logins.last() is None
     here, there = Login(HERE, "alice", "alice:1"), Login(THERE, "bob", "bob:2")
@@ -43,14 +43,14 @@ def test_logins_to_several_servers_are_kept_side_by_side(tmp_path: Path) -> None
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no permission bits")
-def test_logins_can_be_read_by_their_person_alone(tmp_path: Path) -> None:
+def test_logins_can_be_read_only_by_their_owner(tmp_path: Path) -> None:
     logins = Logins(tmp_path / "mograder")
     logins.keep(Login(HERE, "alice", "alice:1"))
     assert stat.S_IMODE(logins.path.stat().st_mode) == 0o600
     assert stat.S_IMODE(logins.path.parent.stat().st_mode) == 0o700
 
 
-def test_the_login_of_the_published_client_is_found_and_forgotten(tmp_path: Path) -> None:
+def test_the_login_of_the_published_client_is_found_and_deleted(tmp_path: Path) -> None:
     kept = tmp_path / "https_token.json"
     kept.write_text(json.dumps({"url": f"{THERE}/", "token": "alice:1", "user": "alice"}))
     logins = Logins(tmp_path)
@@ -63,7 +63,7 @@ def test_the_login_of_the_published_client_is_found_and_forgotten(tmp_path: Path
     assert logins.last() is None
 
 
-def test_logins_that_cannot_be_read_are_said_and_left_alone(tmp_path: Path) -> None:
+def test_unreadable_logins_are_reported_and_not_changed(tmp_path: Path) -> None:
     (tmp_path / "logins.json").write_text("[")
     with pytest.raises(MograderError, match=r"logins\.json"):
         Logins(tmp_path).keep(Login(HERE, "alice", "alice:1"))
@@ -94,8 +94,8 @@ def alice(server: Running) -> Iterator[Client]:
         yield client
 
 
-def bring(client: Client, out: Path) -> dict[str, Outcome]:
-    """Fetch hw1; the outcome by path below `out`."""
+def fetch_hw1(client: Client, out: Path) -> dict[str, Outcome]:
+    """Fetch hw1 into `out`. Returns the outcome of each path below it."""
     assignment = next(each for each in client.assignments() if each.name == "hw1")
     return outcomes(fetch(client, assignment, out), out)
 
@@ -104,64 +104,66 @@ def outcomes(fetched: Iterator[Fetched], out: Path) -> dict[str, Outcome]:
     return {each.path.relative_to(out).as_posix(): each.outcome for each in fetched}
 
 
-def test_fetching_again_brings_only_what_is_new(server: Running, alice: Client, tmp_path: Path) -> None:
-    out, given_out = tmp_path / "out", server.root / "hw1" / "files"
-    (given_out / "data").mkdir()
-    (given_out / "data" / "größe 1.csv").write_bytes(b"a,b\n")
-    assert bring(alice, out) == {"data/größe 1.csv": Outcome.NEW, "hw1.py": Outcome.NEW}
+def test_fetching_again_downloads_only_new_files(server: Running, alice: Client, tmp_path: Path) -> None:
+    out, released = tmp_path / "out", server.root / "hw1" / "files"
+    (released / "data").mkdir()
+    (released / "data" / "größe 1.csv").write_bytes(b"a,b\n")
+    assert fetch_hw1(alice, out) == {"data/größe 1.csv": Outcome.NEW, "hw1.py": Outcome.NEW}
     assert (out / ".mograder/release/hw1/hw1.py").read_bytes() == NOTEBOOK
-    assert bring(alice, out) == {"data/größe 1.csv": Outcome.UNCHANGED, "hw1.py": Outcome.UNCHANGED}
-    (given_out / "hw1.py").write_bytes(b"second\n")
-    assert bring(alice, out)["hw1.py"] is Outcome.UPDATED
+    assert fetch_hw1(alice, out) == {"data/größe 1.csv": Outcome.UNCHANGED, "hw1.py": Outcome.UNCHANGED}
+    (released / "hw1.py").write_bytes(b"second\n")
+    assert fetch_hw1(alice, out)["hw1.py"] is Outcome.UPDATED
     assert (out / "hw1.py").read_bytes() == (out / ".mograder/release/hw1/hw1.py").read_bytes() == b"second\n"
     (out / "hw1.py").unlink()
-    assert bring(alice, out)["hw1.py"] is Outcome.NEW
+    assert fetch_hw1(alice, out)["hw1.py"] is Outcome.NEW
 
 
-def test_what_a_student_changed_is_never_overwritten(server: Running, alice: Client, tmp_path: Path) -> None:
-    given_out = server.root / "hw1" / "files" / "hw1.py"
-    bring(alice, tmp_path)
+def test_changes_of_a_student_are_never_overwritten(server: Running, alice: Client, tmp_path: Path) -> None:
+    released = server.root / "hw1" / "files" / "hw1.py"
+    fetch_hw1(alice, tmp_path)
     mine = tmp_path / "hw1.py"
     mine.write_bytes(b"my work\n")
-    assert bring(alice, tmp_path) == {"hw1.py": Outcome.KEPT}
-    given_out.write_bytes(b"second\n")
-    assert bring(alice, tmp_path) == {"hw1.new.py": Outcome.BESIDE}
-    assert bring(alice, tmp_path) == {"hw1.py": Outcome.KEPT}
-    given_out.write_bytes(b"third\n")
-    assert bring(alice, tmp_path) == {"hw1.new.py": Outcome.BESIDE}
+    assert fetch_hw1(alice, tmp_path) == {"hw1.py": Outcome.KEPT}
+    released.write_bytes(b"second\n")
+    assert fetch_hw1(alice, tmp_path) == {"hw1.new.py": Outcome.BESIDE}
+    assert fetch_hw1(alice, tmp_path) == {"hw1.py": Outcome.KEPT}
+    released.write_bytes(b"third\n")
+    assert fetch_hw1(alice, tmp_path) == {"hw1.new.py": Outcome.BESIDE}
     assert (tmp_path / "hw1.new.py").read_bytes() == b"third\n"
     (tmp_path / "hw1.new.py").write_bytes(b"my work too\n")
-    given_out.write_bytes(b"fourth\n")
-    assert bring(alice, tmp_path) == {"hw1.new2.py": Outcome.BESIDE}
+    released.write_bytes(b"fourth\n")
+    assert fetch_hw1(alice, tmp_path) == {"hw1.new2.py": Outcome.BESIDE}
     assert mine.read_bytes() == b"my work\n"
     assert (tmp_path / "hw1.new.py").read_bytes() == b"my work too\n"
 
 
-def test_a_file_that_was_there_before_is_taken_for_the_students(alice: Client, tmp_path: Path) -> None:
+def test_an_existing_file_is_treated_as_the_work_of_the_student(alice: Client, tmp_path: Path) -> None:
     (tmp_path / "hw1.py").write_bytes(b"not from the course\n")
-    assert bring(alice, tmp_path) == {"hw1.new.py": Outcome.BESIDE}
+    assert fetch_hw1(alice, tmp_path) == {"hw1.new.py": Outcome.BESIDE}
     assert (tmp_path / "hw1.py").read_bytes() == b"not from the course\n"
 
 
 @pytest.mark.parametrize("record", [None, b"", b"[]", b'{"files": 3, "archives": {}}'])
-def test_a_lost_record_overwrites_nothing(record: bytes | None, server: Running, alice: Client, tmp_path: Path) -> None:
+def test_a_lost_record_of_fetched_files_overwrites_nothing(
+    record: bytes | None, server: Running, alice: Client, tmp_path: Path
+) -> None:
     (server.root / "hw1/files/a.csv").write_bytes(b"1")
-    bring(alice, tmp_path)
+    fetch_hw1(alice, tmp_path)
     kept = tmp_path / ".mograder/release/hw1/.fetched.json"
     kept.unlink() if record is None else kept.write_bytes(record)
     (tmp_path / "a.csv").write_bytes(b"mine")
     (tmp_path / "hw1.py").write_bytes(b"mine")
-    assert bring(alice, tmp_path) == {"a.new.csv": Outcome.BESIDE, "hw1.py": Outcome.KEPT}
+    assert fetch_hw1(alice, tmp_path) == {"a.new.csv": Outcome.BESIDE, "hw1.py": Outcome.KEPT}
 
 
-def test_what_the_published_client_fetched_is_known_by_its_pristine_copy(
+def test_files_fetched_by_the_published_client_are_recognised_by_its_copies(
     server: Running, alice: Client, tmp_path: Path
 ) -> None:
     for path in (tmp_path / "hw1.py", tmp_path / ".mograder/release/hw1/hw1.py"):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(NOTEBOOK)
     (server.root / "hw1/files/hw1.py").write_bytes(b"second\n")
-    assert bring(alice, tmp_path) == {"hw1.py": Outcome.UPDATED}
+    assert fetch_hw1(alice, tmp_path) == {"hw1.py": Outcome.UPDATED}
 
 
 def test_unchanged_files_are_not_downloaded(hostile_server: HostileServer, tmp_path: Path) -> None:
@@ -170,7 +172,7 @@ def test_unchanged_files_are_not_downloaded(hostile_server: HostileServer, tmp_p
     with Client(hostile_server.url) as client:
         for _ in range(3):
             list(fetch(client, messages.AssignmentInfo("hw1", "hw1", [listed]), tmp_path))
-    assert len(hostile_server.asked) == 1
+    assert len(hostile_server.requests) == 1
 
 
 def zipped(**members: bytes) -> bytes:
@@ -181,17 +183,17 @@ def zipped(**members: bytes) -> bytes:
     return memory.getvalue()
 
 
-def test_an_archive_is_unpacked_and_its_files_are_looked_after_like_others(
+def test_an_archive_is_unpacked_and_its_files_are_treated_like_others(
     server: Running, alice: Client, tmp_path: Path
 ) -> None:
-    given_out = server.root / "hw1" / "files" / "all.zip"
-    given_out.write_bytes(zipped(a__py=b"1", b__csv=b"1"))
-    assert bring(alice, tmp_path) == {"a.py": Outcome.NEW, "b.csv": Outcome.NEW}
+    released = server.root / "hw1" / "files" / "all.zip"
+    released.write_bytes(zipped(a__py=b"1", b__csv=b"1"))
+    assert fetch_hw1(alice, tmp_path) == {"a.py": Outcome.NEW, "b.csv": Outcome.NEW}
     assert (tmp_path / ".mograder/release/hw1/a.py").read_bytes() == b"1"
-    assert bring(alice, tmp_path) == {"a.py": Outcome.UNCHANGED, "b.csv": Outcome.UNCHANGED}
+    assert fetch_hw1(alice, tmp_path) == {"a.py": Outcome.UNCHANGED, "b.csv": Outcome.UNCHANGED}
     (tmp_path / "a.py").write_bytes(b"mine")
-    given_out.write_bytes(zipped(a__py=b"2", b__csv=b"2"))
-    assert bring(alice, tmp_path) == {"a.new.py": Outcome.BESIDE, "b.csv": Outcome.UPDATED}
+    released.write_bytes(zipped(a__py=b"2", b__csv=b"2"))
+    assert fetch_hw1(alice, tmp_path) == {"a.new.py": Outcome.BESIDE, "b.csv": Outcome.UPDATED}
     assert names_in(tmp_path / ".mograder/release/hw1") == [".fetched.json", "a.py"]
 
 
@@ -207,7 +209,7 @@ def test_a_server_cannot_write_outside_the_target_folder(
     assert names_in(tmp_path / "out") == [".mograder"]
 
 
-def test_an_assignments_name_cannot_lead_outside_either(hostile_server: HostileServer, tmp_path: Path) -> None:
+def test_the_name_of_an_assignment_cannot_lead_outside_either(hostile_server: HostileServer, tmp_path: Path) -> None:
     hostile_server.answer("GET /f", Answer(b"x"))
     with Client(hostile_server.url) as client:
         list(
@@ -229,7 +231,7 @@ def test_an_assignments_name_cannot_lead_outside_either(hostile_server: HostileS
     assert names_in(tmp_path / "out" / ".mograder" / "release") == ["a_.._.._b"]
 
 
-def test_a_refused_archive_leaves_what_was_there(hostile_server: HostileServer, tmp_path: Path) -> None:
+def test_a_refused_archive_leaves_the_existing_files(hostile_server: HostileServer, tmp_path: Path) -> None:
     memory = io.BytesIO()
     with zipfile.ZipFile(memory, "w") as file:
         file.writestr("fine.py", b"new")
@@ -241,7 +243,7 @@ def test_a_refused_archive_leaves_what_was_there(hostile_server: HostileServer, 
     assert (tmp_path / "fine.py").read_bytes() == b"before"
 
 
-def test_a_download_that_fails_leaves_what_was_there(hostile_server: HostileServer, tmp_path: Path) -> None:
+def test_a_failed_download_leaves_the_previous_file(hostile_server: HostileServer, tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_bytes(b"before")
     hostile_server.answer("GET /f", Answer(b"half", announced=8))
     quick = RetryPolicy(attempts=2, total=PATIENCE, first_wait=0.001)
@@ -254,8 +256,8 @@ def test_a_download_that_fails_leaves_what_was_there(hostile_server: HostileServ
 # submitting
 
 
-def test_the_released_file_itself_is_recognised(alice: Client, tmp_path: Path) -> None:
-    bring(alice, tmp_path)
+def test_an_unchanged_released_file_is_recognised(alice: Client, tmp_path: Path) -> None:
+    fetch_hw1(alice, tmp_path)
     (assignment,) = alice.assignments()
     bare = messages.AssignmentInfo("hw1", "hw1")
     assert is_release_file(sha256(NOTEBOOK), assignment, tmp_path / "elsewhere")
@@ -263,7 +265,7 @@ def test_the_released_file_itself_is_recognised(alice: Client, tmp_path: Path) -
     assert not is_release_file(sha256(b"my work"), assignment, tmp_path)
 
 
-def test_the_receipt_is_kept_beside_the_file(alice: Client, tmp_path: Path) -> None:
+def test_the_receipt_is_stored_beside_the_file(alice: Client, tmp_path: Path) -> None:
     work = tmp_path / "homework.py"
     work.write_bytes(b"x = 1\n")
     submitted = alice.submit("hw1", "alice", work)

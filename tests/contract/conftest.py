@@ -1,4 +1,4 @@
-"""Every contract test runs over every store; a new adapter is one more line in STORES."""
+"""Every contract test runs against every store; a new adapter is one more line in STORES."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ from tests.postgres import new_course
 
 
 @dataclass(frozen=True)
-class Opened:
-    """A course that can be opened again and again; `end` comes after its stores are closed.
+class ReopenableCourse:
+    """A course that can be opened repeatedly; `end` is called after its stores are closed.
 
-    `elsewhere` opens it as another process does, which has nothing of this one's.
+    `elsewhere` opens it as another process does, without objects of this one.
     """
 
     open: Open
@@ -32,13 +32,13 @@ class Opened:
     end: Callable[[], None] = lambda: None
 
 
-def directory(request: pytest.FixtureRequest, tmp_path: Path) -> Opened:
+def directory(request: pytest.FixtureRequest, tmp_path: Path) -> ReopenableCourse:
     root = make_course_folder(tmp_path)
-    return Opened(lambda: open_store(root), lambda: open_store(root))
+    return ReopenableCourse(lambda: open_store(root), lambda: open_store(root))
 
 
-def postgres(request: pytest.FixtureRequest, tmp_path: Path) -> Opened:
-    """Opens it through two sets of connections in turn, as two servers do."""
+def postgres(request: pytest.FixtureRequest, tmp_path: Path) -> ReopenableCourse:
+    """A course in a database, opened through two sets of connections alternately, as by two servers."""
     url = request.getfixturevalue("postgres_url")
     servers = [PostgresCourses(url), PostgresCourses(url)]
     name = new_course(servers[0], Folders.of(make_course_folder(tmp_path)))
@@ -48,21 +48,21 @@ def postgres(request: pytest.FixtureRequest, tmp_path: Path) -> Opened:
         for each in servers:
             each.close()
 
-    return Opened(lambda: next(turns).open(name), lambda: PostgresCourses(url).open(name), end)
+    return ReopenableCourse(lambda: next(turns).open(name), lambda: PostgresCourses(url).open(name), end)
 
 
 STORES = [directory, postgres]
 
 
 @pytest.fixture(params=STORES, ids=lambda make: make.__name__)
-def course(request: pytest.FixtureRequest, tmp_path: Path) -> Opened:
-    made: Opened = request.param(request, tmp_path)
+def course(request: pytest.FixtureRequest, tmp_path: Path) -> ReopenableCourse:
+    made: ReopenableCourse = request.param(request, tmp_path)
     return made
 
 
 @pytest.fixture
-def open_again(course: Opened) -> Iterator[Open]:
-    """Opens one course; every store it gave is closed at the end."""
+def open_again(course: ReopenableCourse) -> Iterator[Open]:
+    """Opens the course; all its stores are closed at the end."""
     opened: list[Store] = []
 
     def open_one() -> Store:
@@ -76,8 +76,8 @@ def open_again(course: Opened) -> Iterator[Open]:
 
 
 @pytest.fixture
-def open_elsewhere(course: Opened) -> Open:
-    """Opens it in a process that was forked and dies."""
+def open_elsewhere(course: ReopenableCourse) -> Open:
+    """Opens the course in a forked process that will be killed."""
     return course.elsewhere
 
 

@@ -1,4 +1,4 @@
-"""What contract tests of several nouns share."""
+"""Functions that contract tests of several nouns share."""
 
 from __future__ import annotations
 

@@ -29,14 +29,14 @@ def test_an_unknown_account_is_none(store: Store) -> None:
     assert store.accounts.all() == []
 
 
-def test_what_people_write_about_themselves_is_kept_without_what_no_database_takes(store: Store) -> None:
-    """NUL and half of a surrogate pair, which JSON can carry."""
+def test_texts_of_people_are_stored_without_characters_that_no_database_accepts(store: Store) -> None:
+    """NUL and a lone surrogate, which JSON can represent."""
     course = Course(store, SIGNER, Clock())
     course.roster.add(COURSE_INSTRUCTOR, [Person.parse("alice", "Al\0ice \ud800Liddell")])
     assert [account.name for account in store.accounts.all()] == ["Al ice Liddell"]
 
 
-def test_an_account_comes_back_as_it_was_put(store: Store) -> None:
+def test_an_account_is_stored_unchanged(store: Store) -> None:
     account = Account(
         ALICE, Role.INSTRUCTOR, "Alïce", generation=3, bound=True, code_hash="ab", created=NOON, removed=True,
         claim_hash="cd", claimed=NOON + 1, email="ä@example.org", sections=("Sec 1, Mo", 'Ü "2"'),
@@ -46,14 +46,14 @@ def test_an_account_comes_back_as_it_was_put(store: Store) -> None:
     assert store.accounts.get(ALICE) == account
 
 
-def test_an_account_is_found_by_a_name_in_another_case(store: Store) -> None:
+def test_an_account_is_found_by_its_name_in_another_case(store: Store) -> None:
     assert store.accounts.find(ALICE) is None
     account = store.accounts.change(ALICE, lambda held: Account(ALICE, name="Alice"), NOTE)
     assert store.accounts.find(Username("aLiCe")) == store.accounts.find(ALICE) == account
     assert store.accounts.get(Username("aLiCe")) is None
 
 
-def test_an_imported_list_updates_adds_and_removes_in_one_step_or_not_at_all(store: Store) -> None:
+def test_an_imported_list_updates_adds_and_removes_people_together_or_not_at_all(store: Store) -> None:
     course = Course(store, SIGNER, Clock())
     number = ExternalId("student_id", "007")
     old = Person.parse("alice", "A", email="a@example.org", sections=["1"], ids=[ExternalId("canvas_id", "9"), number])
@@ -74,7 +74,7 @@ def test_an_imported_list_updates_adds_and_removes_in_one_step_or_not_at_all(sto
     actions = [(each.action, each.subject) for each in store.audit.events()][:4]
     assert actions[::-1] == [("update", "alice"), ("add", "carol"), ("update", "tom"), ("remove", "bob")]
 
-    course.roster.add(COURSE_INSTRUCTOR, [old])  # without the update nothing of it changes
+    course.roster.add(COURSE_INSTRUCTOR, [old])  # without `update` nothing changes
     assert store.accounts.get(ALICE) == alice
 
 
@@ -85,7 +85,7 @@ def test_accounts_are_sorted_by_name(store: Store) -> None:
     assert [each.username for each in store.accounts.all()] == ["alice", "bob", "carl"]
 
 
-def test_a_change_sees_the_account_that_differs_by_case_alone(store: Store) -> None:
+def test_a_change_gets_the_account_whose_name_differs_only_in_case(store: Store) -> None:
     store.accounts.change(ALICE, lambda held: Account(ALICE), NOTE)
     seen: list[Account | None] = []
 
@@ -99,7 +99,7 @@ def test_a_change_sees_the_account_that_differs_by_case_alone(store: Store) -> N
     assert store.accounts.get(Username("ALICE")) is None
 
 
-def test_a_change_that_raises_leaves_account_and_audit_log_as_they_were(store: Store) -> None:
+def test_a_change_that_raises_leaves_account_and_audit_log_unchanged(store: Store) -> None:
     store.accounts.change(ALICE, lambda held: Account(ALICE), NOTE)
 
     def change(held: Account | None) -> Account:
@@ -124,7 +124,7 @@ def test_many_accounts_are_changed_together_or_not_at_all(store: Store) -> None:
     assert store.accounts.change_many([]) == []
 
 
-def test_a_change_that_changes_nothing_is_not_in_the_audit_log(store: Store) -> None:
+def test_a_change_without_effect_is_not_in_the_audit_log(store: Store) -> None:
     def keep(name: Username) -> tuple[Username, Callable[[Account | None], Account], Event]:
         return name, lambda held: held or Account(name), replace(NOTE, subject=name)
 
@@ -134,7 +134,7 @@ def test_a_change_that_changes_nothing_is_not_in_the_audit_log(store: Store) -> 
         assert [each.subject for each in store.audit.events()] == ["alice", "bob"]
 
 
-def test_nobody_gets_between_the_reading_and_the_writing_of_an_account(store: Store) -> None:
+def test_changes_of_an_account_are_atomic(store: Store) -> None:
     def raised(held: Account | None) -> Account:
         return replace(held, generation=held.generation + 1) if held else Account(ALICE, generation=1)
 
@@ -146,7 +146,7 @@ def test_nobody_gets_between_the_reading_and_the_writing_of_an_account(store: St
     assert len(store.audit.events()) == 100
 
 
-def test_accounts_are_counted_and_a_spent_ticket_is_known_as_such(store: Store) -> None:
+def test_accounts_are_counted_and_a_used_ticket_is_recognised(store: Store) -> None:
     assert (store.accounts.count(), store.guard.is_spent("t")) == (0, False)
     store.accounts.change(ALICE, lambda _: Account(ALICE), Event(NOON, "x", "add", ALICE))
     store.guard.spend("t", NOON, NOON + 1)
@@ -163,7 +163,7 @@ def test_accounts_are_counted_and_a_spent_ticket_is_known_as_such(store: Store) 
         (Account(ALICE, bound=True, claimed=NOON), False),
     ],
 )
-def test_whether_an_account_can_be_claimed_is_told_without_reading_them_all(
+def test_the_existence_of_claimable_accounts_is_known_without_reading_all_accounts(
     store: Store, account: Account, claimable: bool
 ) -> None:
     assert not store.accounts.any_claimable(0)

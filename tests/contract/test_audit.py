@@ -10,14 +10,14 @@ from tests.parts import (
 )
 
 
-def test_events_are_newest_first_and_as_many_as_asked_for(store: Store) -> None:
+def test_events_are_newest_first_and_limited_in_number(store: Store) -> None:
     for number in range(5):
         store.grades.put_feedback(HW1, {}, Event(NOON + number, "a", "act", f"s{number}", "d"))
     assert store.audit.events(2) == [Event(NOON + 4, "a", "act", "s4", "d"), Event(NOON + 3, "a", "act", "s3", "d")]
     assert len(store.audit.events()) == 5
 
 
-def test_the_audit_log_is_read_in_pieces(store: Store) -> None:
+def test_the_audit_log_is_read_in_pages(store: Store) -> None:
     for number in range(5):
         store.audit.record(Event(NOON, "x", "test", f"{number}"))
     assert [each.subject for each in store.audit.events(2, 1)] == ["3", "2"]

@@ -14,7 +14,7 @@ from tests.parts import (
 )
 
 
-def test_commitments_are_one_persons_oldest_first_and_replaced(store: Store) -> None:
+def test_commitments_of_a_person_are_listed_in_their_order_and_replaced(store: Store) -> None:
     assert store.commitments.of(HW1, ALICE) == ()
     assert store.commitments.change(HW1, ALICE, lambda held: (commit(2), commit(1))) == (commit(2), commit(1))
     store.commitments.change(HW1, BOB, lambda held: (*held, commit(3, BOB)))
@@ -23,7 +23,7 @@ def test_commitments_are_one_persons_oldest_first_and_replaced(store: Store) -> 
     assert store.commitments.of(AssignmentName("hw2"), ALICE) == ()
 
 
-def test_nobody_gets_between_the_reading_and_the_writing_of_commitments(store: Store) -> None:
+def test_changes_of_commitments_are_atomic(store: Store) -> None:
     with ThreadPoolExecutor(20) as threads:
         list(threads.map(lambda n: store.commitments.change(HW1, ALICE, lambda held: (*held, commit(n))), range(60)))
     assert store.commitments.of(HW1, ALICE) == tuple(map(commit, range(60)))

@@ -21,7 +21,7 @@ def rule(key: str, value: Value | None) -> RuleChange:
     return RuleChange(key, "", str(value), value)
 
 
-def test_rules_are_written_recorded_and_seen_by_every_server_at_once(open_again: Open) -> None:
+def test_changed_rules_are_recorded_and_seen_by_every_server_at_once(open_again: Open) -> None:
     one, other = open_again(), open_again()
     assert (one.config.plan().rules, other.config.plan().rules) == ({}, {})
     one.config.change_rules(
@@ -40,7 +40,7 @@ def test_rules_are_written_recorded_and_seen_by_every_server_at_once(open_again:
         assert store.audit.events() == [NOTE, NOTE]
 
 
-def test_rules_that_were_changed_since_are_not_overwritten(open_again: Open) -> None:
+def test_rules_that_have_changed_since_are_not_overwritten(open_again: Open) -> None:
     one, other = open_again(), open_again()
     tag = other.config.version()
     one.config.change_rules(HW1, [rule("points", 5)], tag, NOTE)
@@ -50,7 +50,7 @@ def test_rules_that_were_changed_since_are_not_overwritten(open_again: Open) -> 
     assert other.config.version() != tag
 
 
-def test_of_many_who_change_what_they_have_seen_one_does(open_again: Open) -> None:
+def test_of_many_simultaneous_changes_of_one_version_one_succeeds(open_again: Open) -> None:
     stores = [open_again(), open_again()]
     tag = stores[0].config.version()
 

@@ -1,4 +1,4 @@
-"""What many courses promise (domain/store.py), in a folder and in a database."""
+"""What every store of many courses promises (domain/store.py), in a folder and in a database."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ MADE, CLOSED, OPENED = (
 
 @pytest.fixture(params=["folder", "postgres"])
 def courses(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Courses]:
-    """None yet."""
+    """A store without courses."""
     if request.param == "folder":
         found: Courses = CourseFolders(tmp_path)
     else:
@@ -40,7 +40,7 @@ def courses(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Courses]
     found.close()
 
 
-def test_a_new_course_is_listed_open_and_has_a_audit_log_and_a_secret_of_its_own(courses: Courses) -> None:
+def test_a_new_course_is_open_with_an_audit_log_and_a_secret_of_its_own(courses: Courses) -> None:
     assert courses.entries() == []
     for name in (LOGIC, ALGEBRA):
         courses.create(name, MADE)
@@ -49,14 +49,14 @@ def test_a_new_course_is_listed_open_and_has_a_audit_log_and_a_secret_of_its_own
     assert courses.open(ALGEBRA).keys.secrets() != courses.open(LOGIC).keys.secrets()
 
 
-def test_a_name_is_given_once(courses: Courses) -> None:
+def test_a_course_name_can_be_used_once(courses: Courses) -> None:
     courses.create(ALGEBRA, MADE)
     with pytest.raises(NameTaken, match="there is a course 'algebra' already: choose another name"):
         courses.create(ALGEBRA, CLOSED)
     assert courses.open(ALGEBRA).audit.events() == [MADE]
 
 
-def test_a_course_is_opened_once_whoever_asks_and_however_many_at_once(courses: Courses) -> None:
+def test_a_course_is_opened_once_even_by_simultaneous_requests(courses: Courses) -> None:
     courses.create(ALGEBRA, MADE)
     courses.create(LOGIC, MADE)
     together = threading.Barrier(4)
@@ -71,12 +71,10 @@ def test_a_course_is_opened_once_whoever_asks_and_however_many_at_once(courses: 
 
 
 @pytest.mark.parametrize("closed", [0, NOON])
-def test_an_archived_course_is_closed_to_everybody_and_keeps_everything_until_it_is_opened_again(
-    courses: Courses, closed: int
-) -> None:
+def test_an_archived_course_is_closed_and_keeps_everything_until_it_is_reopened(courses: Courses, closed: int) -> None:
     courses.create(ALGEBRA, MADE)
     secrets = courses.open(ALGEBRA).keys.secrets()
-    for _ in range(2):  # also one that is closed already
+    for _ in range(2):  # archiving an archived course is allowed
         courses.archive(ALGEBRA, closed, CLOSED)
         assert [(each.name, each.archived) for each in courses.entries()] == [(ALGEBRA, closed)]
         with pytest.raises(NotFound, match="there is no course 'algebra'"):
@@ -89,7 +87,7 @@ def test_an_archived_course_is_closed_to_everybody_and_keeps_everything_until_it
     assert courses.open(ALGEBRA).audit.events() == [OPENED, CLOSED, CLOSED, MADE]
 
 
-def test_what_is_no_course_is_not_found(courses: Courses) -> None:
+def test_an_unknown_course_is_not_found(courses: Courses) -> None:
     courses.create(LOGIC, MADE)
     asks: tuple[Callable[[], object], ...] = (
         lambda: courses.open(ALGEBRA),
@@ -102,10 +100,10 @@ def test_what_is_no_course_is_not_found(courses: Courses) -> None:
     assert [each.name for each in courses.entries()] == [LOGIC]
 
 
-# in a folder
+# courses in a folder
 
 
-def test_only_folders_with_a_release_are_courses_and_a_hidden_one_is_none(tmp_path: Path) -> None:
+def test_only_visible_folders_with_a_release_are_courses(tmp_path: Path) -> None:
     for name in ("algebra", ".hidden", "a b"):
         (tmp_path / name / "release").mkdir(parents=True)
     (tmp_path / "logic").mkdir()
@@ -120,7 +118,7 @@ def test_only_folders_with_a_release_are_courses_and_a_hidden_one_is_none(tmp_pa
     courses.close()
 
 
-def test_closing_closes_every_course_that_was_opened(tmp_path: Path) -> None:
+def test_closing_all_courses_closes_every_open_course(tmp_path: Path) -> None:
     courses = CourseFolders(tmp_path)
     for name in (ALGEBRA, LOGIC):
         courses.create(name, MADE)
@@ -131,7 +129,7 @@ def test_closing_closes_every_course_that_was_opened(tmp_path: Path) -> None:
             store.audit.record(MADE)
 
 
-def test_what_the_folder_does_not_let_us_do_is_said(tmp_path: Path) -> None:
+def test_a_refusal_by_the_file_system_is_an_error_that_names_the_action(tmp_path: Path) -> None:
     gone, courses = CourseFolders(tmp_path / "gone"), CourseFolders(tmp_path)
     courses.create(ALGEBRA, MADE)
     (tmp_path / "algebra" / ".mograder-archived").mkdir()
@@ -146,7 +144,7 @@ def test_what_the_folder_does_not_let_us_do_is_said(tmp_path: Path) -> None:
     courses.close()
 
 
-def test_the_courses_with_tests_are_those_that_are_open_and_have_a_notebook_to_grade_with(
+def test_courses_with_tests_are_the_open_ones_that_have_a_notebook_to_grade_with(
     courses: Courses, tmp_path: Path
 ) -> None:
     for name in (ALGEBRA, LOGIC, SETS):
@@ -160,7 +158,7 @@ def test_the_courses_with_tests_are_those_that_are_open_and_have_a_notebook_to_g
 
 
 def bring_tests(courses: Courses, name: CourseName, folder: Path) -> None:
-    """In a folder they are put there; into a database they are published."""
+    """Give the course tests: copy them into its folder, or publish them into its database."""
     home = folder / name
     (home / "release").mkdir(parents=True, exist_ok=True)
     (home / "solutions" / "hw1").mkdir(parents=True)

@@ -45,7 +45,7 @@ def fill_for_two(store: Store) -> None:
     )
 
 
-def test_of_who_is_erased_stays_nothing_but_places_in_the_chain(open_again: Open) -> None:
+def test_of_an_erased_person_only_tombstones_in_the_chain_remain(open_again: Open) -> None:
     store = open_again()
     fill_for_two(store)
     before = list(store.submissions.receipts())
@@ -74,7 +74,7 @@ def test_of_who_is_erased_stays_nothing_but_places_in_the_chain(open_again: Open
         assert seen.submissions.head() == Head(5, before[-1].hash)
 
 
-def test_after_an_erasure_the_chain_goes_on_from_the_erased_place(store: Store) -> None:
+def test_after_an_erasure_the_chain_continues_from_the_tombstone(store: Store) -> None:
     fill_for_two(store)
     head = store.submissions.head()
     store.erase(ALICE, attest, NOTE)
@@ -85,7 +85,7 @@ def test_after_an_erasure_the_chain_goes_on_from_the_erased_place(store: Store) 
     assert list(find_breaks(store.submissions.chain(), SIGNER, [head])) == []
 
 
-def test_an_erased_name_stays_taken_and_its_tokens_void(open_again: Open) -> None:
+def test_an_erased_name_stays_taken_and_its_tokens_invalid(open_again: Open) -> None:
     store = open_again()
     fill_for_two(store)
     store.erase(ALICE, attest, NOTE)
@@ -108,7 +108,7 @@ def test_an_erased_name_stays_taken_and_its_tokens_void(open_again: Open) -> Non
     assert store.accounts.get(ALICE) == Account(ALICE, generation=8, bound=True, removed=True)
 
 
-def test_erasing_again_or_somebody_unknown_changes_nothing_of_others(store: Store) -> None:
+def test_erasing_again_or_an_unknown_person_changes_nothing_of_others(store: Store) -> None:
     fill_for_two(store)
     store.erase(ALICE, attest, NOTE)
     links, account = list(store.submissions.chain()), store.accounts.get(ALICE)

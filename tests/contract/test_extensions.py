@@ -18,7 +18,7 @@ from tests.parts import (
 )
 
 
-def test_extensions_come_back_as_they_were_put_by_assignment_by_person_and_by_both(store: Store) -> None:
+def test_extensions_are_found_by_assignment_by_person_and_by_both(store: Store) -> None:
     other = AssignmentName("hw2")
     given = [extension(BOB), extension(ALICE, None, other), extension()]
     put(store, *given)
@@ -30,7 +30,7 @@ def test_extensions_come_back_as_they_were_put_by_assignment_by_person_and_by_bo
     assert len(store.audit.events()) == 3
 
 
-def test_extensions_are_changed_together_or_not_at_all_and_see_what_is_there(store: Store) -> None:
+def test_extensions_are_changed_together_or_not_at_all_and_given_the_existing_ones(store: Store) -> None:
     put(store, extension())
     seen: list[Extension | None] = []
 

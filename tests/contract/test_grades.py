@@ -16,7 +16,7 @@ from tests.contract.parts import NOTE, SIGNER, Open, graded
 from tests.parts import ALICE, BOB, HW1, NOON, SECOND, Clock, submit_work
 
 
-def test_grades_merge_by_person_and_keep_keys_that_nobody_knows(store: Store) -> None:
+def test_grades_are_merged_by_person_and_keep_unknown_keys(store: Store) -> None:
     assert store.grades.of(HW1) == ()
     assert store.grades.merge(HW1, (graded(username="alice", grade="1", tutor="T"), graded(username="bob")), NOTE) == 2
     assert store.grades.merge(HW1, (graded(username="alice", grade="2"),), NOTE) == 2
@@ -26,7 +26,7 @@ def test_grades_merge_by_person_and_keep_keys_that_nobody_knows(store: Store) ->
     ]
 
 
-def test_grades_of_many_threads_are_all_there(store: Store) -> None:
+def test_grades_merged_by_many_threads_are_all_stored(store: Store) -> None:
     def one(number: int) -> int:
         return store.grades.merge(HW1, (graded(username=f"s{number}", grade="ä"),), NOTE)
 
@@ -44,7 +44,7 @@ def test_feedback_is_kept_for_each_person_and_replaced(store: Store) -> None:
     assert [page.read() if page else None for page in pages] == [b"second", b"bob"]
 
 
-def test_grades_that_were_changed_since_are_not_merged(open_again: Open) -> None:
+def test_grades_that_have_changed_since_are_not_merged(open_again: Open) -> None:
     one, other = open_again(), open_again()
     first = one.grades.version(HW1)
     one.grades.merge(HW1, (graded(username="alice", grade=1),), NOTE, first)
@@ -55,7 +55,7 @@ def test_grades_that_were_changed_since_are_not_merged(open_again: Open) -> None
     assert other.grades.version(HW1) != first
 
 
-def test_of_many_who_merge_grades_into_the_version_that_they_have_seen_one_does(open_again: Open) -> None:
+def test_of_many_simultaneous_merges_into_one_version_one_succeeds(open_again: Open) -> None:
     stores = [open_again(), open_again()]
     version = stores[0].grades.version(HW1)
 
@@ -72,7 +72,7 @@ def test_of_many_who_merge_grades_into_the_version_that_they_have_seen_one_does(
 
 
 @pytest.mark.parametrize("rule", ["latest", "on-time"])
-def test_a_resubmission_after_the_grade_is_to_grade_again_until_it_is_graded(store: Store, rule: str) -> None:
+def test_a_resubmission_after_the_grade_counts_as_ungraded_until_it_is_graded(store: Store, rule: str) -> None:
     course = Course(store, SIGNER, Clock())
     course.rules.count(COURSE_INSTRUCTOR, CountingRule(rule))
     assert course.plan.counts is CountingRule(rule)
@@ -95,7 +95,7 @@ def test_a_resubmission_after_the_grade_is_to_grade_again_until_it_is_graded(sto
     assert states() == [("alice", "graded"), ("bob", "graded")]
     submit_work(store, SIGNER, ALICE, b"two", NOON + SECOND)
     assert states() == [("alice", "to grade again"), ("bob", "graded")]
-    upload("5")  # the same table once more says nothing of the new submission
+    upload("5")  # uploading the same table again does not grade the new submission
     assert states() == [("alice", "to grade again"), ("bob", "graded")]
     course.grades.confirm(COURSE_INSTRUCTOR, task, ALICE)
     assert states() == [("alice", "graded"), ("bob", "graded")]

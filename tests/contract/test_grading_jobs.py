@@ -27,7 +27,7 @@ def result(job: Job, tests: str = "t1", signed: str = "signed") -> Result:
     return Result(job.receipt, tests, job.assignment, job.username, NOON, signed)
 
 
-def test_a_submission_has_a_job_and_a_repeated_one_has_no_second(store: Store) -> None:
+def test_a_submission_has_one_job_even_if_it_is_repeated(store: Store) -> None:
     receipt = submit_work(store, SIGNER, ALICE, b"one").receipt
     submit_work(store, SIGNER, ALICE, b"one", NOON + SECOND)
     store.jobs.announce(HW1, Announced("t1"))
@@ -36,7 +36,7 @@ def test_a_submission_has_a_job_and_a_repeated_one_has_no_second(store: Store) -
     ]
 
 
-def test_jobs_of_assignments_without_tests_do_not_wait_until_there_are_some(store: Store) -> None:
+def test_jobs_of_assignments_without_tests_are_not_waiting(store: Store) -> None:
     submit_work(store, SIGNER, ALICE, b"one")
     assert store.jobs.waiting(NOON) == []
     assert store.jobs.claim("w", NOON, NOON + LEASE, [HW2]) is None
@@ -50,7 +50,7 @@ def test_jobs_of_assignments_without_tests_do_not_wait_until_there_are_some(stor
     assert len(store.jobs.waiting(NOON)) == 1
 
 
-def test_what_the_last_worker_said_of_an_assignment_is_known_to_all(open_again: Open) -> None:
+def test_the_readiness_that_a_worker_reports_is_seen_by_all(open_again: Open) -> None:
     store, other = open_again(), open_again()
     said = Readiness(HW1, ReadyState.FAILED, NOON, "lab", "uv pip could not:\nno such package ä")
     for each in (replace(said, state=ReadyState.BUILDING), said, Readiness(HW2, ReadyState.READY, NOON)):
@@ -58,7 +58,7 @@ def test_what_the_last_worker_said_of_an_assignment_is_known_to_all(open_again: 
     assert other.jobs.readiness() == {HW1: said, HW2: Readiness(HW2, ReadyState.READY, NOON)}
 
 
-def test_the_first_lock_of_what_a_notebook_wants_stays(open_again: Open) -> None:
+def test_the_first_package_lock_of_a_notebook_is_kept(open_again: Open) -> None:
     store, other = open_again(), open_again()
 
     def kept(wanted: str, lock: str, state: ReadyState = ReadyState.READY) -> tuple[str, str]:
@@ -69,13 +69,13 @@ def test_the_first_lock_of_what_a_notebook_wants_stays(open_again: Open) -> None
     assert kept("", "", ReadyState.BUILDING) == ("", "")
     assert kept("numpy", "numpy==2.1") == ("numpy", "numpy==2.1")
     assert kept("numpy", "numpy==2.2") == ("numpy", "numpy==2.1")
-    assert kept("numpy", "") == ("numpy", "numpy==2.1")  # a machine that has it anyhow
+    assert kept("numpy", "") == ("numpy", "numpy==2.1")  # a machine that has the packages installed already
     assert kept("", "", ReadyState.FAILED) == ("numpy", "numpy==2.1")
     assert kept("scipy", "scipy==1") == ("scipy", "scipy==1")
     assert kept("nothing", "") == ("nothing", "")
 
 
-def test_a_claimed_job_is_nobody_elses_until_its_lease_ends(open_again: Open) -> None:
+def test_a_claimed_job_is_not_given_to_another_worker_until_its_lease_ends(open_again: Open) -> None:
     first, second = open_again(), open_again()
     submit_work(first, SIGNER, ALICE, b"one")
     job = take(first)
@@ -91,7 +91,7 @@ def test_a_renewed_lease_keeps_the_job(store: Store) -> None:
     assert store.jobs.claim("other", NOON + 2 * LEASE, NOON + 3 * LEASE, [HW1]) is None
 
 
-def test_a_worker_that_lost_its_claim_cannot_renew_it_or_give_it_back(store: Store) -> None:
+def test_a_worker_that_lost_its_claim_cannot_renew_or_fail_the_job(store: Store) -> None:
     submit_work(store, SIGNER, ALICE, b"one")
     lost = take(store)
     held = take(store, "other", NOON + LEASE)
@@ -100,7 +100,7 @@ def test_a_worker_that_lost_its_claim_cannot_renew_it_or_give_it_back(store: Sto
     assert store.jobs.renew(held, NOON + 2 * LEASE)
 
 
-def test_of_two_results_with_the_same_tests_the_first_stays(store: Store) -> None:
+def test_of_two_results_with_the_same_tests_the_first_is_kept(store: Store) -> None:
     submit_work(store, SIGNER, ALICE, b"one")
     slow, fast = take(store), take(store, "other", NOON + LEASE)
     assert store.jobs.finish(fast, result(fast, signed="fast"))
@@ -119,7 +119,7 @@ def test_results_with_other_tests_are_kept_beside_the_first(store: Store) -> Non
     assert store.jobs.results(HW1, BOB) == store.jobs.results(HW2) == []
 
 
-def test_a_failed_job_waits_and_is_given_up_after_some_tries(store: Store) -> None:
+def test_a_failed_job_is_retried_later_and_given_up_after_some_tries(store: Store) -> None:
     submit_work(store, SIGNER, ALICE, b"one")
     store.jobs.announce(HW1, Announced("t1"))
     now = NOON
@@ -136,20 +136,20 @@ def test_a_failed_job_waits_and_is_given_up_after_some_tries(store: Store) -> No
     assert take(store, now=now).tries == 1
 
 
-def test_a_job_whose_workers_die_is_given_up_as_well(store: Store) -> None:
+def test_a_job_whose_workers_die_is_given_up_too(store: Store) -> None:
     submit_work(store, SIGNER, ALICE, b"one")
     for number in range(TRIES):
         take(store, now=NOON + number * LEASE)
     assert store.jobs.claim("w", NOON + TRIES * LEASE, NOON + 9 * LEASE, [HW1]) is None
 
 
-def test_the_newer_submission_of_a_person_goes_first(store: Store) -> None:
+def test_the_newest_submission_of_a_person_is_graded_first(store: Store) -> None:
     for content in (b"1", b"2", b"3"):
         submit_work(store, SIGNER, ALICE, content)
     assert [take(store).attempt for _ in range(3)] == [3, 2, 1]
 
 
-def test_who_fills_the_queue_has_one_turn_before_the_next_person(store: Store) -> None:
+def test_people_take_turns_in_the_queue_however_many_submissions_one_has(store: Store) -> None:
     for number in range(10):
         submit_work(store, SIGNER, ALICE, b"%d" % number)
     submit_work(store, SIGNER, BOB, b"one")
@@ -159,7 +159,7 @@ def test_who_fills_the_queue_has_one_turn_before_the_next_person(store: Store) -
     assert [(take(store).username) for _ in range(3)] == [ALICE, BOB, ALICE]
 
 
-def test_what_somebody_submitted_long_ago_is_not_held_against_them(store: Store) -> None:
+def test_submissions_from_long_ago_do_not_lower_the_priority_of_a_person(store: Store) -> None:
     for number in range(10):
         submit_work(store, SIGNER, ALICE, b"%d" % number)
         job = take(store)
@@ -173,7 +173,7 @@ def test_what_somebody_submitted_long_ago_is_not_held_against_them(store: Store)
 
 
 def graded_once_and_both_wait(store: Store) -> Job:
-    """Alice has had a result, and waits with another submission before Bob's first; the job that is done."""
+    """Alice has a result and a second submission waiting before Bob's first. Returns the finished job."""
     submit_work(store, SIGNER, ALICE, b"old")
     job = take(store)
     store.jobs.finish(job, result(job))
@@ -182,19 +182,19 @@ def graded_once_and_both_wait(store: Store) -> Job:
     return job
 
 
-def test_a_result_of_other_tests_counts_in_nobodys_turn(store: Store) -> None:
+def test_a_result_of_other_tests_does_not_affect_the_order_of_the_queue(store: Store) -> None:
     job = graded_once_and_both_wait(store)
     later = NOON + RECENT
     store.jobs.finish(job, replace(result(job, "t2"), graded=later))
     assert [take(store, now=later).username for _ in range(2)] == [ALICE, BOB]
 
 
-def test_a_person_who_has_had_results_waits_for_one_who_has_had_none(store: Store) -> None:
+def test_a_person_without_recent_results_goes_before_one_who_has_had_some(store: Store) -> None:
     graded_once_and_both_wait(store)
     assert [take(store).username for _ in range(2)] == [BOB, ALICE]
 
 
-def test_workers_at_once_never_get_the_same_job(open_again: Open) -> None:
+def test_simultaneous_workers_never_get_the_same_job(open_again: Open) -> None:
     stores = [open_again(), open_again()]
     for number in range(20):
         submit_work(stores[0], SIGNER, Username(f"student{number}"), b"one")
@@ -210,7 +210,7 @@ def test_workers_at_once_never_get_the_same_job(open_again: Open) -> None:
     assert sorted(claimed) == list(range(1, 21))
 
 
-def test_jobs_and_results_survive_a_restart(open_again: Open) -> None:
+def test_jobs_and_results_are_there_after_a_restart(open_again: Open) -> None:
     store = open_again()
     submit_work(store, SIGNER, ALICE, b"one")
     submit_work(store, SIGNER, BOB, b"one")
@@ -223,7 +223,7 @@ def test_jobs_and_results_survive_a_restart(open_again: Open) -> None:
     assert again.jobs.results(HW1) == [result(job)]
 
 
-def test_a_person_who_is_erased_leaves_no_job_and_no_result(store: Store) -> None:
+def test_an_erased_person_leaves_no_job_and_no_result(store: Store) -> None:
     submit_work(store, SIGNER, ALICE, b"one")
     submit_work(store, SIGNER, ALICE, b"two")
     done, held = take(store), take(store)
@@ -243,7 +243,7 @@ def test_a_result_changes_the_version(open_again: Open) -> None:
     assert store.versions() != before
 
 
-def test_a_worker_that_was_behind_does_not_replace_the_result_of_the_announced_tests(store: Store) -> None:
+def test_a_late_worker_does_not_replace_the_result_of_the_announced_tests(store: Store) -> None:
     submit_work(store, SIGNER, ALICE, b"one")
     store.jobs.announce(HW1, Announced("t1"))
     job = take(store)
@@ -255,14 +255,14 @@ def test_a_worker_that_was_behind_does_not_replace_the_result_of_the_announced_t
     assert [each.tests for each in store.jobs.results(HW1, ALICE)] == ["t2", "t1"]
 
 
-def test_the_notebook_as_it_ran_is_kept_with_its_result_and_goes_with_the_person(open_again: Open) -> None:
+def test_the_executed_notebook_is_kept_with_its_result_and_erased_with_the_person(open_again: Open) -> None:
     store, other = open_again(), open_again()
     submit_work(store, SIGNER, ALICE, b"one")
     job = take(store)
     assert (store.jobs.notebook(job.receipt), store.jobs.last_graded()) == (b"", None)
     assert store.jobs.finish(job, result(job), b"\x00as it ran")
     assert not store.jobs.finish(job, result(job), b"again")
-    assert store.jobs.finish(job, result(job, "t2"))  # graded again by other tests, without a look at the cells
+    assert store.jobs.finish(job, result(job, "t2"))  # graded again with other tests, without recording the cells
     assert (other.jobs.notebook(job.receipt), other.jobs.last_graded()) == (b"\x00as it ran", NOON)
     store.erase(ALICE, lambda receipt: make_tombstone(receipt, SIGNER, "course", NOON), NOTE)
     assert other.jobs.notebook(job.receipt) == b""

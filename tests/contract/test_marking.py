@@ -22,7 +22,7 @@ def entry(version: int = 1, user: str = ALICE, kind: Kind = Kind.MARK, key: str 
     return Entry(HW1, kind, user, key, version, NOON + version, **said)
 
 
-def test_entries_come_back_as_they_were_written_and_the_last_of_each_key_holds(open_again: Open) -> None:
+def test_entries_are_stored_and_the_last_of_each_key_is_in_force(open_again: Open) -> None:
     store, other = open_again(), open_again()
     written = [entry(), entry(key="Q2"), entry(user="bob"), entry(kind=Kind.ITEM, user="", key="a"), entry(2)]
     store.marking.write(HW1, written[:4], [NOTE])
@@ -39,7 +39,7 @@ def test_entries_come_back_as_they_were_written_and_the_last_of_each_key_holds(o
         assert (seen.marking.count(), seen.audit.events()) == (6, [NOTE])
 
 
-def test_what_was_added_since_is_what_holds_of_it_with_numbers_that_grow(open_again: Open) -> None:
+def test_reading_the_entries_since_a_number_gives_those_in_force_with_increasing_numbers(open_again: Open) -> None:
     store, other = open_again(), open_again()
     assert store.marking.since(HW1, 0) == []
     store.marking.write(HW1, [entry(), entry(key="Q2")])
@@ -54,7 +54,7 @@ def test_what_was_added_since_is_what_holds_of_it_with_numbers_that_grow(open_ag
     assert (held, number > last) == (entry(3), True)
 
 
-def test_an_entry_that_was_made_from_an_earlier_one_is_refused_and_nothing_of_the_rest_is_written(
+def test_an_entry_based_on_an_outdated_one_is_refused_with_all_entries_written_with_it(
     open_again: Open,
 ) -> None:
     store, other = open_again(), open_again()
@@ -70,7 +70,7 @@ def test_an_entry_that_was_made_from_an_earlier_one_is_refused_and_nothing_of_th
     assert store.marking.current(HW1) == [entry(2)]
 
 
-def test_of_many_who_change_the_same_version_one_does(open_again: Open) -> None:
+def test_of_many_simultaneous_changes_of_one_version_one_succeeds(open_again: Open) -> None:
     stores = [open_again(), open_again()]
 
     def write(number: int) -> bool:
@@ -85,7 +85,7 @@ def test_of_many_who_change_the_same_version_one_does(open_again: Open) -> None:
     assert len(stores[0].marking.history(HW1)) == 1
 
 
-def test_a_release_and_its_grades_are_written_together_or_not_at_all(open_again: Open) -> None:
+def test_released_marks_and_their_grades_are_written_together_or_not_at_all(open_again: Open) -> None:
     store, other = open_again(), open_again()
     release, before = entry(kind=Kind.RELEASE, key=""), store.grades.version(HW1)
     store.grades.merge(HW1, (graded(username="alice", grade="by hand"),), NOTE)
@@ -98,7 +98,7 @@ def test_a_release_and_its_grades_are_written_together_or_not_at_all(open_again:
     assert (store.marking.history(HW1), len(store.audit.events())) == ([release], 2)
 
 
-def test_of_a_person_who_is_erased_no_marks_stay_and_no_name_in_what_they_have_marked(store: Store) -> None:
+def test_of_an_erased_person_no_marks_remain_and_no_name_in_marks_they_gave(store: Store) -> None:
     submit_work(store, SIGNER, ALICE, b"a")
     of_bob = entry(user="bob", actor=ALICE, content='{"alice": 1, "comment": "as for alice, not malice"}')
     store.marking.write(HW1, [entry(), entry(key="Q2"), of_bob])

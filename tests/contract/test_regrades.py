@@ -23,7 +23,7 @@ HW2 = AssignmentName("hw2")
 
 @pytest.fixture
 def graded(store: Store) -> Store:
-    """A course in which alice's and bob's submissions have results of the tests t1, and t2 is announced since."""
+    """A course in which alice's and bob's submissions have results of the tests t1, and t2 was announced later."""
     store.jobs.announce(HW1, Announced("t1"))
     for user in (BOB, ALICE):
         submit_work(store, SIGNER, user, b"work")
@@ -60,7 +60,7 @@ def everything(found: HeldRegrade | None) -> Sequence[Result]:
     return [each.result for each in found.jobs]
 
 
-def test_a_regrade_is_worked_on_beside_the_results_and_in_force_once_it_is_applied(
+def test_a_regrade_is_computed_beside_the_results_and_in_force_once_it_is_applied(
     graded: Store, open_again: Open
 ) -> None:
     other = open_again()
@@ -88,7 +88,7 @@ def test_a_regrade_is_worked_on_beside_the_results_and_in_force_once_it_is_appli
     assert graded.versions().results != version
 
 
-def test_results_that_another_machine_made_bring_their_tests_along_and_leave_the_regrade_to_be_done_again(
+def test_results_imported_from_another_machine_bring_their_tests_and_the_regrade_is_repeated(
     graded: Store,
 ) -> None:
     graded.regrades.start(jobs(graded), "", NOTE)
@@ -103,8 +103,8 @@ def test_results_that_another_machine_made_bring_their_tests_along_and_leave_the
     assert [each.is_done("t3") for each in held(graded).jobs] == [False, False]
 
 
-class Deadly(list[Result]):
-    """Whose reader dies, as by kill -9, after the first."""
+class KilledAfterFirst(list[Result]):
+    """A list that kills the process that iterates over it, like kill -9, after the first item."""
 
     def __iter__(self) -> Iterator[Result]:
         yield self[0]
@@ -112,7 +112,7 @@ class Deadly(list[Result]):
 
 
 @pytest.mark.parametrize("imported", [None, ImportedGrading(Announced("t3"), {})], ids=["applied", "imported"])
-def test_of_a_process_that_is_killed_while_it_applies_every_result_is_in_force_or_none(
+def test_a_process_killed_while_applying_a_regrade_applies_all_of_it_or_nothing(
     graded: Store, open_elsewhere: Open, imported: ImportedGrading | None
 ) -> None:
     graded.regrades.start(jobs(graded), "", NOTE)
@@ -123,16 +123,14 @@ def test_of_a_process_that_is_killed_while_it_applies_every_result_is_in_force_o
     made = [new(each, "t3" if imported else "t2") for each in before[0].jobs]
 
     def act(say: Say) -> None:
-        open_elsewhere().regrades.apply(HW1, lambda _: Deadly(made), NOTE, imported)
+        open_elsewhere().regrades.apply(HW1, lambda _: KilledAfterFirst(made), NOTE, imported)
 
     assert die_before(1_000_000, act).died
     assert (held(graded), graded.jobs.results(HW1), graded.jobs.announced(), graded.audit.events()) == before
     assert graded.regrades.apply(HW1, lambda _: made, NOTE, imported) == 2
 
 
-def test_what_keeps_a_regrade_from_being_applied_is_seen_in_the_transaction_and_changes_nothing(
-    graded: Store, open_again: Open
-) -> None:
+def test_a_regrade_that_cannot_be_applied_changes_nothing(graded: Store, open_again: Open) -> None:
     other = open_again()
     graded.regrades.start(jobs(graded), "", NOTE)
     for _ in range(2):
@@ -167,7 +165,7 @@ def test_what_keeps_a_regrade_from_being_applied_is_seen_in_the_transaction_and_
     assert held(graded).version != seen.version
 
 
-def test_one_regrade_takes_the_place_of_another_only_of_the_one_that_was_seen(graded: Store) -> None:
+def test_a_regrade_is_replaced_only_by_somebody_who_has_seen_it(graded: Store) -> None:
     graded.regrades.start(jobs(graded), "", NOTE)
     lost = take(graded)
     for seen in ("", "r0"):
@@ -182,7 +180,7 @@ def test_one_regrade_takes_the_place_of_another_only_of_the_one_that_was_seen(gr
     assert graded.regrades.find(HW1) is None
 
 
-def test_a_claimed_job_is_nobody_elses_and_one_that_fails_is_given_up_after_some_tries(graded: Store) -> None:
+def test_a_claimed_regrade_job_belongs_to_one_worker_and_is_given_up_after_some_tries(graded: Store) -> None:
     graded.regrades.start(jobs(graded)[:1], "", NOTE)
     lost = take(graded)
     assert graded.regrades.renew(lost, NOON + 2 * LEASE)
@@ -202,7 +200,7 @@ def test_a_claimed_job_is_nobody_elses_and_one_that_fails_is_given_up_after_some
     assert [(each.error, each.is_given_up(now)) for each in held(graded).jobs] == [("no sandbox", True)]
 
 
-def test_tests_that_change_meanwhile_begin_the_work_anew(graded: Store) -> None:
+def test_tests_that_change_during_a_regrade_restart_it(graded: Store) -> None:
     graded.regrades.start(jobs(graded)[:1], "", NOTE)
     job = take(graded)
     graded.regrades.finish(job, new(job))
@@ -213,7 +211,7 @@ def test_tests_that_change_meanwhile_begin_the_work_anew(graded: Store) -> None:
     assert [each.tests for each in held(graded).jobs] == ["t3"]
 
 
-def test_who_is_erased_is_in_no_regrade(graded: Store) -> None:
+def test_an_erased_person_is_in_no_regrade(graded: Store) -> None:
     graded.regrades.start(jobs(graded), "", NOTE)
     graded.erase(ALICE, lambda receipt: make_tombstone(receipt, SIGNER, "course", NOON), NOTE)
     assert [each.username for each in held(graded).jobs] == [BOB]

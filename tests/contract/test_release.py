@@ -34,12 +34,12 @@ def test_an_assignment_is_found_by_its_name(store: Store) -> None:
 
 
 @pytest.mark.parametrize("name", ["hw2.py", "hw1", "hw1.py/x", "hw1.py/\u00fc", "a/b/c.py"])
-def test_a_released_file_that_is_not_there_is_none(store: Store, name: str) -> None:
+def test_a_missing_released_file_is_none(store: Store, name: str) -> None:
     assert store.release.file(HW1, FileName(name)) is None
     assert store.release.file(AssignmentName("hw9"), FileName(name)) is None
 
 
-def test_the_first_download_of_each_person_and_assignment_is_kept(open_again: Open) -> None:
+def test_the_first_download_of_each_person_and_assignment_is_recorded(open_again: Open) -> None:
     store, hw2 = open_again(), AssignmentName("hw2")
     first = [Fetched(HW1, BOB, NOON), Fetched(HW1, ALICE, NOON + 1), Fetched(hw2, ALICE, NOON + 2)]
     store.release.note_fetched(first)
@@ -49,7 +49,7 @@ def test_the_first_download_of_each_person_and_assignment_is_kept(open_again: Op
         assert seen.release.fetched(ALICE) == [first[1], first[2]]
 
 
-def test_files_are_put_up_replaced_and_taken_back_and_every_server_sees_it(open_again: Open) -> None:
+def test_files_are_published_replaced_and_removed_and_every_server_sees_it(open_again: Open) -> None:
     store, new = open_again(), AssignmentName("h\u00fc 5")
     event = Event(NOON, INSTRUCTOR, "put up", new, "a.py")
     first = [NewFile(FileName("a.py"), b"one"), NewFile(FileName("data/t.csv"), b"x" * 300_000)]
@@ -72,6 +72,6 @@ def test_files_are_put_up_replaced_and_taken_back_and_every_server_sees_it(open_
         assert [each.action for each in seen.audit.events(5)][:3] == ["put up"] * 3
 
 
-def test_an_assignment_without_files_can_be_made(open_again: Open) -> None:
+def test_an_assignment_without_files_can_be_created(open_again: Open) -> None:
     open_again().release.put_files(AssignmentName("hw5"), [], Event(NOON, INSTRUCTOR, "put up", "hw5"))
     assert [each.name for each in open_again().release.assignments()] == ["hw1", "hw5"]

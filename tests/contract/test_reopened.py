@@ -18,8 +18,8 @@ from tests.parts import (
 )
 
 
-def test_everything_is_there_after_close_and_open(open_again: Open) -> None:
-    def all_of(store: Store) -> list[object]:
+def test_everything_is_there_after_closing_and_reopening(open_again: Open) -> None:
+    def contents_of(store: Store) -> list[object]:
         page = store.grades.feedback(HW1, ALICE)
         return [
             store.accounts.all(), list(store.submissions.receipts()), store.submissions.latest_files(HW1),
@@ -37,15 +37,15 @@ def test_everything_is_there_after_close_and_open(open_again: Open) -> None:
     put(store, extension())
     store.commitments.change(HW1, ALICE, lambda held: (commit(1),))
     store.release.note_fetched([Fetched(HW1, ALICE, NOON)])
-    before = all_of(store)
+    before = contents_of(store)
     store.close()
     again = open_again()
-    assert all_of(again) == before
+    assert contents_of(again) == before
     submit_work(again, SIGNER, ALICE, b"next")
     assert_unbroken(list(again.submissions.receipts()))
 
 
-def test_two_openings_of_one_course_see_and_respect_each_other(open_again: Open) -> None:
+def test_two_stores_open_on_one_course_see_the_changes_of_each_other(open_again: Open) -> None:
     stores = [open_again(), open_again()]
     with ThreadPoolExecutor(16) as threads:
         list(threads.map(lambda n: submit_work(stores[n % 2], SIGNER, ALICE, b"%d" % n), range(60)))

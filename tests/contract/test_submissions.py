@@ -26,7 +26,7 @@ from tests.parts import (
 )
 
 
-def test_a_submission_is_kept_under_its_date_and_as_the_latest(store: Store) -> None:
+def test_a_submission_is_stored_under_its_date_and_as_the_latest(store: Store) -> None:
     accepted = submit_work(store, SIGNER, ALICE, b"one")
     submission = accepted.receipt.submission
     assert not accepted.repeated
@@ -35,7 +35,7 @@ def test_a_submission_is_kept_under_its_date_and_as_the_latest(store: Store) -> 
     assert submitted(store, "alice.py") == submitted(store, submission.filename) == b"one"
 
 
-def test_attempts_count_for_each_person_and_assignment(store: Store) -> None:
+def test_attempts_are_counted_by_person_and_assignment(store: Store) -> None:
     other = AssignmentName("hw2")
     taken = [
         submit_work(store, SIGNER, ALICE, b"1"), submit_work(store, SIGNER, BOB, b"2"),
@@ -46,7 +46,7 @@ def test_attempts_count_for_each_person_and_assignment(store: Store) -> None:
     assert_unbroken([each.receipt for each in taken])
 
 
-def test_two_submissions_in_one_second_both_survive(store: Store) -> None:
+def test_two_submissions_in_one_second_are_both_kept(store: Store) -> None:
     names = [
         submit_work(store, SIGNER, ALICE, content, NOON + 7).receipt.submission.filename for content in (b"1", b"2")
     ]
@@ -55,7 +55,7 @@ def test_two_submissions_in_one_second_both_survive(store: Store) -> None:
     assert [each.submission.received for each in store.submissions.receipts()] == [NOON + 7, NOON + 7]
 
 
-def test_an_identical_retry_gives_the_same_receipt_and_keeps_nothing(store: Store) -> None:
+def test_an_identical_retry_gets_the_same_receipt_and_stores_nothing(store: Store) -> None:
     first = submit_work(store, SIGNER, ALICE, b"one")
     again = submit_work(store, SIGNER, ALICE, b"one", NOON + 9 * SECOND)
     assert again.repeated
@@ -64,7 +64,7 @@ def test_an_identical_retry_gives_the_same_receipt_and_keeps_nothing(store: Stor
     assert submitted(store, "alice_20260310T120009.py") is None
 
 
-def test_bytes_of_an_earlier_attempt_are_a_new_attempt(store: Store) -> None:
+def test_the_bytes_of_an_attempt_before_the_last_are_a_new_attempt(store: Store) -> None:
     for content in (b"one", b"two", b"one"):
         assert not submit_work(store, SIGNER, ALICE, content).repeated
     assert submitted(store, "alice.py") == b"one"
@@ -76,7 +76,7 @@ def test_the_same_bytes_of_two_people_are_two_submissions(store: Store) -> None:
     assert not submit_work(store, SIGNER, BOB, b"one").repeated
 
 
-def test_latest_means_last_accepted_under_a_clock_that_runs_backwards(open_again: Open) -> None:
+def test_the_latest_is_the_last_accepted_even_if_the_clock_runs_backwards(open_again: Open) -> None:
     store = open_again()
     for step in range(4):
         submit_work(store, SIGNER, ALICE, b"%d" % step, NOON - step * 3600 * SECOND)
@@ -86,7 +86,7 @@ def test_latest_means_last_accepted_under_a_clock_that_runs_backwards(open_again
     assert submitted(open_again(), "alice.py") == b"3"
 
 
-def test_what_many_send_at_once_is_all_kept_and_the_chain_is_unbroken(store: Store) -> None:
+def test_simultaneous_submissions_are_all_stored_in_an_unbroken_chain(store: Store) -> None:
     def one(number: int) -> Receipt:
         return submit_work(store, SIGNER, Username(f"s{number % 8}"), b"work %d" % number).receipt
 
@@ -103,7 +103,7 @@ def test_what_many_send_at_once_is_all_kept_and_the_chain_is_unbroken(store: Sto
     assert {each.username: each.sha256 for each in store.submissions.latest_files(HW1)} == latest
 
 
-def test_one_retry_sent_forty_times_at_once_is_kept_once(store: Store) -> None:
+def test_a_retry_sent_forty_times_at_once_is_stored_once(store: Store) -> None:
     with ThreadPoolExecutor(40) as threads:
         taken = list(threads.map(lambda _: submit_work(store, SIGNER, ALICE, b"one"), range(40)))
     assert sorted(each.repeated for each in taken) == [False] + [True] * 39
@@ -118,7 +118,7 @@ def test_a_submission_of_megabytes_is_kept_whole(store: Store) -> None:
     assert submitted(store, receipt.submission.filename) == LARGE
 
 
-def test_large_submissions_of_many_at_once_are_all_whole(store: Store) -> None:
+def test_large_simultaneous_submissions_are_all_stored_whole(store: Store) -> None:
     def one(number: int) -> Receipt:
         return submit_work(store, SIGNER, Username(f"s{number}"), LARGE + b"%d" % number).receipt
 
@@ -127,7 +127,7 @@ def test_large_submissions_of_many_at_once_are_all_whole(store: Store) -> None:
     assert [submitted(store, f"s{number}.py") == LARGE + b"%d" % number for number in range(10)] == [True] * 10
 
 
-def test_an_upload_counts_and_hashes_what_is_written_and_can_be_discarded_twice(store: Store) -> None:
+def test_an_upload_counts_and_hashes_its_bytes_and_can_be_discarded_twice(store: Store) -> None:
     upload = store.submissions.upload()
     for chunk in (b"ab", b"", LARGE, b"c"):
         upload.write(chunk)
@@ -138,7 +138,7 @@ def test_an_upload_counts_and_hashes_what_is_written_and_can_be_discarded_twice(
     assert store.submissions.latest_files(HW1) == ()
 
 
-def test_what_issue_raises_keeps_nothing_and_breaks_nothing(store: Store) -> None:
+def test_an_error_while_issuing_a_receipt_stores_nothing_and_breaks_nothing(store: Store) -> None:
     class Refusing(Ed25519Signer):
         def sign(self, claims: object) -> str:
             raise NameTaken("no")
@@ -151,7 +151,7 @@ def test_what_issue_raises_keeps_nothing_and_breaks_nothing(store: Store) -> Non
     assert_unbroken(list(store.submissions.receipts()))
 
 
-def test_latest_files_are_one_a_person_sorted_by_name(store: Store) -> None:
+def test_latest_files_are_one_for_each_person_sorted_by_name(store: Store) -> None:
     assert store.submissions.latest_files(HW1) == ()
     for user, content in ((BOB, b"b"), (ALICE, b"a1"), (ALICE, b"a22")):
         submit_work(store, SIGNER, user, content)
@@ -162,13 +162,13 @@ def test_latest_files_are_one_a_person_sorted_by_name(store: Store) -> None:
 
 
 @pytest.mark.parametrize("name", ["bob.py", "alice", "alice.txt", "alice.py/x", "hw1/alice.py"])
-def test_a_submission_that_is_not_there_is_none(store: Store, name: str) -> None:
+def test_a_missing_submission_is_none(store: Store, name: str) -> None:
     submit_work(store, SIGNER, ALICE, b"one")
     assert submitted(store, name) is None
     assert store.submissions.file(AssignmentName("hw9"), FileName("alice.py")) is None
 
 
-def test_the_tag_of_a_file_changes_with_its_bytes(store: Store) -> None:
+def test_the_etag_of_a_file_changes_with_its_bytes(store: Store) -> None:
     tags = set()
     for content in (b"one", b"two", b"six"):
         submit_work(store, SIGNER, ALICE, content)
@@ -186,7 +186,7 @@ def test_the_head_is_the_last_receipt_of_the_chain(open_again: Open) -> None:
         assert store.submissions.head() == open_again().submissions.head() == Head(receipt.number, receipt.hash)
 
 
-def test_a_receipt_keeps_what_it_says_of_the_deadline(store: Store) -> None:
+def test_a_receipt_keeps_its_statement_about_the_deadline(store: Store) -> None:
     for late, due, arrived in ((True, NOON, NOON + 5), (False, None, None)):
         upload = filled(store.submissions.upload(), b"%d" % late)
         ready = NewSubmission(ALICE, HW1, BOB, NOON, upload, late, due, arrived)
@@ -196,7 +196,7 @@ def test_a_receipt_keeps_what_it_says_of_the_deadline(store: Store) -> None:
         assert (kept.late, kept.due, kept.arrived) == (late, due, arrived)
 
 
-def test_what_a_person_has_sent_is_counted_where_the_place_is_given(store: Store) -> None:
+def test_the_usage_of_a_person_is_counted_when_the_chain_position_is_given(store: Store) -> None:
     seen: list[Usage] = []
 
     def submit(content: bytes, received: int, by: Username = ALICE, assignment: AssignmentName = HW1) -> None:
@@ -214,7 +214,7 @@ def test_what_a_person_has_sent_is_counted_where_the_place_is_given(store: Store
     assert seen == [Usage(), Usage(0, 0, 3), Usage(1, NOON, 4), Usage(2, NOON, 6), Usage(2, NOON, 6)]
 
 
-def test_a_person_s_bound_holds_for_submissions_that_arrive_together(store: Store) -> None:
+def test_the_limit_of_a_person_holds_for_simultaneous_submissions(store: Store) -> None:
     allowance = Allowance(per_hour=5)
 
     def submit(number: int) -> bool:
@@ -234,7 +234,7 @@ def test_a_person_s_bound_holds_for_submissions_that_arrive_together(store: Stor
     assert names == [version_filename(ALICE, NOON + number * SECOND) for number in range(5)]
 
 
-def test_an_hourly_bound_holds_for_its_assignment_and_for_two_servers_at_once(open_again: Open) -> None:
+def test_an_hourly_limit_holds_for_one_assignment_and_across_two_servers(open_again: Open) -> None:
     stores, allowance = [open_again(), open_again()], Allowance(here=HourlyBound(3))
 
     def submit(number: int, assignment: AssignmentName = HW1, by: Username = ALICE, moment: int = NOON) -> bool:
@@ -250,7 +250,7 @@ def test_an_hourly_bound_holds_for_its_assignment_and_for_two_servers_at_once(op
         return True
 
     assert submit(1, moment=NOON - HOUR)
-    assert submit(3, by=BOB)  # an instructor, for her
+    assert submit(3, by=BOB)  # submitted by an instructor for her
     with ThreadPoolExecutor(8) as threads:
         assert sum(threads.map(submit, range(4, 20))) == 3
     assert submit(30, AssignmentName("hw2"))
@@ -258,7 +258,7 @@ def test_an_hourly_bound_holds_for_its_assignment_and_for_two_servers_at_once(op
     assert submit(32, moment=NOON + HOUR)
 
 
-def test_the_latest_of_everybody_and_who_has_submitted_are_told_at_once(store: Store) -> None:
+def test_the_latest_submissions_of_everybody_are_read_at_once(store: Store) -> None:
     other = AssignmentName("hw2")
     assert (store.submissions.latest(), store.submissions.users(HW1)) == ([], [])
     submit_work(store, SIGNER, ALICE, b"one", NOON + 9 * SECOND)
@@ -278,7 +278,7 @@ def test_the_latest_of_everybody_and_who_has_submitted_are_told_at_once(store: S
     )
 
 
-def test_the_moments_of_the_submissions_since_a_moment_are_told(store: Store) -> None:
+def test_the_times_of_the_submissions_since_a_moment_are_listed(store: Store) -> None:
     for number in range(3):
         submit_work(store, SIGNER, ALICE, f"{number}".encode(), NOON + number * SECOND)
     assert sorted(store.submissions.received_since(NOON + SECOND)) == [NOON + SECOND, NOON + 2 * SECOND]
@@ -297,7 +297,7 @@ def test_receipts_are_found_by_assignment_by_person_and_by_both(store: Store) ->
     assert list(store.submissions.receipts(other, BOB)) == []
 
 
-def test_a_submission_keeps_its_name_and_ending_and_no_two_versions_share_a_stem(open_again: Open) -> None:
+def test_a_submission_keeps_its_name_and_ending_and_no_two_versions_share_a_name(open_again: Open) -> None:
     store = open_again()
     sent = [("Essay final.PDF", b"%PDF-"), ("", b"x = 1"), ("data.tar.gz", b"\x1f\x8b"), ("no ending", b"y = 2")]
     for name, content in sent:

@@ -1,4 +1,4 @@
-"""What `verify` finds about results of grading, on every store."""
+"""What `verify` finds about results of grading, in every store."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tests.parts import ALICE, BOB, HW1, NOON, submit_work
 
 
 @pytest.fixture(autouse=True)
-def nobody_serves(monkeypatch: pytest.MonkeyPatch) -> None:
+def no_running_server(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(findings, "SECOND_LOOK", 0)
 
 
@@ -32,12 +32,12 @@ def found(store: Store) -> list[str]:
 
 
 def forged(result: Result, other: Result, signer: Ed25519Signer) -> dict[str, Result]:
-    """What somebody who can write rows, or even sign, could put in the place of a result."""
-    stranger = Ed25519Signer(new_private_key())
+    """Forged results: what somebody who can write rows, or even sign, could store instead of a result."""
+    other_signer = Ed25519Signer(new_private_key())
     better = record(username=result.username, receipt=result.receipt, points=30.0)
     of_other_bytes = signer.sign(claims_of(replace(better, points=15.8)), KIND)
     return {
-        "cannot be believed": replace(result, signed=stranger.sign(claims_of(better), KIND)),
+        "cannot be believed": replace(result, signed=other_signer.sign(claims_of(better), KIND)),
         "cannot be believed: what": replace(result, signed="nonsense"),
         "was altered": replace(result, signed=other.signed),
         "was altered: graded": replace(result, graded=result.graded + 1),
@@ -46,7 +46,7 @@ def forged(result: Result, other: Result, signer: Ed25519Signer) -> dict[str, Re
     }
 
 
-def test_results_that_the_course_did_not_sign_for_the_receipt_are_found(store: Store) -> None:
+def test_results_that_the_course_did_not_sign_for_their_receipt_are_detected(store: Store) -> None:
     signer = Ed25519Signer(store.keys.signing_key(new_private_key))
     store.jobs.announce(HW1, Announced("t1"))
     results = []
@@ -69,7 +69,7 @@ def test_results_that_the_course_did_not_sign_for_the_receipt_are_found(store: S
 
 
 def put(store: Store, result: Result) -> None:
-    """Write a result past the store."""
+    """Write a result directly into the database or ledger."""
     values = (result.tests, result.graded, result.signed, result.receipt)
     sql = "UPDATE grading_results SET tests = {0}, graded = {0}, signed = {0} WHERE receipt = {0}"
     if isinstance(store, FolderStore):

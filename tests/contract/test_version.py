@@ -19,7 +19,7 @@ from tests.parts import (
 )
 
 
-def test_each_noun_has_a_version_that_changes_with_it_at_this_or_another_server(open_again: Open) -> None:
+def test_each_noun_has_a_version_that_changes_with_it_on_every_server(open_again: Open) -> None:
     store, other = open_again(), open_again()
     seen = store.versions()
     for noun, change in (
@@ -45,7 +45,7 @@ def erase(store: Store) -> None:
     store.erase(ALICE, lambda receipt: make_tombstone(receipt, SIGNER, "course", NOON), NOTE)
 
 
-def test_the_version_of_an_assignment_changes_when_it_is_graded_or_feedback_comes(open_again: Open) -> None:
+def test_the_version_of_an_assignment_changes_with_its_grades_and_feedback(open_again: Open) -> None:
     store, other = open_again(), open_again()
     seen = [store.version(HW1)]
     for change in (
@@ -57,8 +57,8 @@ def test_the_version_of_an_assignment_changes_when_it_is_graded_or_feedback_come
         assert seen[-1] not in seen[:-1]
 
 
-def test_the_versions_stay_while_nothing_changes(open_again: Open) -> None:
-    """In a store that never said so, everything would be made anew for everybody who asks."""
+def test_versions_do_not_change_while_nothing_changes(open_again: Open) -> None:
+    """Otherwise nothing could be cached."""
     store, other = open_again(), open_again()
     submit_work(store, SIGNER, ALICE, b"one")
     seen = store.versions()

@@ -1,4 +1,4 @@
-"""Grading a folder of submissions: each once, whatever happens to the others, with one number everywhere."""
+"""Grading a folder of submissions: each once, independently of the others, with the same points everywhere."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ REPORTS = {b"half": HALF_RIGHT, b"failed": FAILED, b"looping": LOOPING, b"broken
 
 
 @dataclass
-class Runs:
-    """Gives the report that a submission names, and counts."""
+class CountingGrader:
+    """A grader that returns the report named by a submission, and counts its runs."""
 
     seen: list[str] = field(default_factory=list)
 
@@ -38,12 +38,12 @@ class Runs:
 
 
 @pytest.fixture
-def runs() -> Runs:
-    return Runs()
+def runs() -> CountingGrader:
+    return CountingGrader()
 
 
 @pytest.fixture
-def grade(tmp_path: Path, runs: Runs) -> Callable[..., dict[str, Done]]:
+def grade(tmp_path: Path, runs: CountingGrader) -> Callable[..., dict[str, Done]]:
     def all_of(force: bool = False, tested: object = TESTED, **contents: bytes) -> dict[str, Done]:
         submissions = []
         for user, content in contents.items():
@@ -75,7 +75,9 @@ def test_each_submission_gets_a_signed_record_and_a_page_with_its_points(
     assert "<strong>20</strong> of 30 points by checks" in (tmp_path / "out" / "bob.html").read_text()
 
 
-def test_only_what_is_new_or_was_changed_is_graded(grade: Callable[..., dict[str, Done]], runs: Runs) -> None:
+def test_only_new_and_changed_submissions_are_graded(
+    grade: Callable[..., dict[str, Done]], runs: CountingGrader
+) -> None:
     grade(alice=b"half", bob=b"half")
     runs.seen.clear()
     done = grade(alice=b"half", bob=b"failed", carol=b"half")
@@ -88,8 +90,8 @@ def test_only_what_is_new_or_was_changed_is_graded(grade: Callable[..., dict[str
     assert runs.seen == ["alice.py", "alice.py"]
 
 
-def test_a_record_that_was_altered_or_another_key_signed_is_made_anew(
-    grade: Callable[..., dict[str, Done]], runs: Runs, tmp_path: Path
+def test_a_record_that_was_altered_or_signed_with_another_key_is_made_again(
+    grade: Callable[..., dict[str, Done]], runs: CountingGrader, tmp_path: Path
 ) -> None:
     grade(alice=b"half")
     path = tmp_path / "out" / "alice.json"
@@ -101,8 +103,8 @@ def test_a_record_that_was_altered_or_another_key_signed_is_made_anew(
     assert current(path, exam, b"other", SIGNER) is None
 
 
-def test_a_failure_of_ours_is_tried_again_and_the_next_time_too(
-    grade: Callable[..., dict[str, Done]], runs: Runs
+def test_a_failure_of_the_grader_is_retried_at_once_and_in_the_next_run(
+    grade: Callable[..., dict[str, Done]], runs: CountingGrader
 ) -> None:
     done = grade(alice=b"broken", bob=b"raises", carol=b"half")
     assert sorted(runs.seen) == ["alice.py", "alice.py", "bob.py", "bob.py", "carol.py"]
@@ -113,7 +115,7 @@ def test_a_failure_of_ours_is_tried_again_and_the_next_time_too(
     assert sorted(runs.seen) == ["alice.py", "alice.py", "bob.py", "bob.py"]
 
 
-def test_whatever_a_submission_says_can_be_stored(tmp_path: Path) -> None:
+def test_any_text_of_a_submission_can_be_stored(tmp_path: Path) -> None:
     odd = RunReport(
         Outcome.CODE_FAILED,
         tuple(replace(each, earned_weight=float("nan")) for each in HALF_RIGHT.checks),
@@ -125,7 +127,7 @@ def test_whatever_a_submission_says_can_be_stored(tmp_path: Path) -> None:
     assert storable(HALF_RIGHT) == HALF_RIGHT
 
 
-def test_the_questions_that_most_people_missed_come_first_without_failures_of_ours() -> None:
+def test_the_most_missed_questions_come_first_without_failures_of_the_grader() -> None:
     records: list[GradingRecord] = [record(HALF_RIGHT), record(FAILED), record(LOOPING), record(BROKEN)]
     assert [(each.key, each.full, each.part, each.none) for each in hardest(records)] == [
         ("Q1", 1, 1, 1), ("Q2", 1, 1, 1),

@@ -1,4 +1,4 @@
-"""A course folder as whoever grades it sees it: who submitted what, where sources are, and which key signs."""
+"""A course folder for grading: who submitted what, where the sources are, and which key signs."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ def users(course: Path) -> list[str]:
     return [each.user for each in GradingFolders.of(course).submissions("hw1")]
 
 
-def test_everybody_has_one_submission_and_versions_and_hidden_files_are_none(course: Path) -> None:
+def test_everybody_has_one_submission_and_versions_and_hidden_files_are_ignored(course: Path) -> None:
     for name in ("alice_20260310T200800.py", ".alice.py", "notes.txt", "carol.ipynb"):
         (course / "submitted" / "hw1" / name).write_text("x")
     assert users(course) == ["alice", "bob"]
 
 
-def test_what_was_collected_and_is_no_notebook_is_there_too(course: Path) -> None:
+def test_collected_files_that_are_no_notebooks_are_listed_too(course: Path) -> None:
     folder = course / "submitted" / "hw1"
     (folder / ".mograder").mkdir()
     (folder / ".mograder" / "collected.json").write_text(json.dumps({"carol": {}, "alice": {}, "../x": {}, "d*": {}}))
@@ -43,7 +43,7 @@ def test_what_was_collected_and_is_no_notebook_is_there_too(course: Path) -> Non
     assert users(course) == ["alice", "bob", "carol"]
 
 
-def test_the_time_of_a_file_is_known_while_it_is_as_it_was_collected(course: Path) -> None:
+def test_the_time_of_a_collected_file_is_known_while_the_file_is_unchanged(course: Path) -> None:
     folder = course / "submitted" / "hw1"
     (folder / ".mograder").mkdir()
     told = {"sha256": sha256(b"alice"), "timemodified": NOON / SECOND}
@@ -56,14 +56,14 @@ def test_the_time_of_a_file_is_known_while_it_is_as_it_was_collected(course: Pat
     assert GradingFolders.of(course).last_due("hw1") == NOON - 60 * MINUTE
 
 
-def test_folders_are_called_as_the_course_says(course: Path) -> None:
+def test_folders_are_named_as_the_course_says(course: Path) -> None:
     (course / "mograder.toml").write_text('[dirs]\nsubmitted = "in"\nmarks = "by-hand"\n')
     (course / "submitted").rename(course / "in")
     assert users(course) == ["alice", "bob"]
     assert GradingFolders.of(course).marks == course / "by-hand"
 
 
-def test_the_source_is_that_of_the_assignments_name_else_the_only_one(course: Path) -> None:
+def test_the_source_has_the_name_of_the_assignment_or_is_the_only_notebook(course: Path) -> None:
     folders, source = GradingFolders.of(course), course / "source" / "hw1"
     (source / "helper.py").write_text("")
     assert folders.find_source("hw1") == source / "hw1.py"
@@ -74,7 +74,7 @@ def test_the_source_is_that_of_the_assignments_name_else_the_only_one(course: Pa
         folders.find_source("hw1")
 
 
-def test_names_and_paths_choose_submissions_each_once(course: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_names_and_paths_select_each_submission_once(course: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(course)
     (every,) = choose((), course)
     assert [each.user for each in every.submissions] == ["alice", "bob"]
@@ -89,17 +89,17 @@ def test_names_and_paths_choose_submissions_each_once(course: Path, monkeypatch:
 
 
 @pytest.mark.parametrize("word", ["nothing.py", "a/b", "hw2", "..", ".hidden"])
-def test_what_cannot_be_meant_is_refused(word: str, course: Path) -> None:
+def test_an_ambiguous_or_unknown_name_is_refused(word: str, course: Path) -> None:
     with pytest.raises(MograderError):
         choose((word,), course)
 
 
-def test_where_there_is_nothing_to_grade_it_is_said(tmp_path: Path) -> None:
+def test_a_folder_with_nothing_to_grade_is_an_error_that_says_so(tmp_path: Path) -> None:
     with pytest.raises(Usage, match="there is nothing to grade"):
         choose((), tmp_path)
 
 
-def test_without_a_course_key_the_machines_own_signs_and_is_made_once(
+def test_without_a_key_of_the_course_a_key_of_the_machine_is_created_once_and_signs(
     course: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     for name in ("HOME", "XDG_CONFIG_HOME", "APPDATA"):

@@ -1,4 +1,4 @@
-"""Mistakes in the model solution, tried against the tests in the real sandbox."""
+"""Mistakes are made in the model solution, and the tests run against them in the real sandbox."""
 
 from __future__ import annotations
 
@@ -25,19 +25,20 @@ def put(folder: Path, text: str) -> GradingFolders:
     return GradingFolders.of(folder)
 
 
-def test_mistakes_that_the_tests_do_not_notice_are_shown_with_cell_and_line(tmp_path: Path) -> None:
-    """One that loops for ever is noticed."""
+def test_mistakes_that_the_tests_do_not_detect_are_reported_with_cell_and_line(tmp_path: Path) -> None:
+    """A mistake that causes an endless loop counts as detected."""
     seen: list[tuple[int, int]] = []
     tried = try_mistakes(put(tmp_path, WEAK), "hw1", 500, 2, lambda done, total: seen.append((done, total)))
     line = WEAK[: WEAK.index("a += 1")].count("\n") + 1
     assert (tried.failed, tried.unchecked, seen[-1]) == ((), (), (tried.possible, tried.tried))
-    assert Unnoticed("double", line - 1, "while a < 0:", "while a <= 0:") not in tried.unnoticed  # it returns 1
+    # With this mistake double(0) is 2, which a test detects.
+    assert Unnoticed("double", line - 1, "while a < 0:", "while a <= 0:") not in tried.unnoticed
     assert Unnoticed("double", line + 1, "return a * 2", "return a * 3") in tried.unnoticed
     assert {each.after for each in tried.unnoticed}.isdisjoint({"return None", "a -= 1"})
-    assert {each.cell for each in tried.unnoticed} == {"double"}  # x is checked well
+    assert {each.cell for each in tried.unnoticed} == {"double"}  # the tests of x are complete
 
 
-def test_some_of_many_are_spread_over_the_file() -> None:
+def test_a_sample_of_mistakes_is_spread_over_the_file() -> None:
     assert (spread(range(10), 3), spread(range(2), 3)) == ([0, 3, 6], [0, 1])
 
 

@@ -1,4 +1,4 @@
-"""Which notebook of a zip is graded, and what is said when it is not there."""
+"""Which notebook of a zip is graded, and the error if it is missing."""
 
 from __future__ import annotations
 
@@ -26,9 +26,7 @@ def zipped(*names: str) -> bytes:
         (("mine.py", "tea.csv"), False, "mine.py"),
     ],
 )
-def test_the_named_notebook_is_graded_or_the_only_one_where_none_is_named(
-    names: tuple[str, ...], named: bool, found: str
-) -> None:
+def test_the_expected_notebook_is_graded_or_the_only_one(names: tuple[str, ...], named: bool, found: str) -> None:
     assert notebook_in(zipped(*names), "alice.zip", "hw1.py", named) == (found.encode(), found)
 
 
@@ -42,20 +40,20 @@ def test_the_named_notebook_is_graded_or_the_only_one_where_none_is_named(
         ((), False, "the zip holds nothing: hw1.py is missing"),
     ],
 )
-def test_a_zip_without_the_notebook_says_what_is_there_and_what_is_missing(
+def test_a_zip_without_the_notebook_is_an_error_that_names_what_is_there_and_missing(
     names: tuple[str, ...], named: bool, said: str
 ) -> None:
     with pytest.raises(NoNotebook, match=said):
         notebook_in(zipped(*names), "alice.zip", "hw1.py", named)
 
 
-def test_what_is_no_zip_is_graded_as_it_is_and_a_broken_zip_is_said() -> None:
+def test_a_file_that_is_not_a_zip_is_graded_unchanged_and_a_broken_zip_is_an_error() -> None:
     assert notebook_in(b"x = 1", "alice.py", "hw1.py", True) == (b"x = 1", "alice.py")
     with pytest.raises(NoNotebook, match="cannot be read"):
         notebook_in(b"PK\x03\x04rest", "alice.zip", "hw1.py", True)
 
 
-def test_of_the_expected_files_the_one_like_the_source_is_graded() -> None:
+def test_of_the_expected_files_the_one_named_like_the_source_is_graded() -> None:
     assert graded_notebook((), "hw1.py") == "hw1.py"
     assert graded_notebook(("a.py", "hw1.py"), "hw1.py") == "hw1.py"
     assert graded_notebook(("tea.csv", "a.py", "b.py"), "hw1.py") == "a.py"

@@ -1,4 +1,4 @@
-"""A gradebook of the published toolchain, as it is on disk: marks are recomputed, and what differs is told."""
+"""A gradebook of the published toolchain: marks are recomputed, and differences are reported."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def told(found: list[Difference]) -> list[tuple[str, float | None, float | None]
     return [(each.what, each.theirs, each.ours) for each in found]
 
 
-def test_a_gradebook_whose_marks_are_right_differs_in_nothing(tmp_path: Path) -> None:
+def test_a_gradebook_with_correct_marks_has_no_differences(tmp_path: Path) -> None:
     row = {
         "auto_mark": 30, "manual_mark": 4, "total_mark": 34, "check_results": ALL_PASSED, "penalty_pct": 10,
         "penalised_mark": 30.6,
@@ -72,7 +72,7 @@ def test_a_gradebook_whose_marks_are_right_differs_in_nothing(tmp_path: Path) ->
     assert differences(tmp_path, row) == []
 
 
-def test_an_automatic_mark_that_does_not_follow_from_the_checks_is_told_with_the_points_of_each_question(
+def test_an_automatic_mark_that_does_not_follow_from_the_checks_is_reported_with_points_by_question(
     tmp_path: Path,
 ) -> None:
     (found,) = differences(tmp_path, {"auto_mark": 50, "check_results": {"Q1: value": "success", "Q2: more": "danger"}})
@@ -80,7 +80,7 @@ def test_an_automatic_mark_that_does_not_follow_from_the_checks_is_told_with_the
     assert found.why == "Q1 10 of 10 (Q1: value 1/1); Q2 0 of 20 (Q2: more 0/1)"
 
 
-def test_weights_are_taken_from_the_grading_copy_where_there_is_one(tmp_path: Path) -> None:
+def test_weights_are_taken_from_the_graded_notebook_if_there_is_one(tmp_path: Path) -> None:
     copy = tmp_path / "autograded" / "hw1" / "alice.py"
     copy.parent.mkdir(parents=True)
     copy.write_text(
@@ -91,14 +91,14 @@ def test_weights_are_taken_from_the_grading_copy_where_there_is_one(tmp_path: Pa
     assert told([found]) == [("auto_mark", 20, 22.5)]
 
 
-def test_a_copy_that_runs_something_is_only_read(tmp_path: Path) -> None:
+def test_a_notebook_in_the_gradebook_is_read_and_not_executed(tmp_path: Path) -> None:
     copy = tmp_path / "autograded" / "hw1" / "alice.py"
     copy.parent.mkdir(parents=True)
     copy.write_text("_mograder_checks = [__import__('os').abort()]\n")
     assert differences(tmp_path, {"auto_mark": 30, "check_results": ALL_PASSED}) == []
 
 
-def test_a_total_that_is_not_the_sum_and_one_that_stands_on_a_wrong_mark_are_told_apart(tmp_path: Path) -> None:
+def test_a_wrong_total_is_distinguished_from_a_total_of_wrong_marks(tmp_path: Path) -> None:
     found = differences(
         tmp_path,
         {"auto_mark": 30, "manual_mark": 4, "total_mark": 35, "check_results": ALL_PASSED},
@@ -110,7 +110,7 @@ def test_a_total_that_is_not_the_sum_and_one_that_stands_on_a_wrong_mark_are_tol
     ]  # fmt: skip
 
 
-def test_a_wrong_penalty_is_told(tmp_path: Path) -> None:
+def test_a_wrong_penalty_is_reported(tmp_path: Path) -> None:
     row = {
         "auto_mark": 30, "manual_mark": 0, "total_mark": 30, "check_results": ALL_PASSED, "penalty_pct": 10,
         "penalised_mark": 20,
@@ -119,14 +119,14 @@ def test_a_wrong_penalty_is_told(tmp_path: Path) -> None:
     assert (*told([found]), found.why) == (("penalised_mark", 20, 27), "10 % of 30 taken off")
 
 
-def test_a_check_whose_result_was_lost_makes_the_mark_unknown_and_not_zero(tmp_path: Path) -> None:
+def test_a_check_whose_result_was_lost_makes_the_mark_unknown(tmp_path: Path) -> None:
     row = {"auto_mark": 30, "manual_mark": 4, "total_mark": 34, "check_results": ALL_PASSED}
     found = differences(tmp_path, row, labels={"hw1": frozenset(["Q1: parity", *ALL_PASSED])})
     assert told(found) == [("auto_mark", 30, None)]
     assert "kept no result of Q1: parity: run mograder autograde hw1" in found[0].why
 
 
-def test_a_record_of_ours_decides(tmp_path: Path) -> None:
+def test_a_grading_record_overrides_the_gradebook(tmp_path: Path) -> None:
     found = differences(
         tmp_path, {"auto_mark": 20, "manual_mark": 4, "total_mark": 24, "check_results": ALL_PASSED},
         records={("hw1", "alice"): record(HALF_RIGHT)}, labels={"hw1": frozenset(["lost"])},
@@ -152,7 +152,7 @@ def test_an_assignment_without_marks_is_marked_as_a_whole(tmp_path: Path) -> Non
         ({"Q1": 10}, Given({}, "fine", 4.0)),
     ],
 )
-def test_a_mark_by_hand_goes_to_the_question_that_a_person_marks_or_to_all_of_them(
+def test_a_manual_mark_belongs_to_the_manual_question_or_to_all_of_them(
     marks: dict[str, float], given: Given, tmp_path: Path
 ) -> None:
     book = read_gradebook(make(tmp_path, {"manual_mark": 4, "feedback": "fine"}, marks=marks))
@@ -160,7 +160,7 @@ def test_a_mark_by_hand_goes_to_the_question_that_a_person_marks_or_to_all_of_th
     assert book.students == {"alice": "Alice Ä"}
 
 
-def test_nothing_is_written_into_the_gradebook(tmp_path: Path) -> None:
+def test_the_gradebook_is_not_changed(tmp_path: Path) -> None:
     path = make(tmp_path, {"auto_mark": 1, "check_results": ALL_PASSED})
     before = path.read_bytes()
     list(compare(read_gradebook(path), tmp_path, {}, {}))
@@ -168,7 +168,7 @@ def test_nothing_is_written_into_the_gradebook(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("content", [b"no database", b""])
-def test_what_is_no_gradebook_is_said_to_be_none(content: bytes, tmp_path: Path) -> None:
+def test_a_file_that_is_no_gradebook_is_an_error_that_says_so(content: bytes, tmp_path: Path) -> None:
     with pytest.raises(Usage, match=r"there is no gradebook\.db in"):
         read_gradebook(tmp_path / "gradebook.db")
     (tmp_path / "gradebook.db").write_bytes(content)

@@ -1,4 +1,4 @@
-"""A record in a file is believed when a trusted key signed it, and for what was signed alone."""
+"""A record in a file is accepted if a trusted key signed it, and only for what was signed."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ REPORTS = st.builds(
 
 
 @given(report=REPORTS, graded=st.integers(0, 2**52), keys=st.lists(st.text(min_size=1), max_size=3, unique=True))
-def test_a_record_comes_back_as_it_was_written(report: RunReport, graded: int, keys: list[str]) -> None:
+def test_a_record_is_read_as_it_was_written(report: RunReport, graded: int, keys: list[str]) -> None:
     questions = tuple(Question(key, 10, (key,)) for key in keys)
     made = record(report, questions=questions, graded=graded)
     assert record_of(json.loads(json.dumps(claims_of(made)))) == made
@@ -64,14 +64,14 @@ def written(tmp_path: Path, made: GradingRecord) -> Path:
     return path
 
 
-def test_an_edit_of_the_file_is_noticed(tmp_path: Path) -> None:
+def test_an_edited_file_is_detected(tmp_path: Path) -> None:
     path = written(tmp_path, record())
     path.write_text(path.read_text().replace('"points": 15.8', '"points": 30.0'))
     with pytest.raises(VerificationFailed, match="the file was altered"):
         read_record(path).verified(SIGNER)
 
 
-def test_a_record_that_another_key_signed_is_refused(tmp_path: Path) -> None:
+def test_a_record_signed_with_another_key_is_refused(tmp_path: Path) -> None:
     with pytest.raises(VerificationFailed, match="not signed by this course"):
         read_record(written(tmp_path, record())).verified(Ed25519Signer(new_private_key()))
 
@@ -95,13 +95,13 @@ def test_a_receipt_is_no_record_and_a_record_no_receipt(tmp_path: Path) -> None:
     "text",
     ["", "[]", "{}", '{"record": 1, "signed": ""}', '{"record": {"format": 1}, "signed": ""}', "\x00", "[" * 9999],
 )
-def test_what_is_no_record_is_refused_with_its_path(text: str, tmp_path: Path) -> None:
+def test_a_file_that_is_no_record_is_refused_with_its_path(text: str, tmp_path: Path) -> None:
     path = tmp_path / "alice.json"
     path.write_text(text)
     with pytest.raises(Usage, match="holds no grading record"):
         read_record(path)
 
 
-def test_a_record_of_a_newer_mograder_is_not_misread() -> None:
+def test_a_record_of_a_newer_mograder_is_refused() -> None:
     with pytest.raises(BadRequest, match="format 2, which this version of mograder does not know"):
         record_of({**claims_of(record()), "format": 2})

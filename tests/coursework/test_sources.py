@@ -1,4 +1,4 @@
-"""Sources of a course in a database: published, used by workers on any machine, and never handed out."""
+"""Sources of a course in a database: published, used by workers on any machine, and never shown to students."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ EASIER = SOURCE.replace("double(0) == 0", "double(0) is not None")
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """What an instructor has on their own machine; `[dirs]` says where the sources are there."""
+    """The course folder on the machine of an instructor; `[dirs]` names the folder of sources."""
     root = make_course_folder(tmp_path)
     (root.parent / "mograder.toml").write_text('title = "Algebra"\n[dirs]\nsource = "solutions"\n')
     (root.parent / "solutions" / "hw1" / "__pycache__").mkdir(parents=True)
@@ -51,7 +51,7 @@ def course(place: str) -> Iterator[Course]:
     opened.close()
 
 
-def test_workers_and_regrade_need_no_folder_of_sources(
+def test_workers_and_regrade_need_no_local_folder_of_sources(
     place: str, course: Course, folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     submit_work(course.store, course.signer, ALICE, HALF.encode())
@@ -67,9 +67,7 @@ def test_workers_and_regrade_need_no_folder_of_sources(
     assert course.store.jobs.announced()[HW1].tests not in (first.tests, "")
 
 
-def test_what_is_published_is_written_as_it_was_and_brought_up_to_date(
-    place: str, course: Course, folder: Path
-) -> None:
+def test_published_sources_are_written_unchanged_and_updated(place: str, course: Course, folder: Path) -> None:
     with sources_of(course, place, None) as found:
         source = found.folders.find_source("hw1")
         assert source.read_text() == SOURCE
@@ -90,14 +88,16 @@ def test_what_is_published_is_written_as_it_was_and_brought_up_to_date(
     assert not found.folder.exists()
 
 
-def test_a_folder_without_sources_leaves_those_that_are_published(place: str, course: Course, folder: Path) -> None:
+def test_publishing_a_folder_without_sources_keeps_the_published_ones(place: str, course: Course, folder: Path) -> None:
     (folder.parent / "mograder.toml").unlink()
     assert publish(place, folder) == 0
     with sources_of(course, place, None) as found:
         assert found.folders.find_source("hw1").read_text() == SOURCE
 
 
-def test_no_student_gets_a_source(place: str, course: Course, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_no_student_can_download_a_source(
+    place: str, course: Course, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     student = course.release.assignment(COURSE_INSTRUCTOR, "hw1")
     listed = {file.name: course.store.release.file(student.name, file.name) for file in student.files}
     assert listed

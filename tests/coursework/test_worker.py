@@ -33,8 +33,8 @@ from tests.parts import HW1, NOON, SECOND, Clock, make_course_folder, open_cours
 STUDENTS = {"alice": (RIGHT, 30.0), "bob": (HALF, 9.2), "carl": (FAILING, 20.0)}
 
 
-class Later:
-    """A clock that is `ahead`, in microseconds: for leases that are to be over."""
+class LateClock:
+    """A clock that is `ahead` by microseconds, so that leases have expired."""
 
     def __init__(self, ahead: int = 0) -> None:
         self._ahead = ahead
@@ -57,7 +57,7 @@ def opened(root: Path) -> Iterator[Callable[[int], Course]]:
     found: list[Course] = []
 
     def open_one(ahead: int = 0) -> Course:
-        found.append(open_course(root, Later(ahead)))  # type: ignore[arg-type]
+        found.append(open_course(root, LateClock(ahead)))  # type: ignore[arg-type]
         return found[-1]
 
     yield open_one
@@ -66,7 +66,7 @@ def opened(root: Path) -> Iterator[Callable[[int], Course]]:
 
 
 def work(course: Course, root: Path) -> tuple[int, list[str]]:
-    """Grade all that waits; how many results there were, and what the worker said."""
+    """Grade all waiting submissions. Returns the number of results and the messages of the worker."""
     assert isinstance(course.signer, Ed25519Signer)
     said: list[str] = []
     numbers = count()
@@ -89,7 +89,7 @@ def points(course: Course) -> dict[str, list[float | None]]:
     return found
 
 
-def test_what_waits_is_graded_once_with_a_signed_record(root: Path, opened: Callable[[int], Course]) -> None:
+def test_waiting_submissions_are_graded_once_with_a_signed_record(root: Path, opened: Callable[[int], Course]) -> None:
     course = opened(0)
     for name, (text, _) in STUDENTS.items():
         submit_work(course.store, course.signer, Username(name), text.encode())
@@ -99,7 +99,7 @@ def test_what_waits_is_graded_once_with_a_signed_record(root: Path, opened: Call
     assert course.store.jobs.waiting(course.clock()) == []
 
 
-def test_a_file_that_is_not_what_was_submitted_is_given_back(root: Path, opened: Callable[[int], Course]) -> None:
+def test_a_file_that_differs_from_the_submission_is_not_graded(root: Path, opened: Callable[[int], Course]) -> None:
     course = opened(0)
     kept = submit_work(course.store, course.signer, Username("alice"), RIGHT.encode()).receipt.submission
     (root.parent / "submitted" / "hw1" / kept.filename).write_text(HALF)
@@ -110,7 +110,7 @@ def test_a_file_that_is_not_what_was_submitted_is_given_back(root: Path, opened:
     assert "not what was submitted" in course.store.jobs.waiting(course.clock())[0].error
 
 
-def test_a_source_that_cannot_be_read_stops_no_other(root: Path, opened: Callable[[int], Course]) -> None:
+def test_an_unreadable_source_does_not_stop_the_grading_of_others(root: Path, opened: Callable[[int], Course]) -> None:
     broken = root.parent / "source" / "hw0"
     broken.mkdir()
     (broken / "hw0.py").write_text("no notebook")
@@ -121,13 +121,13 @@ def test_a_source_that_cannot_be_read_stops_no_other(root: Path, opened: Callabl
     assert "hw0 is not graded" in said[0]
 
 
-def test_nobody_waits_for_the_environment_of_another_assignment_which_is_built_once(
+def test_building_an_environment_does_not_delay_other_assignments_and_happens_once(
     root: Path, opened: Callable[[int], Course], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    gate, hw0 = tmp_path / "gate", AssignmentName("hw0")
-    os.mkfifo(gate)
+    pipe, hw0 = tmp_path / "pipe", AssignmentName("hw0")
+    os.mkfifo(pipe)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    calls = put_fake_uv(tmp_path, monkeypatch, gate)
+    calls = put_fake_uv(tmp_path, monkeypatch, pipe)
     broken = AssignmentName("broken")
     for name, package in ((hw0, "slow-package"), (AssignmentName("hw00"), "slow-package"), (broken, "broken-package")):
         folder = root.parent / "source" / name
@@ -143,7 +143,7 @@ def test_nobody_waits_for_the_environment_of_another_assignment_which_is_built_o
             assert course.store.jobs.results(hw0) == []
             assert course.store.jobs.readiness()[hw0].state is ReadyState.BUILDING
         finally:
-            gate.write_text("go on")
+            pipe.write_text("go on")
         assert sum(each.result()[0] for each in drained) == 2
     assert calls.read_text().splitlines().count("pip install") == 1
     ready = course.store.jobs.readiness()
@@ -151,7 +151,7 @@ def test_nobody_waits_for_the_environment_of_another_assignment_which_is_built_o
     assert (ready[broken].state, "no solution found" in ready[broken].error) == (ReadyState.FAILED, True)
 
 
-def test_instructors_know_whether_it_can_be_graded_and_what_fails_is_tried_again(root: Path, clock: Clock) -> None:
+def test_instructors_see_whether_an_assignment_can_be_graded_and_failures_are_retried(root: Path, clock: Clock) -> None:
     course = open_course(root, clock)
     assert isinstance(course.signer, Ed25519Signer)
     source, said = root.parent / "source" / "hw1" / "hw1.py", list[str]()
@@ -169,14 +169,14 @@ def test_instructors_know_whether_it_can_be_graded_and_what_fails_is_tried_again
         found = check(course.store.folders, clock())  # type: ignore[attr-defined]
         return [f"{each.severity}: {each.what}" for each in found if "hw1 " in each.what]
 
-    building = ThreadPoolExecutor(1)  # nothing has to be built
+    building = ThreadPoolExecutor(1)  # no environment has to be built
     try:
         source.write_text(SOURCE.replace('["marimo"', '["marimo",, "x"'))
         assert state() == (ReadyState.FAILED, NOON)
         assert "PEP 723 block cannot be read" in course.store.jobs.readiness()[HW1].error
         assert findings()[0].startswith("warning: hw1 cannot be graded, tried last Tue 2026-03-10 12:00 UTC")
         clock.now += SECOND
-        assert state() == (ReadyState.FAILED, NOON)  # not at once
+        assert state() == (ReadyState.FAILED, NOON)  # it is not retried at once
         clock.now += 60 * SECOND
         assert state() == (ReadyState.FAILED, clock.now)
         source.write_text(SOURCE)
@@ -208,7 +208,7 @@ def test_a_worker_with_other_tests_than_the_announced_ones_grades_nothing(
     assert "graded with other tests now" in said[-1]
 
 
-def test_killed_workers_cost_no_submission_and_make_no_second_result(
+def test_killed_workers_lose_no_submission_and_create_no_second_result(
     root: Path, opened: Callable[[int], Course]
 ) -> None:
     course = opened(0)
@@ -226,7 +226,7 @@ def test_killed_workers_cost_no_submission_and_make_no_second_result(
     assert points(course) == {name: [9.2] for name in names}
 
 
-def test_marks_by_checks_alone_are_released_at_once_where_the_assignment_says_so(
+def test_automatic_marks_are_released_at_once_if_the_assignment_says_so(
     root: Path, opened: Callable[[int], Course]
 ) -> None:
     source, plan = root.parent / "source" / "hw1" / "hw1.py", root.parent / "mograder.toml"
@@ -244,7 +244,7 @@ def test_marks_by_checks_alone_are_released_at_once_where_the_assignment_says_so
     work(course, root)
     plan.write_text("[[assignments]]\nname = 'hw1'\nrelease_at_once = true\n")
     work(course, root)
-    assert grades() == {}  # a person marks a part of it
+    assert grades() == {}  # one question is marked by hand
     source.write_text(SOURCE.replace(', "Q3": 5', ""))
     course.grades.upload(COURSE_INSTRUCTOR, hw1, [{"username": "bob", "grade": "3"}])
     submit_work(course.store, course.signer, Username("alice"), HALF.encode())

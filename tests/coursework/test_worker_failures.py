@@ -1,4 +1,4 @@
-"""Workers and servers that die, disks that fill up, a sandbox that is taken away: each submission gets one result."""
+"""Killed workers and servers, full disks, a missing sandbox: each submission gets exactly one result."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ from mograder.domain.tokens import sign
 from mograder.grading.sandbox import find_sandbox
 from mograder.signing import Ed25519Signer
 from mograder.wire.records import KIND, record_of
+from tests.course_store import CourseStore, course_store
 from tests.graded_course import HALF, LOOPING, RIGHT, SOURCE
-from tests.graded_places import Place, graded_places
 from tests.parts import HW1, PATIENCE, environment, make_course_folder, serving, submit_work, until
 from tests.postgres import fresh_database
 from tests.web.test_disk import small_disk
@@ -47,18 +47,18 @@ COURSE, ROUNDS = "algebra", 3
 
 
 @pytest.mark.parametrize("store", ["folder", "postgres"])
-def test_kill_9_of_server_and_worker_again_and_again_gives_each_submission_one_result(
+def test_killing_server_and_worker_repeatedly_gives_each_submission_exactly_one_result(
     store: str, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
     url = fresh_database(request.getfixturevalue("postgres_server")) if store == "postgres" else ""
-    with graded_places(tmp_path, url) as place:
-        place.make(COURSE)
-        course = place.course(COURSE)
+    with course_store(tmp_path, url) as courses:
+        courses.make(COURSE)
+        course = courses.course(COURSE)
         acknowledged: set[int] = set()
         for round_ in range(ROUNDS):
-            kill_in_a_rush(place, course, round_, acknowledged)
+            kill_in_a_rush(courses, course, round_, acknowledged)
         assert acknowledged
-        grade_what_is_left(place, course)
+        grade_what_is_left(courses, course)
         receipts = {each.number for each in course.store.submissions.receipts()}
         assert acknowledged <= receipts
         found = Counter(each.receipt for each in course.store.jobs.results(HW1))
@@ -66,11 +66,11 @@ def test_kill_9_of_server_and_worker_again_and_again_gives_each_submission_one_r
         assert {each.points for each in records(course)} == {9.2}, "and nobody has a zero"
 
 
-def kill_in_a_rush(place: Place, course: Course, round_: int, acknowledged: set[int]) -> None:
-    """Three people submit without a pause while their work is graded; then server and worker are killed."""
+def kill_in_a_rush(courses: CourseStore, course: Course, round_: int, acknowledged: set[int]) -> None:
+    """Kill server and workers while three people submit without a pause and their work is graded."""
     before = len(course.store.jobs.results(HW1))
     token = sign(course.store.keys.secrets()[0], INSTRUCTOR)
-    with serving(*place.serve, "--grading-workers", "2") as (process, port, _), ThreadPoolExecutor(3) as pool:
+    with serving(*courses.serve, "--grading-workers", "2") as (process, port, _), ThreadPoolExecutor(3) as pool:
         over = threading.Event()
 
         def send(name: str) -> None:
@@ -105,17 +105,17 @@ def children(process: int) -> list[int]:
     return [int(each) for each in Path(f"/proc/{process}/task/{process}/children").read_text().split()]
 
 
-class Later:
-    """A clock by which every lease is over."""
+class LateClock:
+    """A clock for which every lease has expired."""
 
     def __call__(self) -> int:
         return utc_now() + 2 * LEASE
 
 
-def grade_what_is_left(place: Place, course: Course) -> None:
-    later, stop = replace(course, clock=Later()), threading.Event()
+def grade_what_is_left(courses: CourseStore, course: Course) -> None:
+    later, stop = replace(course, clock=LateClock()), threading.Event()
     make = worker_maker(2, stop, lambda _: None, iter(map(str, range(1000))).__next__)
-    with sources_of(course, place.of(COURSE), None) as sources:
+    with sources_of(course, courses.of(COURSE), None) as sources:
         sources.refresh()
         worker = make(later, sources, "")
         Pool(lambda: {"": worker}, jobs=2, stop=stop, say=lambda _: None).run(drain=True)
@@ -127,11 +127,11 @@ def records(course: Course) -> list[GradingRecord]:
     return [record_of(course.signer.verify(each.signed, KIND)) for each in course.store.jobs.results(HW1)]
 
 
-# one worker, and what happens to its machine
+# one worker, and faults of its machine
 
 
-class Working:
-    """A `mograder worker` in its own process; `said` are its lines so far."""
+class RunningWorker:
+    """A `mograder worker` in its own process; `said` has the lines it has printed so far."""
 
     def __init__(self, root: Path, **variables: str) -> None:
         self.said: list[str] = []
@@ -145,10 +145,10 @@ class Working:
         assert self.process.stderr is not None
         self.said.extend(self.process.stderr)
 
-    def has_said(self, text: str) -> bool:
+    def has_printed(self, text: str) -> bool:
         return any(text in line for line in list(self.said))
 
-    def __enter__(self) -> Working:
+    def __enter__(self) -> RunningWorker:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -174,15 +174,15 @@ def submit(course: Course, user: Username, text: str) -> None:
     submit_work(course.store, course.signer, user, text.encode())
 
 
-def test_a_result_that_a_full_disk_cannot_hold_is_kept_until_there_is_room(tmp_path: Path) -> None:
+def test_a_result_that_does_not_fit_on_the_disk_is_kept_until_there_is_space(tmp_path: Path) -> None:
     with small_disk(tmp_path / "disk", 24) as disk, course_to_grade(disk) as (root, course):
         submit(course, ALICE, LOOPING)
-        with Working(root) as worker:
+        with RunningWorker(root) as worker:
             until(lambda: any(each.lease for each in course.store.jobs.waiting(course.clock())))
             worker.process.send_signal(signal.SIGSTOP)
             filler = fill(disk, root)
             worker.process.send_signal(signal.SIGCONT)
-            until(lambda: worker.has_said("waits to be stored"))
+            until(lambda: worker.has_printed("waits to be stored"))
             assert course.store.jobs.results(HW1) == []
             filler.unlink()
             until(lambda: course.store.jobs.results(HW1))
@@ -194,7 +194,7 @@ def test_a_result_that_a_full_disk_cannot_hold_is_kept_until_there_is_room(tmp_p
 
 
 def fill(disk: Path, root: Path) -> Path:
-    """Leave no room at all, not even in the ledger's log."""
+    """Fill the disk completely, so that not even the ledger's write-ahead log can grow."""
     with closing(sqlite3.connect(root / ".mograder.db")) as connection:
         until(lambda: connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0] == 0)
     filler = disk / "filler"
@@ -204,21 +204,21 @@ def fill(disk: Path, root: Path) -> Path:
     return filler
 
 
-def test_without_its_sandbox_a_worker_gives_no_zero_tells_and_goes_on_when_it_is_back(tmp_path: Path) -> None:
+def test_a_worker_without_its_sandbox_gives_no_zero_and_continues_when_it_is_back(tmp_path: Path) -> None:
     real = find_sandbox().program
     programs = tmp_path / "programs"
     programs.mkdir()
     program = programs / "bwrap"
     program.symlink_to(real)
     with course_to_grade(tmp_path) as (root, course):
-        with Working(root, PATH=f"{programs}{os.pathsep}{os.environ['PATH']}") as worker:
+        with RunningWorker(root, PATH=f"{programs}{os.pathsep}{os.environ['PATH']}") as worker:
             submit(course, ALICE, RIGHT)
             until(lambda: course.store.jobs.results(HW1))
             program.unlink()
-            for each in children_of_all_threads(worker.process.pid):  # its sandboxes
+            for each in children_of_all_threads(worker.process.pid):  # the sandbox processes
                 os.kill(each, signal.SIGKILL)
             submit(course, BOB, HALF)
-            until(lambda: worker.has_said("cannot be graded on this machine now"))
+            until(lambda: worker.has_printed("cannot be graded on this machine now"))
             (job,) = course.store.jobs.waiting(course.clock())
             assert "sandbox cannot be started" in job.error
             assert job.not_before > utc_now() - LEASE
@@ -232,8 +232,8 @@ def children_of_all_threads(process: int) -> list[int]:
     return [int(each) for path in Path(f"/proc/{process}/task").glob("*/children") for each in path.read_text().split()]
 
 
-def test_tests_that_come_while_a_submission_runs_are_for_the_next_one(tmp_path: Path) -> None:
-    with course_to_grade(tmp_path) as (root, course), Working(root):
+def test_tests_that_change_while_a_submission_runs_apply_to_the_next_one(tmp_path: Path) -> None:
+    with course_to_grade(tmp_path) as (root, course), RunningWorker(root):
         submit(course, ALICE, LOOPING)
         until(lambda: any(each.lease for each in course.store.jobs.waiting(course.clock())))
         before = course.store.jobs.announced()[HW1].tests

@@ -1,4 +1,4 @@
-"""Who may do what, in full."""
+"""Access rights: every combination of role and permission."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def test_instructors_may_do_everything(actor: Actor, allow: Allow, about: Userna
 
 @pytest.mark.parametrize("allow", Allow)
 @pytest.mark.parametrize("about", [None, ALICE, BOB, Username("Alice")])
-def test_students_may_do_what_is_open_to_all_or_about_themselves(allow: Allow, about: Username | None) -> None:
+def test_students_may_do_what_is_open_to_everybody_or_concerns_themselves(allow: Allow, about: Username | None) -> None:
     if allow in (Allow.ANYONE, Allow.MEMBER) or (allow is Allow.SELF and about == ALICE):
         authorise(STUDENT, allow, about)
     else:
@@ -33,7 +33,7 @@ def test_students_may_do_what_is_open_to_all_or_about_themselves(allow: Allow, a
 
 
 @pytest.mark.parametrize("allow", Allow)
-def test_a_grader_may_do_what_is_open_to_graders_and_beyond_that_no_more_than_a_student(allow: Allow) -> None:
+def test_a_grader_may_do_what_is_open_to_graders_and_otherwise_no_more_than_a_student(allow: Allow) -> None:
     grader = Actor(ALICE, Role.GRADER)
     if allow in (Allow.ANYONE, Allow.MEMBER, Allow.GRADER):
         authorise(grader, allow)

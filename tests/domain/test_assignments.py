@@ -1,4 +1,4 @@
-"""What is said about an assignment in two places."""
+"""Rules of an assignment, which can be given in two places."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tests.domain.test_rules import RULES
 
 
 @given(mine=RULES, theirs=RULES)
-def test_what_one_place_does_not_say_the_other_does_key_by_key(mine: Rules, theirs: Rules) -> None:
+def test_rules_from_two_places_are_combined_key_by_key(mine: Rules, theirs: Rules) -> None:
     both = mine.over(theirs)
     parts = (
         (mine, theirs, both), (mine.schedule, theirs.schedule, both.schedule),
@@ -26,13 +26,13 @@ def test_what_one_place_does_not_say_the_other_does_key_by_key(mine: Rules, thei
 
 
 @pytest.mark.parametrize("written", ["py", ".py", "*.py", ".PY", " *.Py "])
-def test_an_ending_is_the_same_however_it_is_written(written: str) -> None:
+def test_a_file_ending_is_recognised_in_every_notation(written: str) -> None:
     assert file_ending(written) == ".py"
     assert Rules(accepts=(file_ending(written),)).takes("Homework.PY")
     assert not Rules(accepts=(file_ending(written),)).takes("homework.zip")
 
 
 @pytest.mark.parametrize("written", ["", "*", ".", "*.*", "py, zip", "a/b", "notebook files"])
-def test_what_is_no_ending_is_refused(written: str) -> None:
+def test_an_invalid_file_ending_is_refused(written: str) -> None:
     with pytest.raises(BadRequest, match="is no file ending"):
         file_ending(written)

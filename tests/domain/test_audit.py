@@ -1,4 +1,4 @@
-"""The audit log as people read it: repeats are one line, and nothing falls out."""
+"""The audit log as it is shown: repeated events are one line, and no event is missing."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def asked(number: int, assignment: str = "hw1", user: str = "mallory") -> Event:
     return Event(NOON - number * SECOND, user, "ask extension", user, f"{assignment} until 2030-01-01: {number}")
 
 
-def test_a_thousand_requests_of_one_student_are_one_line_and_push_nothing_out() -> None:
+def test_a_thousand_requests_of_one_student_are_one_line_and_hide_no_other_event() -> None:
     before = Event(NOON - 2000 * SECOND, "tom", "grades", "hw1", "3 grades")
     between = Event(NOON - 500 * SECOND, "alice", "register", "alice")
     flood = [asked(number) for number in range(1000)]
@@ -26,12 +26,12 @@ def test_a_thousand_requests_of_one_student_are_one_line_and_push_nothing_out() 
     assert (lines[0].event, lines[0].first) == (flood[0], flood[-1].moment)
 
 
-def test_requests_about_several_assignments_in_turn_are_a_line_each() -> None:
+def test_alternating_requests_about_several_assignments_are_one_line_each() -> None:
     lines = without_repeats(asked(number, f"hw{number % 3}") for number in range(900))
     assert [line.count for line in lines] == [300, 300, 300]
 
 
-def test_what_differs_or_is_hours_apart_stays_apart() -> None:
+def test_different_events_and_events_more_than_an_hour_apart_are_separate_lines() -> None:
     grants = [Event(NOON - each, "tom", "grant extension", "alice", f"hw1 until {each}") for each in range(3)]
     assert [line.count for line in without_repeats(grants)] == [1, 1, 1]
     hours = [Event(NOON - each * 61 * MINUTE, "tom", "grades", "hw1", "3 grades") for each in range(3)]
@@ -55,7 +55,7 @@ class Log:
         return self.kept[skip : skip + limit]
 
 
-def test_the_whole_log_is_read_and_what_is_recorded_meanwhile_hides_nothing() -> None:
+def test_the_whole_log_is_read_even_if_events_are_recorded_meanwhile() -> None:
     log = Log(2500)
     before = list(log.kept)
     reading = all_events(log)

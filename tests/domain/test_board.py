@@ -1,4 +1,4 @@
-"""The board: who has submitted what and when, and finding people on it."""
+"""The board: who has submitted what and when, and search."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def states(board: Board, now: int = NOON) -> dict[str, list[str]]:
     return {row.username: [cell.state(now) for cell in row.cells] for row in board.rows}
 
 
-def test_everybody_who_takes_part_is_on_it_with_how_they_stand(course: Course, root: Path) -> None:
+def test_everybody_who_takes_part_is_on_the_board_with_their_states(course: Course, root: Path) -> None:
     submit(course, ALICE, NOON - 7200 * SECOND)
     submit(course, BOB, NOON)
     submit(course, BOB, NOON, HW2)
@@ -62,9 +62,7 @@ def test_everybody_who_takes_part_is_on_it_with_how_they_stand(course: Course, r
     assert states(course.standings.board())["bob"] == ["submitted", "graded"]
 
 
-def test_who_has_no_submission_is_told_apart_before_opening_in_time_overdue_and_when_it_is_closed(
-    course: Course, root: Path
-) -> None:
+def test_without_a_submission_the_state_depends_on_opening_due_and_closing_time(course: Course, root: Path) -> None:
     times = "opens = 2026-03-10T09:00:00Z\ndue = 2026-03-10T11:00:00Z\ncloses = 2026-03-10T13:00:00Z\n"
     (root.parent / "mograder.toml").write_text(f'[[assignments]]\nname = "hw1"\n{times}')
     hw1 = course.release.assignment(COURSE_INSTRUCTOR, "hw1")
@@ -79,12 +77,12 @@ def test_who_has_no_submission_is_told_apart_before_opening_in_time_overdue_and_
     assert [mine.state(NOON + hours * hour) for hours in (-4, -2, 0, 2)] == list(alice)
 
 
-def test_the_assignments_stand_in_the_order_of_their_due_times(course: Course, root: Path) -> None:
+def test_assignments_are_in_the_order_of_their_due_times(course: Course, root: Path) -> None:
     (root.parent / "mograder.toml").write_text(DUE.replace("hw1", "hw2"))
     assert [each.name for each in course.standings.board().assignments] == ["hw2", "hw1"]
 
 
-def test_a_file_that_was_put_there_by_hand_is_a_submission(course: Course, root: Path) -> None:
+def test_a_file_placed_by_hand_is_a_submission(course: Course, root: Path) -> None:
     folder = root.parent / "submitted" / "hw1"
     folder.mkdir(parents=True)
     (folder / "dora.py").write_bytes(b"by mail")
@@ -101,7 +99,7 @@ def test_a_file_that_was_put_there_by_hand_is_a_submission(course: Course, root:
     assert "dora" not in missing(course.standings.board(), HW1)
 
 
-def test_an_extension_that_is_granted_afterwards_makes_a_late_submission_one_in_time(course: Course) -> None:
+def test_a_later_extension_makes_a_late_submission_on_time(course: Course) -> None:
     submit(course, BOB, NOON)
     assert states(course.standings.board())["bob"][0] == "late"
     hw1 = course.release.assignment(COURSE_INSTRUCTOR, "hw1")
@@ -109,13 +107,13 @@ def test_an_extension_that_is_granted_afterwards_makes_a_late_submission_one_in_
     assert states(course.standings.board())["bob"][0] == "submitted"
 
 
-def test_what_an_instructor_submits_for_a_student_is_not_late(course: Course) -> None:
+def test_a_submission_by_an_instructor_for_a_student_is_not_late(course: Course) -> None:
     body = filled(course.submissions.upload(), b"on paper")
     course.submissions.submit(COURSE_INSTRUCTOR, course.release.assignment(COURSE_INSTRUCTOR, "hw1"), BOB, body, NOON)
     assert states(course.standings.board())["bob"][0] == "submitted"
 
 
-def test_people_are_found_by_name_assignment_and_state_and_sorted(course: Course) -> None:
+def test_people_are_searched_by_name_assignment_and_state_and_sorted(course: Course) -> None:
     submit(course, ALICE, NOON - 7200 * SECOND)
     submit(course, BOB, NOON)
     grades = [{"username": "alice", "grade": "9"}, {"username": "bob", "grade": "10,5"}, {"username": "carol"}]
@@ -140,7 +138,7 @@ def test_people_are_found_by_name_assignment_and_state_and_sorted(course: Course
     assert missing(board, HW1) == ("carol",)
 
 
-def test_a_section_is_found_and_who_was_dropped_leaves_the_lists_and_keeps_the_work(course: Course) -> None:
+def test_sections_can_be_searched_and_a_dropped_person_disappears_from_lists_but_keeps_the_work(course: Course) -> None:
     submit(course, ALICE, NOON)
     submit(course, BOB, NOON)
     listed = [Person.parse("alice", sections=["1", "2"]), Person.parse("carol", sections=["2"])]
@@ -157,14 +155,12 @@ def test_a_section_is_found_and_who_was_dropped_leaves_the_lists_and_keeps_the_w
 
 
 @pytest.mark.parametrize("order", Order)
-def test_people_are_sorted_before_there_are_assignments(order: Order) -> None:
+def test_people_are_sorted_even_without_assignments(order: Order) -> None:
     people = (Row(BOB, "Zoe", ()), Row(ALICE, "Zoe", ()))
     assert find(Board((), people), BoardFilter(order=order)) == Board((), people[::-1])
 
 
-def test_the_board_is_the_same_until_something_changes_and_then_only_what_has_changed_is_made_again(
-    course: Course, root: Path
-) -> None:
+def test_an_unchanged_board_is_reused_and_only_changed_rows_are_recomputed(course: Course, root: Path) -> None:
     submit(course, ALICE, NOON)
     before = course.standings.board()
     assert course.standings.board() is before
@@ -176,7 +172,7 @@ def test_the_board_is_the_same_until_something_changes_and_then_only_what_has_ch
     assert states(course.standings.board())["alice"] == ["graded", "new"]
 
 
-def test_whoever_is_not_on_the_roster_comes_onto_the_board_and_leaves_it(course: Course, root: Path) -> None:
+def test_a_person_who_is_not_on_the_roster_is_on_the_board_while_they_have_work(course: Course, root: Path) -> None:
     course.standings.board()
     submit(course, Username("aaron"), NOON)
     folder = root.parent / "submitted" / "hw2"

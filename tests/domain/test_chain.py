@@ -1,4 +1,4 @@
-"""A chain of receipts: each alteration is named, at its place, and nothing else is."""
+"""A chain of receipts: each alteration is reported with its position, and nothing else is."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ Links = list[Link]
 
 
 def chain(signer: Ed25519Signer = SIGNER) -> Links:
-    """Five places, of which the third is erased."""
+    """A chain of five positions, of which the third is a tombstone."""
     links: Links = []
     head = Head()
     for number in range(1, 6):
-        turn = ChainPosition(number, head.hash, None, f"alice_{number}.py")
-        receipt = issue_receipt(new(b"%d" % number), signer, "Kurs")(turn)
+        position = ChainPosition(number, head.hash, None, f"alice_{number}.py")
+        receipt = issue_receipt(new(b"%d" % number), signer, "Kurs")(position)
         head = Head(number, receipt.hash)
         links.append(make_tombstone(receipt, signer, "Kurs", NOON) if number == 3 else receipt)
     return links
@@ -43,12 +43,12 @@ def erased_at_three(links: Links) -> Tombstone:
     return link
 
 
-def with_place(links: Links, number: int, link: Link) -> Links:
+def with_link(links: Links, number: int, link: Link) -> Links:
     return [*links[: number - 1], link, *links[number:]]
 
 
 def named(breaks: Iterable[Break]) -> list[str]:
-    """What is said of each break: it names its place, and only a missing signature is said to be one."""
+    """The texts of the breaks. Each names its position, and only those about missing signatures are marked as such."""
     found = list(breaks)
     for each in found:
         assert re.search(rf"\b{each.number}\b", each.what), each
@@ -56,7 +56,7 @@ def named(breaks: Iterable[Break]) -> list[str]:
     return [each.what for each in found]
 
 
-def test_a_whole_chain_has_no_break_and_fits_every_place_that_was_kept() -> None:
+def test_an_unbroken_chain_matches_every_saved_head() -> None:
     links = chain()
     kept = [Head(each.number, each.hash) for each in links]
     assert list(find_breaks(links, SIGNER, kept)) == []
@@ -64,11 +64,11 @@ def test_a_whole_chain_has_no_break_and_fits_every_place_that_was_kept() -> None
 
 
 def text_swapped(links: Links) -> Links:
-    return with_place(links, 2, replace(receipt_at(links, 2), text=receipt_at(links, 1).text))
+    return with_link(links, 2, replace(receipt_at(links, 2), text=receipt_at(links, 1).text))
 
 
 def another_seal(links: Links) -> Links:
-    return with_place(links, 5, receipt_at(chain(Ed25519Signer(new_private_key())), 5))
+    return with_link(links, 5, receipt_at(chain(Ed25519Signer(new_private_key())), 5))
 
 
 def altered(receipt: Receipt, **changes: Any) -> Receipt:
@@ -76,14 +76,14 @@ def altered(receipt: Receipt, **changes: Any) -> Receipt:
 
 
 def erased_by(statement: Callable[[Links], str]) -> Callable[[Links], Links]:
-    return lambda links: with_place(links, 3, replace(erased_at_three(links), statement=statement(links)))
+    return lambda links: with_link(links, 3, replace(erased_at_three(links), statement=statement(links)))
 
 
 def erased_at_two(links: Links) -> Links:
-    """With everything right but the statement, which is another place's."""
+    """A tombstone in which only the statement is wrong: it belongs to another position."""
     second = receipt_at(links, 2)
     statement = erased_at_three(links).statement
-    return with_place(links, 2, Tombstone(2, second.previous, second.hash, statement))
+    return with_link(links, 2, Tombstone(2, second.previous, second.hash, statement))
 
 
 NOT_ERASED = "receipt {} is said to be erased, and the course did not sign that"
@@ -102,16 +102,16 @@ BROKEN: dict[str, tuple[Callable[[Links], Links], list[str]]] = {
         ["receipt 2 was altered: number, previous, filename, sha256 is not what was signed"],
     ),
     "a time that is none": (
-        lambda links: with_place(links, 4, altered(receipt_at(links, 4), received=10**30)),
+        lambda links: with_link(links, 4, altered(receipt_at(links, 4), received=10**30)),
         ["receipt 4 was altered: received is not what was signed"],
     ),
     "signed by another": (another_seal, [FOLLOWS.format(5), "receipt 5 is not signed by the course"]),
     "another previous": (
-        lambda links: with_place(links, 4, replace(receipt_at(links, 4), previous="ab")),
+        lambda links: with_link(links, 4, replace(receipt_at(links, 4), previous="ab")),
         [FOLLOWS.format(4), "receipt 4 was altered: previous is not what was signed"],
     ),
     "another hash of the erased": (
-        lambda links: with_place(links, 3, replace(erased_at_three(links), hash="ab")),
+        lambda links: with_link(links, 3, replace(erased_at_three(links), hash="ab")),
         [NOT_ERASED.format(3), FOLLOWS.format(4)],
     ),
     "erased by a receipt": (erased_by(lambda links: receipt_at(links, 2).text), [NOT_ERASED.format(3)]),
@@ -121,25 +121,25 @@ BROKEN: dict[str, tuple[Callable[[Links], Links], list[str]]] = {
 
 
 @pytest.mark.parametrize(("change", "said"), BROKEN.values(), ids=BROKEN)
-def test_each_break_is_named_at_its_place(change: Callable[[Links], Links], said: list[str]) -> None:
+def test_every_break_is_reported_with_its_chain_position(change: Callable[[Links], Links], said: list[str]) -> None:
     assert named(find_breaks(change(chain()), SIGNER))[: len(said)] == said
 
 
-def test_a_text_that_is_no_receipt_breaks_the_chain_and_nothing_else() -> None:
-    links = with_place(chain(), 4, replace(receipt_at(chain(), 4), text="é"))
+def test_a_text_that_is_no_receipt_breaks_only_the_chain() -> None:
+    links = with_link(chain(), 4, replace(receipt_at(chain(), 4), text="é"))
     assert named(find_breaks(links, SIGNER)) == ["receipt 4 is not signed by the course", FOLLOWS.format(5)]
     assert named(find_breaks(links, None)) == [FOLLOWS.format(5)]
 
 
-def test_every_letter_of_the_last_receipt_counts() -> None:
+def test_every_character_of_the_last_receipt_is_verified() -> None:
     links = chain()
     last = receipt_at(links, 5)
     letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
-    for letter in letters.replace(last.text[-1], ""):  # some of its bits mean nothing to the signature
-        assert list(find_breaks(with_place(links, 5, replace(last, text=last.text[:-1] + letter)), SIGNER)), letter
+    for letter in letters.replace(last.text[-1], ""):  # the last character has bits that are not part of the signature
+        assert list(find_breaks(with_link(links, 5, replace(last, text=last.text[:-1] + letter)), SIGNER)), letter
 
 
-def test_a_chain_that_is_shorter_or_another_does_not_fit_what_was_kept() -> None:
+def test_a_shorter_or_different_chain_does_not_match_a_saved_head() -> None:
     links = chain()
     assert named(find_breaks(links[:4], SIGNER, [Head(5, links[4].hash)])) == [
         "the chain was cut: it ends at receipt 4, and there was a receipt 5"
@@ -150,7 +150,7 @@ def test_a_chain_that_is_shorter_or_another_does_not_fit_what_was_kept() -> None
     ]
 
 
-def test_a_head_is_a_number_and_a_hash() -> None:
+def test_a_head_is_written_as_a_number_and_a_hash() -> None:
     digest = "0123456789abcdef" * 4
     assert parse_head(f" 57:{digest.upper()}\n") == Head(57, digest)
     wrong = [f"{number}:{digest}" for number in ("", "x", "-1", "\u0663")]
@@ -159,7 +159,7 @@ def test_a_head_is_a_number_and_a_hash() -> None:
             parse_head(text)
 
 
-def test_a_receipt_names_its_place_and_a_statement_of_an_erasure_is_no_receipt() -> None:
+def test_a_receipt_states_its_chain_position_and_a_statement_of_an_erasure_is_no_receipt() -> None:
     links = chain()
     assert head_of(receipt_at(links, 4).text, SIGNER) == Head(4, links[3].hash)
     for text in (erased_at_three(links).statement, SIGNER.sign({"number": "x"}), "nonsense"):
@@ -167,7 +167,7 @@ def test_a_receipt_names_its_place_and_a_statement_of_an_erasure_is_no_receipt()
             head_of(text, SIGNER)
 
 
-def test_what_the_course_signs_of_an_erasure_is_the_place_and_the_moment() -> None:
+def test_the_signed_statement_of_an_erasure_has_chain_position_and_time() -> None:
     second, erased = receipt_at(chain(), 2), erased_at_three(chain())
     assert SIGNER.verify(erased.statement) == {
         "course": "Kurs", "erased": "2026-03-10T12:00:00.000000Z", "number": 3, "previous": second.hash,

@@ -1,4 +1,4 @@
-"""How codes are made, and which of them can be guessed."""
+"""How codes are generated, and which codes are easy to guess."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from mograder.domain.codes import is_hard_to_guess, looks_personal, new_course_code
 
 
-def test_codes_that_are_made_are_hard_to_guess_and_all_different() -> None:
+def test_generated_codes_are_hard_to_guess_and_all_different() -> None:
     choose = random.Random(7).choice
     made = {new_course_code(choose) for _ in range(2000)}
     assert len(made) == 2000
@@ -21,7 +21,7 @@ def test_codes_that_are_made_are_hard_to_guess_and_all_different() -> None:
              "1a1a1a1a1a1a1a", "analysis-1-2026", "tea-3f9a1c", "introduction2026", "a b c d e f g h",
              "no no no no no no no"]
 )  # fmt: skip
-def test_words_with_years_and_short_codes_can_be_guessed(code: str) -> None:
+def test_words_with_years_and_short_codes_are_easy_to_guess(code: str) -> None:
     assert not is_hard_to_guess(code)
 
 

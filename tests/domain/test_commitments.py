@@ -1,4 +1,4 @@
-"""A commit is worth no more than a submission of the same bytes at the same moment, and not for long."""
+"""A commitment has at most the effect of submitting the same bytes at the same time, and expires."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def announced_by(course: Course, assignment: Assignment, user: Username) -> tupl
     return course.refresh((), (key,))[key]
 
 
-def test_the_moment_of_the_commitment_counts_and_the_receipt_says_both(course: Course, hw1: Assignment) -> None:
+def test_the_time_of_the_commitment_counts_and_the_receipt_states_both_times(course: Course, hw1: Assignment) -> None:
     assert not announced_by(course, hw1, ALICE)
     made = commit(course, hw1, b"work", NOON)
     assert made == Commitment(HW1, ALICE, sha256(b"work"), 4, NOON)
@@ -62,7 +62,7 @@ def test_the_moment_of_the_commitment_counts_and_the_receipt_says_both(course: C
 
 
 @pytest.mark.parametrize("arrives", [CLOSES + 1 * MINUTE, NOON + LIFE, NOON + LIFE + SECOND])
-def test_a_commitment_is_good_for_the_exact_bytes_of_one_person_and_for_an_hour(
+def test_a_commitment_is_valid_for_the_exact_bytes_of_one_person_for_one_hour(
     course: Course, hw1: Assignment, arrives: int
 ) -> None:
     commit(course, hw1, b"work", NOON)
@@ -76,7 +76,7 @@ def test_a_commitment_is_good_for_the_exact_bytes_of_one_person_and_for_an_hour(
         assert submit(course, hw1, b"work", arrives).received == NOON
 
 
-def test_a_commitment_is_good_for_one_submission(course: Course, hw1: Assignment) -> None:
+def test_a_commitment_is_valid_for_one_submission(course: Course, hw1: Assignment) -> None:
     commit(course, hw1, b"one", NOON)
     assert submit(course, hw1, b"one", NOON + 2 * MINUTE).late is False
     assert submit(course, hw1, b"two", NOON + 3 * MINUTE).late is True
@@ -86,16 +86,14 @@ def test_a_commitment_is_good_for_one_submission(course: Course, hw1: Assignment
     assert (counting.submission.sha256, counting.submission.attempt) == (sha256(b"one"), 1)
 
 
-def test_a_commitment_again_keeps_its_first_moment_and_a_retry_its_receipt(course: Course, hw1: Assignment) -> None:
+def test_a_repeated_commitment_keeps_its_first_time_and_a_retry_its_receipt(course: Course, hw1: Assignment) -> None:
     first = commit(course, hw1, b"work", NOON)
     assert commit(course, hw1, b"work", NOON + 5 * MINUTE) == first
     kept = submit(course, hw1, b"work", NOON + 6 * MINUTE)
     assert submit(course, hw1, b"work", NOON + 7 * MINUTE) == kept
 
 
-def test_few_commitments_can_be_open_and_a_file_that_came_or_the_hour_makes_room(
-    course: Course, hw1: Assignment
-) -> None:
+def test_the_number_of_open_commitments_is_limited(course: Course, hw1: Assignment) -> None:
     for number in range(MOST):
         commit(course, hw1, b"%d" % number, NOON + number * MINUTE)
     with pytest.raises(Throttled, match="5 files of yours are announced") as refused:
@@ -109,7 +107,7 @@ def test_few_commitments_can_be_open_and_a_file_that_came_or_the_hour_makes_room
     assert announced(held, replace(new, moment=NOON + 3 * LIFE)) == (replace(new, moment=NOON + 3 * LIFE),)
 
 
-def test_of_several_announced_files_nobody_chooses_one_after_the_close(course: Course, hw1: Assignment) -> None:
+def test_after_closing_only_the_last_announced_file_is_accepted(course: Course, hw1: Assignment) -> None:
     for number in range(1, MOST + 1):
         commit(course, hw1, b"%d" % number, NOON + number * SECOND)
     with pytest.raises(Closed):  # a later one was announced
@@ -122,21 +120,21 @@ def test_of_several_announced_files_nobody_chooses_one_after_the_close(course: C
     assert [each.submission.sha256 for each in course.submissions.history(hw1, ALICE)] == [sha256(b"5")]
 
 
-def test_an_announced_file_that_another_has_replaced_needs_a_moment_of_its_own(course: Course, hw1: Assignment) -> None:
+def test_an_announced_file_that_was_superseded_needs_a_new_commitment(course: Course, hw1: Assignment) -> None:
     commit(course, hw1, b"one", NOON - 2 * SECOND)
     commit(course, hw1, b"two", NOON - SECOND)
-    assert submit(course, hw1, b"one", NOON + MINUTE).late is True  # as if it had not been announced
+    assert submit(course, hw1, b"one", NOON + MINUTE).late is True  # as without a commitment
     assert submit(course, hw1, b"two", NOON + 2 * MINUTE).late is False
 
 
-def test_a_file_announced_in_time_is_in_time_whatever_was_announced_late(course: Course, hw1: Assignment) -> None:
+def test_a_file_announced_on_time_is_on_time_whatever_was_announced_later(course: Course, hw1: Assignment) -> None:
     commit(course, hw1, b"in time", NOON)
     commit(course, hw1, b"late", NOON + MINUTE)
     assert submit(course, hw1, b"in time", CLOSES + MINUTE).late is False
     assert submit(course, hw1, b"late", CLOSES + 2 * MINUTE).late is True
 
 
-def test_a_commitment_comes_before_the_closing_time_and_is_of_a_file_that_would_be_taken(
+def test_a_commitment_is_accepted_until_closing_and_only_for_a_file_that_would_be_accepted(
     course: Course, hw1: Assignment
 ) -> None:
     with pytest.raises(Closed, match="closed at Tue 2026-03-10 12:10 UTC; this arrived at Tue 2026-03-10 12:10:01 UTC"):
@@ -152,7 +150,7 @@ def test_a_commitment_comes_before_the_closing_time_and_is_of_a_file_that_would_
     assert course.store.commitments.of(HW1, ALICE) == ()
 
 
-def test_a_commitment_comes_before_the_person_s_own_closing_time(course: Course, hw1: Assignment) -> None:
+def test_a_commitment_is_accepted_until_the_closing_time_of_the_person(course: Course, hw1: Assignment) -> None:
     course.roster.enrol([ALICE])
     course.extensions.decide(COURSE_INSTRUCTOR, [Change(hw1, ALICE, Decision.GRANT, "+1h")])
     assert commit(course, hw1, b"work", CLOSES + SECOND).moment == CLOSES + SECOND
@@ -160,7 +158,9 @@ def test_a_commitment_comes_before_the_person_s_own_closing_time(course: Course,
         commit(course, hw1, b"work", CLOSES + SECOND, Actor(BOB, Role.STUDENT))
 
 
-def test_a_clock_that_is_set_back_voids_no_commitment_and_dates_nothing_later(course: Course, hw1: Assignment) -> None:
+def test_a_clock_that_is_set_back_invalidates_no_commitment_and_dates_nothing_later(
+    course: Course, hw1: Assignment
+) -> None:
     commit(course, hw1, b"work", NOON)
     kept = submit(course, hw1, b"work", NOON - MINUTE)
     assert (kept.received, kept.late) == (NOON - MINUTE, False)

@@ -1,4 +1,4 @@
-"""The report of what a course contains and what it does not."""
+"""The report of what a course contains and what was left out."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ NFC = AssignmentName(unicodedata.normalize("NFC", "übung"))
 NFD = AssignmentName(unicodedata.normalize("NFD", "übung"))
 
 
-def test_work_and_rules_whose_assignment_is_gone_are_named() -> None:
+def test_work_and_rules_of_a_missing_assignment_are_reported() -> None:
     survey = Survey(work=((AssignmentName("hw1"), 2), (AssignmentName("old"), 1)))
     plan = Plan(rules={AssignmentName("hw1"): Rules(), AssignmentName("typo"): Rules()})
     found = contents([Assignment(AssignmentName("hw1"), "hw1")], plan, survey)
@@ -27,6 +27,6 @@ def test_a_name_in_another_unicode_form_is_the_same_name() -> None:
         assert Plan(rules={here: Rules("Tee")}).rules_of(there) == Rules("Tee")
 
 
-def test_what_the_store_left_out_is_in_the_report_as_it_came() -> None:
+def test_whatever_the_store_left_out_is_in_the_report_unchanged() -> None:
     out = LeftOut("a", "b", "c")
     assert contents([], Plan(), Survey(left_out=(out,))).left_out == (out,)

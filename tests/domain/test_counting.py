@@ -1,4 +1,4 @@
-"""Which submission counts: by the course's rule, after late ones, by instructors, by hand."""
+"""Which submission counts: the counting rule, late submissions, submissions by instructors, files placed by hand."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def set_rule(course_folder: Path, rule: str) -> None:
 
 
 def submit(course: Course, user: Username, content: bytes, received: int, actor: Actor | None = None) -> str:
-    """Submit; the file name of the version that counts then."""
+    """Submit. Returns the file name of the version that counts afterwards."""
     hw1, body = course.release.assignment(COURSE_INSTRUCTOR, "hw1"), filled(course.submissions.upload(), content)
     accepted = course.submissions.submit(actor or Actor(user, Role.STUDENT), hw1, user, body, received)
     return course.submissions.assessed(accepted.receipt)[1]
@@ -41,7 +41,7 @@ def collected(course: Course, which: CountingRule | None) -> dict[str, bytes]:
 
 @pytest.fixture
 def three(course: Course, course_folder: Path) -> Course:
-    """Alice in time and late, Bob late alone, Carl in time alone."""
+    """Alice has submitted on time and late, Bob only late, Carl only on time."""
     set_rule(course_folder, "latest")
     submit(course, ALICE, b"a1", NOON - HOUR)
     submit(course, ALICE, b"a2", NOON)
@@ -55,7 +55,7 @@ LATEST = {"alice": b"a3", "bob": b"b1", "carl": b"c1"}
 
 
 @pytest.mark.parametrize(("rule", "alices"), [("latest", b"a3"), ("on-time", b"a2")])
-def test_what_counts_is_the_courses_rule_and_every_version_is_kept(
+def test_the_counting_rule_decides_what_counts_and_every_version_is_kept(
     three: Course, course_folder: Path, rule: str, alices: bytes
 ) -> None:
     set_rule(course_folder, rule)
@@ -78,16 +78,18 @@ def test_what_counts_is_the_courses_rule_and_every_version_is_kept(
     assert (files / "alice.py").read_bytes() == b"a3"
 
 
-def test_the_answer_to_a_late_submission_names_the_one_in_time_that_counts(course: Course, course_folder: Path) -> None:
+def test_the_answer_to_a_late_submission_names_the_one_on_time_that_counts(course: Course, course_folder: Path) -> None:
     set_rule(course_folder, "on-time")
     assert submit(course, ALICE, b"a1", NOON) == "alice_20260310T120000.py"
     assert submit(course, ALICE, b"a2", NOON + HOUR) == "alice_20260310T120000.py"
     assert submit(course, BOB, b"b1", NOON + HOUR) == "bob_20260310T130000.py"
 
 
-def test_what_an_instructor_submits_for_a_student_is_never_late_and_marked(three: Course, course_folder: Path) -> None:
+def test_a_submission_by_an_instructor_for_a_student_is_never_late_and_marked_as_such(
+    three: Course, course_folder: Path
+) -> None:
     set_rule(course_folder, "on-time")
-    submit(three, BOB, b"b1", NOON + 9 * HOUR, COURSE_INSTRUCTOR)  # the same bytes that were late before
+    submit(three, BOB, b"b1", NOON + 9 * HOUR, COURSE_INSTRUCTOR)  # the same bytes as his late submission
     (bobs,) = (
         each
         for each in three.submissions.collect(three.release.assignment(COURSE_INSTRUCTOR, "hw1"))
@@ -99,7 +101,7 @@ def test_what_an_instructor_submits_for_a_student_is_never_late_and_marked(three
     assert collected(three, CountingRule.ON_TIME)["bob"] == b"b1"
 
 
-def test_a_file_that_was_put_there_by_hand_counts_as_it_stands(three: Course, course_folder: Path) -> None:
+def test_a_file_placed_by_hand_counts_as_it_is(three: Course, course_folder: Path) -> None:
     set_rule(course_folder, "on-time")
     latest = course_folder.parent / "submitted" / "hw1" / "alice.py"
     latest.unlink()
@@ -112,7 +114,9 @@ def test_a_file_that_was_put_there_by_hand_counts_as_it_stands(three: Course, co
         assert each.assessed is not None or each.counts == each.file.filename
 
 
-def test_what_is_of_another_assignment_does_not_count_here(three: Course, course_folder: Path) -> None:
+def test_extensions_and_submissions_of_another_assignment_change_nothing_here(
+    three: Course, course_folder: Path
+) -> None:
     set_rule(course_folder, "on-time")
     (course_folder / "hw2" / "files").mkdir(parents=True)
     with (course_folder.parent / "mograder.toml").open("a") as plan:
@@ -126,7 +130,9 @@ def test_what_is_of_another_assignment_does_not_count_here(three: Course, course
     assert submit(three, ALICE, b"a4", NOON + 2 * HOUR) == "alice_20260310T120000.py"
 
 
-def test_what_submissions_and_standings_are_made_of_changes_with_them(three: Course, course_folder: Path) -> None:
+def test_versions_of_submissions_and_standings_change_with_everything_they_depend_on(
+    three: Course, course_folder: Path
+) -> None:
     hw1 = three.release.assignment(COURSE_INSTRUCTOR, "hw1")
     by_hand = course_folder.parent / "submitted" / "hw1" / "dora.py"
 
@@ -148,7 +154,9 @@ def test_what_submissions_and_standings_are_made_of_changes_with_them(three: Cou
     assert standing() != before
 
 
-def test_a_submission_says_nothing_new_of_another_person_or_assignment(three: Course, course_folder: Path) -> None:
+def test_a_submission_does_not_change_versions_of_other_people_and_assignments(
+    three: Course, course_folder: Path
+) -> None:
     (course_folder / "hw2" / "files").mkdir(parents=True)
     hw1, hw2 = (three.release.assignment(COURSE_INSTRUCTOR, name) for name in ("hw1", "hw2"))
     three.submissions.submit(COURSE_INSTRUCTOR, hw2, BOB, filled(three.submissions.upload(), b"0"), NOON)
@@ -163,7 +171,9 @@ def test_a_submission_says_nothing_new_of_another_person_or_assignment(three: Co
     assert three.standings.number(hw2, ALICE) == submitted.receipt.number
 
 
-def test_an_assignment_may_have_its_own_grace_cost_and_counting(three: Course, course_folder: Path) -> None:
+def test_an_assignment_may_have_its_own_grace_period_penalty_and_counting_rule(
+    three: Course, course_folder: Path
+) -> None:
     plan = course_folder.parent / "mograder.toml"
     plan.write_text(
         plan.read_text() + "counts = 'on-time'\npenalties = { per_day = 20, max = 30, grace_minutes = 90 }\n"

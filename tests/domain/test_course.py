@@ -1,4 +1,4 @@
-"""The rules of the course, over a real folder: who gets a name, what is taken when, and what students see."""
+"""The services of a course over a real folder: registration, submissions, grades, the roster, sessions."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def plan(course_folder: Path, text: str) -> None:
 # names and tokens
 
 
-def test_who_knows_the_code_gets_a_name_and_its_token(course: Course) -> None:
+def test_registering_with_the_enrollment_code_gives_a_token(course: Course) -> None:
     name, token = course.accounts.register(" alice ", f" {CODE}\n")
     assert (name, course.accounts.authenticate(Token.parse(token))) == ("alice", STUDENT)
     assert course.store.accounts.get(ALICE) == Account(ALICE, bound=True, created=NOON, claimed=NOON)
@@ -90,20 +90,20 @@ def test_who_knows_the_code_gets_a_name_and_its_token(course: Course) -> None:
 
 
 @pytest.mark.parametrize("code", ["", " ", "-", "swordfis", "swordfish2", "schwertfisch", "ß"])
-def test_who_does_not_know_the_code_gets_nothing(course: Course, code: str) -> None:
+def test_a_wrong_enrollment_code_registers_nobody(course: Course, code: str) -> None:
     with pytest.raises(WrongCode, match=r"enrollment code.*(ask your instructor|your instructor gave you)"):
         course.accounts.register("alice", code)
     assert course.store.accounts.all() == []
 
 
 @pytest.mark.parametrize("code", ["Swordfish", "SWORD-FISH", " sword fish\t", "sword\u2011fish"])
-def test_spaces_hyphens_and_case_of_the_courses_code_do_not_matter(course: Course, code: str) -> None:
+def test_spaces_hyphens_and_case_of_the_enrollment_code_are_ignored(course: Course, code: str) -> None:
     assert course.accounts.register("alice", code)[0] == "alice"
 
 
 @pytest.mark.parametrize("spell", [str.upper, lambda code: code.replace("-", " "), lambda code: code.replace("-", "")])
 @pytest.mark.parametrize("name", ["alice", "Alice", " ALICE "])
-def test_a_personal_code_and_its_name_are_known_in_any_spelling(
+def test_name_and_personal_code_are_accepted_in_any_spelling(
     course: Course, name: str, spell: Callable[[str], str]
 ) -> None:
     (code,) = add(course, Person(ALICE))
@@ -112,7 +112,7 @@ def test_a_personal_code_and_its_name_are_known_in_any_spelling(
     assert [each.username for each in course.store.accounts.all()] == [ALICE]
 
 
-def test_who_needs_a_personal_code_is_told_so_only_with_the_courses_code(course: Course) -> None:
+def test_that_a_name_needs_a_personal_code_is_told_only_to_those_who_know_the_shared_code(course: Course) -> None:
     (code,) = add(course, Person(ALICE))
     with pytest.raises(WrongCode, match="'alice' is on the course's roster and joins with a personal code"):
         course.accounts.register("alice", "SWORDFISH")
@@ -124,12 +124,13 @@ def test_who_needs_a_personal_code_is_told_so_only_with_the_courses_code(course:
 
     course.accounts.register("alice", code)
     add(course, Person(BOB))
-    for wrong in (code, "abcd efgh jkmn", "guess", ""):  # registered, on the roster, a stranger
+    # The answer does not tell whether a name is registered, on the roster, or unknown.
+    for wrong in (code, "abcd efgh jkmn", "guess", ""):
         assert len({refusal(user, wrong) for user in ("alice", "bob", "carl")}) == 1
     assert "if you used it before, log in with your token" in refusal("alice", code)
 
 
-def test_the_course_tells_in_which_ways_one_can_join(course: Course) -> None:
+def test_a_course_states_the_ways_to_join(course: Course) -> None:
     assert course.accounts.ways_to_join == (True, False)
     (code,) = add(course, Person(ALICE))
     assert course.accounts.ways_to_join == (True, True)
@@ -139,14 +140,14 @@ def test_the_course_tells_in_which_ways_one_can_join(course: Course) -> None:
 
 
 @pytest.mark.parametrize("name", ["alice", "ALICE"])
-def test_a_name_that_somebody_has_is_not_given_twice(course: Course, name: str) -> None:
+def test_a_taken_name_cannot_be_registered_again(course: Course, name: str) -> None:
     course.accounts.register("alice", CODE)
     with pytest.raises(NameTaken, match=f"the name '{name}' is taken: if it is yours, log in with your token"):
         course.accounts.register(name, CODE)
     assert len(course.store.accounts.all()) == 1
 
 
-def test_a_personal_code_opens_its_name_once_and_the_shared_code_does_not(course: Course) -> None:
+def test_a_name_with_a_personal_code_is_registered_once_and_not_with_the_shared_code(course: Course) -> None:
     put(course, Account(ALICE, generation=2, bound=True, code_hash=hash_code("one-time")))
     with pytest.raises(WrongCode):
         course.accounts.register("alice", CODE)
@@ -160,7 +161,7 @@ def test_a_personal_code_opens_its_name_once_and_the_shared_code_does_not(course
 
 
 @pytest.mark.parametrize("code", [CODE, "one-time"])
-def test_of_many_who_claim_a_name_at_once_one_gets_it(course: Course, code: str) -> None:
+def test_of_many_simultaneous_registrations_of_a_name_one_succeeds(course: Course, code: str) -> None:
     for number in range(10):
         user = Username(f"s{number}")
         if code != CODE:
@@ -179,7 +180,7 @@ def test_of_many_who_claim_a_name_at_once_one_gets_it(course: Course, code: str)
             assert sum(threads.map(claim, range(8))) == 1
 
 
-def test_personal_codes_work_without_a_shared_one(course: Course) -> None:
+def test_personal_codes_work_without_a_shared_code(course: Course) -> None:
     course = replace(course, enrollment_code="")
     with pytest.raises(RegistrationOff, match="registration is off: ask your instructor for a token"):
         course.accounts.register("alice", "")
@@ -189,7 +190,7 @@ def test_personal_codes_work_without_a_shared_one(course: Course) -> None:
     assert course.accounts.register("alice", "one-time")[0] == "alice"
 
 
-def test_an_account_on_the_roster_that_nobody_has_claimed_can_be_claimed(course: Course) -> None:
+def test_an_unclaimed_account_on_the_roster_can_be_registered(course: Course) -> None:
     put(course, Account(ALICE, name="Alice A."))
     course.accounts.register("alice", CODE)
     account = course.store.accounts.get(ALICE)
@@ -197,7 +198,7 @@ def test_an_account_on_the_roster_that_nobody_has_claimed_can_be_claimed(course:
     assert (account.name, account.bound) == ("Alice A.", True)
 
 
-def test_a_reset_revokes_one_token_and_leaves_every_other(course: Course) -> None:
+def test_a_reset_invalidates_one_token_and_no_other(course: Course) -> None:
     tokens = [Token.parse(token_of(course, name)) for name in ("alice", "bob", INSTRUCTOR)]
     put(course, Account(ALICE, bound=True, generation=1))
     with pytest.raises(Unauthenticated, match="wrong token: log in again, or ask your instructor for a new one"):
@@ -207,17 +208,17 @@ def test_a_reset_revokes_one_token_and_leaves_every_other(course: Course) -> Non
     assert course.accounts.authenticate(Token.parse(renewed)) == STUDENT
 
 
-def test_a_token_of_the_published_server_is_good_without_an_account(course: Course) -> None:
+def test_a_token_of_the_published_server_is_valid_without_an_account(course: Course) -> None:
     assert course.accounts.authenticate(Token.parse(token_of(course, "alice"))) == STUDENT
     assert course.accounts.authenticate(Token.parse(token_of(course, INSTRUCTOR))) == COURSE_INSTRUCTOR
 
 
-def test_a_tutor_is_an_instructor(course: Course) -> None:
+def test_a_person_with_the_role_instructor_is_an_instructor(course: Course) -> None:
     put(course, Account(BOB, Role.INSTRUCTOR, bound=True))
     assert course.accounts.authenticate(Token.parse(token_of(course, "bob"))).is_instructor
 
 
-def test_names_for_which_tokens_are_handed_out_cannot_be_claimed(course: Course) -> None:
+def test_names_for_which_tokens_were_issued_cannot_be_registered(course: Course) -> None:
     issued = course.roster.enrol([ALICE, BOB])
     assert course.roster.enrol([ALICE, BOB]) == issued == [(name, token_of(course, name)) for name in (ALICE, BOB)]
     assert course.roster.all() == [Account(name, bound=True, created=NOON) for name in (ALICE, BOB)]
@@ -240,12 +241,12 @@ def test_an_assignment_is_found_by_name_then_by_id(course_folder: Path, course: 
 
 
 @given(text=st.text())
-def test_no_text_finds_what_is_not_there(text: str) -> None:
+def test_only_name_and_id_find_an_assignment(text: str) -> None:
     known = (Assignment(AssignmentName("hw1"), "1"),)
     assert (find_assignment(known, text) is not None) == (text in ("hw1", "1"))
 
 
-def test_students_see_an_assignment_from_the_moment_it_opens(course: Course, course_folder: Path, clock: Clock) -> None:
+def test_students_see_an_assignment_from_its_opening_time_on(course: Course, course_folder: Path, clock: Clock) -> None:
     plan(course_folder, "opens = 2026-03-10T12:00:00")
     clock.now = NOON - 1
     assert course.release.assignments(STUDENT) == course.release.for_students() == ()
@@ -264,7 +265,7 @@ def test_students_see_an_assignment_from_the_moment_it_opens(course: Course, cou
     assert [each.name for each in course.release.for_students()] == ["hw1"]
 
 
-def test_a_manifest_may_point_into_a_folder_that_is_no_assignment(course: Course, course_folder: Path) -> None:
+def test_a_manifest_may_refer_to_a_folder_that_is_no_assignment(course: Course, course_folder: Path) -> None:
     make_course_folder(course_folder.parent.parent, "shared", "private")
     entry = {"name": "hw1", "files": [{"filename": "s.py", "url": "/assignments/shared/files/shared.py"}]}
     (course_folder / "assignments.json").write_text(json.dumps([entry]))
@@ -276,7 +277,9 @@ def test_a_manifest_may_point_into_a_folder_that_is_no_assignment(course: Course
 # submissions
 
 
-def test_a_submission_is_taken_until_the_end_of_the_second_it_closes(course: Course, course_folder: Path) -> None:
+def test_a_submission_is_accepted_until_the_end_of_the_second_of_the_closing_time(
+    course: Course, course_folder: Path
+) -> None:
     plan(course_folder, "due = 2026-03-10T11:00:00\ncloses = 2026-03-10T12:00:00")
     assert not submit(course, received=NOON + SECOND - 1).repeated
     with pytest.raises(
@@ -287,7 +290,7 @@ def test_a_submission_is_taken_until_the_end_of_the_second_it_closes(course: Cou
     assert submit(course, b"late", NOON + SECOND, COURSE_INSTRUCTOR).receipt.submission.by == INSTRUCTOR
 
 
-def test_what_is_empty_too_large_or_of_another_type_is_refused(course: Course, course_folder: Path) -> None:
+def test_an_empty_too_large_or_wrongly_typed_file_is_refused(course: Course, course_folder: Path) -> None:
     plan(course_folder, "max_size = 5\naccepts = ['py', 'zip']")
     with pytest.raises(BadRequest, match="empty"):
         submit(course, b"")
@@ -303,12 +306,12 @@ def test_what_is_empty_too_large_or_of_another_type_is_refused(course: Course, c
     )
 
 
-def test_no_assignment_takes_more_than_the_course(course: Course, course_folder: Path) -> None:
+def test_no_assignment_accepts_larger_files_than_the_course(course: Course, course_folder: Path) -> None:
     plan(course_folder, "max_size = 50")
     assert replace(course, max_upload=10).admission.limit_for(course.release.assignment(STUDENT, "hw1")) == 10
 
 
-def test_history_is_every_receipt_of_a_person_in_order(course: Course) -> None:
+def test_the_history_has_every_receipt_of_a_person_in_order(course: Course) -> None:
     for number in range(3):
         submit(course, b"%d" % number, NOON - number * SECOND)
     hw1, hw2 = Assignment(AssignmentName("hw1"), "hw1"), Assignment(AssignmentName("hw2"), "hw2")
@@ -321,7 +324,7 @@ def test_history_is_every_receipt_of_a_person_in_order(course: Course) -> None:
         course.submissions.file(hw1, "bob.py")
 
 
-def test_receipts_call_the_course_by_its_title_else_by_its_key(course: Course, course_folder: Path) -> None:
+def test_receipts_name_the_course_by_its_title_or_else_by_its_key(course: Course, course_folder: Path) -> None:
     def named(content: bytes) -> object:
         return course.signer.verify(submit(course, content).receipt.text)["course"]
 
@@ -333,7 +336,7 @@ def test_receipts_call_the_course_by_its_title_else_by_its_key(course: Course, c
 # grades and feedback
 
 
-def test_a_grade_is_seen_when_it_is_released(course: Course) -> None:
+def test_a_grade_is_shown_once_it_is_released(course: Course) -> None:
     assignment = course.release.assignment(STUDENT, "hw1")
     entry = {"username": "alice", "grade": "5"}
     course.grades.upload(COURSE_INSTRUCTOR, assignment, {"grades": [entry], "workflow_state": "inreview"})
@@ -346,19 +349,19 @@ def test_a_grade_is_seen_when_it_is_released(course: Course) -> None:
     assert [each.person for each in course.grades.of(assignment)] == ["alice", "bob"]
 
 
-def test_an_upload_of_grades_says_whom_nobody_knows(course: Course, course_folder: Path) -> None:
+def test_an_upload_of_grades_names_unknown_people(course: Course, course_folder: Path) -> None:
     assignment = course.release.assignment(STUDENT, "hw1")
     submit(course, b"work")
     course.roster.add(COURSE_INSTRUCTOR, [Person(Username("bob"), "", Role.STUDENT)])
     rows = [{"username": name, "grade": "5"} for name in ("alice", "bob", "Bob", "carl")]
-    for _ in range(2):  # also when they are in the table already
+    for _ in range(2):  # also if they are in the table already
         assert course.grades.upload(COURSE_INSTRUCTOR, assignment, rows).unknown == ("Bob", "carl")
     course.store.settler.settle()
     (course_folder.parent / "submitted").rename(course_folder.parent / "away")
     assert course.grades.upload(COURSE_INSTRUCTOR, assignment, rows) == Uploaded(4, 4)
 
 
-def test_feedback_is_found_for_its_person_alone(course: Course) -> None:
+def test_feedback_is_found_only_for_its_person(course: Course) -> None:
     assignment = course.release.assignment(STUDENT, "hw1")
     course.grades.upload_feedback(COURSE_INSTRUCTOR, assignment, {ALICE: b"<p>"})
     assert course.grades.feedback(assignment, ALICE).read() == b"<p>"
@@ -368,12 +371,12 @@ def test_feedback_is_found_for_its_person_alone(course: Course) -> None:
 
 
 @given(left=st.text(), right=st.text())
-def test_texts_are_compared_exactly(left: str, right: str) -> None:
+def test_secrets_are_compared_exactly(left: str, right: str) -> None:
     assert same_text(left, left)
     assert same_text(left, right) == (left == right)
 
 
-def test_a_person_downloads_own_submissions_alone_by_the_names_in_the_receipts(course: Course) -> None:
+def test_a_person_can_download_only_own_submissions_by_the_names_in_the_receipts(course: Course) -> None:
     submit(course, b"one")
     submit(course, b"two", NOON + SECOND)
     hw1 = course.release.assignment(STUDENT, "hw1")
@@ -385,7 +388,7 @@ def test_a_person_downloads_own_submissions_alone_by_the_names_in_the_receipts(c
             course.submissions.own_file(hw1, ALICE, name)
 
 
-def test_a_download_is_noted_of_the_assignment_that_lists_the_file(course: Course, course_folder: Path) -> None:
+def test_a_download_is_recorded_for_the_assignment_that_lists_the_file(course: Course, course_folder: Path) -> None:
     make_course_folder(course_folder.parent.parent, "shared")
     entry = {"name": "hw1", "files": [{"filename": "s.py", "url": "/assignments/shared/files/shared.py"}]}
     (course_folder / "assignments.json").write_text(json.dumps([{"name": "hw0", "files": []}, entry]))
@@ -397,7 +400,7 @@ def test_a_download_is_noted_of_the_assignment_that_lists_the_file(course: Cours
     ]  # fmt: skip
 
 
-def test_what_comes_is_counted_by_the_minute_for_an_hour(course: Course, clock: Clock) -> None:
+def test_submissions_of_the_last_hour_are_counted_by_the_minute(course: Course, clock: Clock) -> None:
     for number, ago in enumerate((-1, 0, 59, 60, 3599, 3600)):
         submit(course, b"%d" % number, NOON - ago * SECOND)
     clock.now = NOON
@@ -405,7 +408,7 @@ def test_what_comes_is_counted_by_the_minute_for_an_hour(course: Course, clock: 
     assert (len(rush), rush[0], rush[58], rush[59], sum(rush)) == (60, 1, 1, 2, 4)
 
 
-def test_two_courses_do_not_know_each_others_tokens(course: Course, tmp_path: Path, clock: Clock) -> None:
+def test_a_token_of_one_course_is_not_valid_in_another(course: Course, tmp_path: Path, clock: Clock) -> None:
     other = open_course(make_course_folder(tmp_path / "other"), clock)
     with pytest.raises(Unauthenticated):
         course.accounts.authenticate(Token.parse(token_of(other, "alice")))
@@ -419,11 +422,11 @@ def add(course: Course, *people: Person) -> list[str]:
     return [code for _, code in course.roster.add(COURSE_INSTRUCTOR, people or (Person(ALICE, "Alice A."),))]
 
 
-def trail(course: Course) -> list[tuple[str, str, str, str]]:
+def audit_entries(course: Course) -> list[tuple[str, str, str, str]]:
     return [(each.actor, each.action, each.subject, each.detail) for each in reversed(course.audit.events())]
 
 
-def test_a_name_on_the_roster_is_claimed_by_its_own_code_alone_and_once(course: Course) -> None:
+def test_a_name_on_the_roster_is_registered_once_and_only_with_its_personal_code(course: Course) -> None:
     alices, bobs = add(course, Person(ALICE), Person(BOB))
     assert alices != bobs
     for wrong in (CODE, bobs, "", hash_code(alices)):
@@ -438,26 +441,27 @@ def test_a_name_on_the_roster_is_claimed_by_its_own_code_alone_and_once(course: 
 def test_codes_and_claim_keys_are_compared_in_constant_time(course: Course) -> None:
     course.roster.add(COURSE_INSTRUCTOR, [Person(ALICE)])
     course.accounts.register("bob", CODE, "k" * 32)
-    for name, key, times in (("carol", "", 1), ("alice", "", 3), ("bob", "x" * 32, 2)):  # the shared code, and its own
+    # With the shared code; with the shared code and the personal code of alice; with the claim key.
+    for name, key, times in (("carol", "", 1), ("alice", "", 3), ("bob", "x" * 32, 2)):
         with compared_in_constant_time() as compared, pytest.raises(WrongCode):
             course.accounts.register(name, "no code", key)
         assert len(compared) == times
 
 
-def test_of_a_personal_code_only_the_hash_is_kept(course: Course) -> None:
+def test_only_the_hash_of_a_personal_code_is_stored(course: Course) -> None:
     (code,) = add(course)
     account = course.store.accounts.get(ALICE)
     assert account == Account(ALICE, name="Alice A.", created=NOON, code_hash=hash_code(code))
     assert code not in repr((course.roster.all(), course.audit.events()))
 
 
-def test_who_is_added_again_after_a_reset_has_no_use_for_an_old_token(course: Course) -> None:
+def test_registering_again_after_a_reset_gives_a_token_of_the_current_generation(course: Course) -> None:
     put(course, Account(ALICE, generation=2))
     (code,) = add(course)
     assert course.accounts.register("alice", code)[1] == sign(course.store.keys.secrets()[0], ALICE, 2)
 
 
-def test_who_is_there_already_stays_and_gets_no_code(course: Course) -> None:
+def test_adding_an_existing_person_keeps_name_and_role_and_gives_no_new_code(course: Course) -> None:
     course.accounts.register("alice", CODE)
     (first,) = add(course, Person(BOB, "Bob"))
     codes = add(course, Person(ALICE, "Alice A.", Role.INSTRUCTOR), Person(BOB, "Robert"), Person(Username("carl")))
@@ -468,7 +472,7 @@ def test_who_is_there_already_stays_and_gets_no_code(course: Course) -> None:
     assert course.accounts.register("bob", first)[0] == "bob"
 
 
-def test_a_list_that_is_imported_again_is_in_the_audit_log_once(course: Course) -> None:
+def test_importing_a_list_again_adds_nothing_to_the_audit_log(course: Course) -> None:
     add(course, Person(ALICE), Person(BOB, "Bob"))
     before = course.audit.events()
     add(course, Person(ALICE), Person(BOB, "Robert"))
@@ -484,7 +488,7 @@ def test_people_are_added_together_or_not_at_all(course: Course) -> None:
     assert [each.username for each in course.roster.all()] == ["bob"]
 
 
-def test_a_reset_makes_the_token_worthless_and_a_new_code_claims_the_name(course: Course) -> None:
+def test_a_reset_invalidates_the_token_and_a_new_code_registers_the_name(course: Course) -> None:
     _, old = course.accounts.register("alice", CODE)
     for _ in range(2):
         account, code = course.roster.reset(COURSE_INSTRUCTOR, ALICE)
@@ -499,7 +503,7 @@ def test_a_reset_makes_the_token_worthless_and_a_new_code_claims_the_name(course
         old = new
 
 
-def test_a_person_can_be_made_an_instructor_by_name_and_a_student_again(course: Course) -> None:
+def test_a_person_can_be_made_an_instructor_and_a_student_again(course: Course) -> None:
     _, token = course.accounts.register("alice", CODE)
     course.roster.set_role(COURSE_INSTRUCTOR, ALICE, Role.INSTRUCTOR)
     actor = course.accounts.authenticate(Token.parse(token))
@@ -507,13 +511,13 @@ def test_a_person_can_be_made_an_instructor_by_name_and_a_student_again(course: 
     course.grades.upload(actor, course.release.assignment(actor, "hw1"), [{"username": "bob", "grade": 1}])
     course.roster.set_role(actor, ALICE, Role.STUDENT)
     assert not course.accounts.authenticate(Token.parse(token)).is_instructor
-    assert trail(course) == [
+    assert audit_entries(course) == [
         ("alice", "register", "alice", ""), (INSTRUCTOR, "role", "alice", "instructor"),
         ("alice", "grades", "hw1", "1 grade"), ("alice", "role", "alice", "student"),
     ]  # fmt: skip
 
 
-def test_who_is_removed_is_out_and_the_name_is_nobody_elses(course: Course) -> None:
+def test_a_removed_person_has_no_access_and_the_name_cannot_be_registered(course: Course) -> None:
     _, token = course.accounts.register("alice", CODE)
     submit(course)
     (code,) = add(course, Person(BOB))
@@ -539,7 +543,7 @@ def test_who_is_removed_is_out_and_the_name_is_nobody_elses(course: Course) -> N
 
 
 @pytest.mark.parametrize("name", ["nobody", "Alice", INSTRUCTOR])
-def test_who_is_not_on_the_roster_is_not_found(course: Course, name: str) -> None:
+def test_an_unknown_person_cannot_be_changed(course: Course, name: str) -> None:
     course.accounts.register("alice", CODE)
     before = course.roster.all(), course.audit.events()
     for change in (
@@ -552,7 +556,7 @@ def test_who_is_not_on_the_roster_is_not_found(course: Course, name: str) -> Non
     assert (course.roster.all(), course.audit.events()) == before
 
 
-def test_who_has_submitted_without_an_account_can_be_reset(course: Course) -> None:
+def test_a_person_with_submissions_but_no_account_can_be_reset(course: Course) -> None:
     token = Token.parse(token_of(course, ALICE))
     submit(course, actor=course.accounts.authenticate(token))
     course.roster.reset(COURSE_INSTRUCTOR, ALICE)
@@ -561,7 +565,7 @@ def test_who_has_submitted_without_an_account_can_be_reset(course: Course) -> No
 
 
 @pytest.mark.parametrize("by_hand", [False, True])
-def test_a_name_under_which_work_stands_is_nobodys_to_claim_and_other_names_are(
+def test_a_name_with_existing_work_cannot_be_registered_but_other_names_can(
     course: Course, course_folder: Path, by_hand: bool
 ) -> None:
     file = course_folder.parent / "submitted" / "hw1" / "alice.py"
@@ -578,7 +582,7 @@ def test_a_name_under_which_work_stands_is_nobodys_to_claim_and_other_names_are(
     assert course.accounts.register("bob", CODE)[0] == "bob"
 
 
-def test_the_course_s_own_instructor_cannot_be_locked_out(course: Course) -> None:
+def test_the_instructor_of_the_course_cannot_be_removed(course: Course) -> None:
     body = filled(course.submissions.upload(), b"trying it out")
     course.submissions.submit(
         COURSE_INSTRUCTOR, course.release.assignment(COURSE_INSTRUCTOR, "hw1"), INSTRUCTOR, body, NOON
@@ -587,7 +591,7 @@ def test_the_course_s_own_instructor_cannot_be_locked_out(course: Course) -> Non
         course.roster.remove(COURSE_INSTRUCTOR, INSTRUCTOR)
 
 
-def test_a_new_secret_lets_old_tokens_in_until_the_grace_is_over(course: Course, clock: Clock) -> None:
+def test_after_a_rotation_old_tokens_are_accepted_until_the_grace_period_ends(course: Course, clock: Clock) -> None:
     clock.now = utc_now()
     token, again = token_of(course, ALICE), token_of(course, ALICE)
     assert course.keys.rotate(COURSE_INSTRUCTOR, 3600 * SECOND) == clock.now + 3600 * SECOND
@@ -602,7 +606,7 @@ def test_a_new_secret_lets_old_tokens_in_until_the_grace_is_over(course: Course,
 # sessions and links
 
 
-def test_a_session_ends_with_a_reset_and_is_of_the_role_that_the_person_has_now(course: Course) -> None:
+def test_a_session_ends_with_a_reset_and_has_the_current_role_of_the_person(course: Course) -> None:
     assert course.accounts.resume(ALICE, course.accounts.generation(ALICE)) == STUDENT
     course.accounts.register("alice", CODE)
     course.roster.set_role(COURSE_INSTRUCTOR, ALICE, Role.INSTRUCTOR)
@@ -613,31 +617,29 @@ def test_a_session_ends_with_a_reset_and_is_of_the_role_that_the_person_has_now(
     assert course.accounts.resume(ALICE, course.accounts.generation(ALICE)).username == ALICE
 
 
-def test_a_link_is_good_once_and_until_the_moment_it_says(course: Course, clock: Clock) -> None:
+def test_a_ticket_is_valid_once_and_until_it_expires(course: Course, clock: Clock) -> None:
     course.guard.spend("one", NOON)
     course.guard.spend("two", NOON + SECOND)
     clock.now = NOON + SECOND
     for ticket, until in (("three", NOON), ("two", NOON + SECOND)):
         with pytest.raises(Unauthenticated, match="this link was used already or is too old: ask for a new one"):
             course.guard.spend(ticket, until)
-    course.guard.spend("three", NOON + SECOND)  # a try that came too late spends nothing
-    course.guard.spend("one", NOON + SECOND)  # what has ended is forgotten
+    course.guard.spend("three", NOON + SECOND)  # a failed use of an expired ticket is not stored
+    course.guard.spend("one", NOON + SECOND)  # expired tickets are deleted
 
 
-def test_only_instructors_are_told_which_files_are_broken(course: Course, course_folder: Path) -> None:
+def test_only_instructors_learn_which_files_are_broken(course: Course, course_folder: Path) -> None:
     (course_folder.parent / "mograder.toml").write_text("[")
     assert course.config_errors(STUDENT) == ()
     assert ["mograder.toml" in each.place for each in course.config_errors(COURSE_INSTRUCTOR)] == [True]
 
 
-# an answer that was lost
+# repeating a registration after a lost answer
 
 KEY = "k" * 32
 
 
-def test_who_comes_again_with_the_key_of_the_first_time_gets_the_same_token_for_an_hour(
-    course: Course, clock: Clock
-) -> None:
+def test_a_retry_with_the_same_claim_key_gets_the_same_token_for_an_hour(course: Course, clock: Clock) -> None:
     first = course.accounts.register("alice", CODE, KEY)
     clock.now += ASK_AGAIN_FOR - 1
     assert course.accounts.register("alice", CODE, KEY) == first
@@ -650,14 +652,14 @@ def test_who_comes_again_with_the_key_of_the_first_time_gets_the_same_token_for_
     assert [each.action for each in course.audit.events()] == ["register"]
 
 
-def test_a_name_that_was_claimed_without_a_key_is_given_to_no_key(course: Course) -> None:
+def test_a_name_registered_without_a_claim_key_is_given_to_no_claim_key(course: Course) -> None:
     course.accounts.register("alice", CODE)
     for key in ("", KEY):
         with pytest.raises(NameTaken):
             course.accounts.register("alice", CODE, key)
 
 
-def test_a_personal_code_is_answered_again_though_it_was_the_last_one(course: Course) -> None:
+def test_the_last_personal_code_can_be_repeated_with_its_claim_key(course: Course) -> None:
     alone = replace(course, enrollment_code="")
     alone.roster.add(COURSE_INSTRUCTOR, [Person(ALICE)])
     _, code = alone.roster.reset(COURSE_INSTRUCTOR, ALICE)
@@ -668,7 +670,7 @@ def test_a_personal_code_is_answered_again_though_it_was_the_last_one(course: Co
 
 
 @pytest.mark.parametrize("key", [KEY, "x" * 200])
-def test_who_asks_again_while_the_first_time_is_under_way_gets_the_same_token_by_the_key_alone(
+def test_a_retry_during_the_first_registration_gets_the_same_token_only_with_the_same_claim_key(
     course: Course, key: str
 ) -> None:
     first: list[tuple[str, str]] = []
@@ -687,7 +689,7 @@ def test_who_asks_again_while_the_first_time_is_under_way_gets_the_same_token_by
     assert again.accounts.register("bob", CODE, key)[0] == "bob"
 
 
-def test_who_logs_out_is_answered_to_nobody_again(course: Course, clock: Clock) -> None:
+def test_after_a_logout_a_registration_cannot_be_repeated(course: Course, clock: Clock) -> None:
     bob = Actor(BOB, Role.STUDENT)
     for nobody in (STUDENT, bob):
         course.accounts.end_claim(nobody)
@@ -706,7 +708,7 @@ def test_who_logs_out_is_answered_to_nobody_again(course: Course, clock: Clock) 
 
 
 @pytest.mark.parametrize("action", ["reset", "remove"])
-def test_a_reset_or_removal_ends_the_key_with_the_token(course: Course, action: str) -> None:
+def test_a_reset_or_removal_also_invalidates_the_claim_key(course: Course, action: str) -> None:
     course.accounts.register("alice", CODE, KEY)
     getattr(course.roster, action)(COURSE_INSTRUCTOR, ALICE)
     with pytest.raises((WrongCode, NameTaken)):
@@ -714,7 +716,7 @@ def test_a_reset_or_removal_ends_the_key_with_the_token(course: Course, action: 
 
 
 @pytest.mark.parametrize("key", ["short", "k" * 31, "k" * 201])
-def test_a_key_that_could_be_guessed_or_is_endless_is_refused(course: Course, key: str) -> None:
+def test_a_claim_key_that_is_too_short_or_too_long_is_refused(course: Course, key: str) -> None:
     with pytest.raises(BadRequest, match=f"the claim key has {len(key)} characters: make 32 random ones"):
         course.accounts.register("alice", CODE, key)
     assert course.roster.all() == []
@@ -723,7 +725,7 @@ def test_a_key_that_could_be_guessed_or_is_endless_is_refused(course: Course, ke
 # the audit log
 
 
-def test_the_audit_log_says_who_did_what_to_whom_and_when(course: Course, clock: Clock) -> None:
+def test_the_audit_log_records_who_did_what_to_whom_and_when(course: Course, clock: Clock) -> None:
     tutor, wanted = Actor(BOB, Role.INSTRUCTOR), []
 
     def noted(actor: str, action: str, subject: str, detail: str = "") -> None:
@@ -745,7 +747,7 @@ def test_the_audit_log_says_who_did_what_to_whom_and_when(course: Course, clock:
     course.keys.rotate(tutor, 0)
     noted("bob", "rotate", "secret")
     course.grades.upload(tutor, assignment, [{"username": "alice"}, {"username": "carl"}])
-    noted("bob", "grades", "hw1", "0 grades")  # as of a table whose column has another name
+    noted("bob", "grades", "hw1", "0 grades")  # as in a table in which a column has another name
     course.grades.upload(tutor, assignment, [{"username": "alice", "mark": 0}, {"username": "carl", "grade": ""}])
     noted("bob", "grades", "hw1", "1 grade")
     course.grades.upload(tutor, assignment, [{"username": "alice", "feedback": "good"}, {"username": "a", "grade": 1}])
@@ -754,7 +756,7 @@ def test_the_audit_log_says_who_did_what_to_whom_and_when(course: Course, clock:
     noted("bob", "feedback", "hw1", "1 page")
 
 
-def test_a_name_that_is_enrolled_after_a_reset_gets_a_token_that_works(course: Course, clock: Clock) -> None:
+def test_a_name_enrolled_after_a_reset_gets_a_token_that_works(course: Course, clock: Clock) -> None:
     course.roster.add(COURSE_INSTRUCTOR, [Person(ALICE)])
     course.roster.reset(COURSE_INSTRUCTOR, ALICE)
     course.roster.reset(COURSE_INSTRUCTOR, ALICE)
@@ -765,13 +767,13 @@ def test_a_name_that_is_enrolled_after_a_reset_gets_a_token_that_works(course: C
     assert (account.generation, account.bound, account.created) == (2, True, NOON)
 
 
-def test_a_rotated_secret_is_the_one_that_was_made(course: Course) -> None:
+def test_a_rotation_stores_the_new_secret(course: Course) -> None:
     made = replace(course, new_secret=lambda: "made")
     assert made.keys.rotate(COURSE_INSTRUCTOR, SECOND) == NOON + SECOND
     assert course.store.keys.secrets()[0] == "made"
 
 
-def test_standing_says_what_was_fetched_and_submitted_and_until_when_it_can_be(
+def test_the_standing_says_what_was_fetched_and_submitted_and_until_when_submitting_is_possible(
     course: Course, course_folder: Path
 ) -> None:
     plan(course_folder, "due = 2026-03-10T12:00:00")

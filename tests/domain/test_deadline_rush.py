@@ -1,6 +1,6 @@
-"""Three hundred students around a deadline, on a clock that is set back in the middle of it.
+"""Three hundred students around a deadline, with a server clock that is set back in the middle of it.
 
-What the course makes of them is compared with what a second, separate computation makes of the same happenings.
+The results of the course are compared with an independent computation from the same actions.
 """
 
 from __future__ import annotations
@@ -36,19 +36,19 @@ name = "hw1"
 due = 2026-03-27T17:00:00
 closes = 2026-03-30T17:00:00
 """
-# In whole seconds, worked out by hand: the night to the 29th has an hour less.
+# In seconds, computed by hand: the night to the 29th is an hour shorter.
 DUE, CLOSES, GRACE, DAY, LIFE = 1_774_627_200, 1_774_627_200 + 71 * 3600, 120, 86_400, 3600
 SET_BACK_AT, SET_BACK_BY = DUE + 60, 90
 
 
 @dataclass
 class Expected:
-    """What one student's work must come to, kept by hand beside the course."""
+    """The expected state of one student, computed independently of the course."""
 
     due: int = DUE
     closes: int = CLOSES
     announced: dict[bytes, float] = field(default_factory=dict)
-    kept: list[tuple[bytes, float, bool, bool]] = field(default_factory=list)  # bytes, moment, by teacher, late then
+    kept: list[tuple[bytes, float, bool, bool]] = field(default_factory=list)  # bytes, time, by instructor, was late
     refused: int = 0
 
     def extend(self, until: int | None) -> None:
@@ -62,7 +62,7 @@ class Expected:
         return True
 
     def submit_work(self, content: bytes, now: float, teacher: bool) -> bool:
-        """Whether it is taken."""
+        """Returns whether it is accepted."""
         moment, used = now, None
         still = {each: when for each, when in self.announced.items() if abs(now - when) <= LIFE}
         if content in still and not any(self.replaces(when, still[content]) for when in still.values()):
@@ -81,12 +81,12 @@ class Expected:
         return True
 
     def replaces(self, later: float, earlier: float) -> bool:
-        """Whether what was announced at one moment takes the place of what was announced at the other."""
+        """Whether a file announced at `later` supersedes one announced at `earlier`."""
         limits = (self.due + GRACE, self.closes)
         return later > earlier and [int(later) > each for each in limits] == [int(earlier) > each for each in limits]
 
     def days(self) -> list[int]:
-        """Of every submission, by walking day after day along the clocks of Berlin."""
+        """Days late of every submission, counted day by day in the time zone of Berlin."""
         found = []
         for _, moment, teacher, _ in self.kept:
             days = 0
@@ -98,47 +98,47 @@ class Expected:
         return found
 
 
-def happenings(rng: random.Random, number: int) -> list[tuple[float, str, bytes, float]]:
-    """What one student does: when (seconds), what, which bytes, and how long the bytes are on their way."""
-    what: list[tuple[float, str, bytes, float]] = []
+def actions_of(rng: random.Random, number: int) -> list[tuple[float, str, bytes, float]]:
+    """The actions of one student: time (seconds), action, bytes, and duration of the upload."""
+    actions: list[tuple[float, str, bytes, float]] = []
     for attempt in range(rng.randint(1, 3)):
         content = b"%d/%d" % (number, attempt)
         around = [rng.gauss(0, 240), rng.gauss(0, 240), rng.uniform(-DAY, 3 * DAY), rng.gauss(CLOSES - DUE, 600)]
         when = DUE + rng.choice([*around, rng.randint(-1, 180)])
         slow = rng.choice([0.0, rng.uniform(0, 30), rng.uniform(0, 1200)])
         if rng.random() < 0.3:
-            what.append((when - rng.uniform(0, 60), "announce", content, 0))
+            actions.append((when - rng.uniform(0, 60), "announce", content, 0))
             when += rng.choice([0, 600, LIFE - 60, LIFE + 600])
-        what.append((when, "submit", content, slow))
+        actions.append((when, "submit", content, slow))
         if rng.random() < 0.3:  # the answer was lost
-            what.append((when + rng.uniform(1, 300), "submit", content, 0))
+            actions.append((when + rng.uniform(1, 300), "submit", content, 0))
     if rng.random() < 0.1:
-        what.append((DUE + rng.uniform(-DAY, 5 * DAY), "extend", b"", 0))
+        actions.append((DUE + rng.uniform(-DAY, 5 * DAY), "extend", b"", 0))
         if rng.random() < 0.3:
-            what.append((DUE + rng.uniform(0, 5 * DAY), "withdraw", b"", 0))
+            actions.append((DUE + rng.uniform(0, 5 * DAY), "withdraw", b"", 0))
     if rng.random() < 0.05:
-        what.append((DUE + rng.uniform(0, 4 * DAY), "teacher", b"%d/0" % number, 0))
-    return what
+        actions.append((DUE + rng.uniform(0, 4 * DAY), "teacher", b"%d/0" % number, 0))
+    return actions
 
 
-def shown(true: float) -> float:
-    """What the server's clock shows."""
+def shown_time(true: float) -> float:
+    """The time on the clock of the server."""
     return true - SET_BACK_BY if true >= SET_BACK_AT else true
 
 
-def happen(course: Course, hw1: Assignment, user: Username, what: str, content: bytes, now: int) -> bool:
+def act(course: Course, hw1: Assignment, user: Username, action: str, content: bytes, now: int) -> bool:
     student = Actor(user, Role.STUDENT)
     try:
-        if what == "announce":
+        if action == "announce":
             course.commitments.announce(student, hw1, user, sha256(content), len(content), now)
-        elif what in ("extend", "withdraw"):
-            decision = Decision.GRANT if what == "extend" else Decision.WITHDRAW
+        elif action in ("extend", "withdraw"):
+            decision = Decision.GRANT if action == "extend" else Decision.WITHDRAW
             course.extensions.decide(
-                COURSE_INSTRUCTOR, [Change(hw1, user, decision, "+2d" if what == "extend" else "")]
+                COURSE_INSTRUCTOR, [Change(hw1, user, decision, "+2d" if action == "extend" else "")]
             )
         else:
             actor, body = (
-                COURSE_INSTRUCTOR if what == "teacher" else student,
+                COURSE_INSTRUCTOR if action == "teacher" else student,
                 filled(course.submissions.upload(), content),
             )
             try:
@@ -153,35 +153,35 @@ def happen(course: Course, hw1: Assignment, user: Username, what: str, content: 
 
 @pytest.fixture
 def expected(course: Course, course_folder: Path, clock: Clock) -> dict[Username, Expected]:
-    """The rush, through the course; beside it what it must come to. Extensions go by what is asked of them alone."""
+    """Performs the actions in the course. Returns the expected state of each student."""
     (course_folder.parent / "mograder.toml").write_text(PLAN.format(rule="latest"))
     hw1 = course.release.assignment(COURSE_INSTRUCTOR, "hw1")
     rng = random.Random(20260327)
     students = {Username(f"s{number}"): Expected() for number in range(300)}
     course.roster.add(COURSE_INSTRUCTOR, [Person(user) for user in students])
-    # In the order in which they are done with; what counts is when they arrived.
+    # In the order in which uploads are complete; the time of arrival counts.
     everything = [
-        (when + slow, user, when, what, content)
+        (when + slow, user, when, action, content)
         for number, user in enumerate(students)
-        for when, what, content, slow in happenings(rng, number)
+        for when, action, content, slow in actions_of(rng, number)
     ]
-    for _, user, when, what, content in sorted(everything):
-        now, model = shown(when), students[user]
+    for _, user, when, action, content in sorted(everything):
+        now, model = shown_time(when), students[user]
         moment = int(now * SECOND)
         clock.now = moment
-        if what == "withdraw" and model.due == DUE:
+        if action == "withdraw" and model.due == DUE:
             continue
-        taken = happen(course, hw1, user, what, content, moment)
-        if what in ("extend", "withdraw"):
-            model.extend(DUE + 2 * DAY - 3600 if what == "extend" else None)
-        elif what == "announce":
+        taken = act(course, hw1, user, action, content, moment)
+        if action in ("extend", "withdraw"):
+            model.extend(DUE + 2 * DAY - 3600 if action == "extend" else None)
+        elif action == "announce":
             assert model.announce(content, moment / SECOND) == taken
         else:
-            assert model.submit_work(content, moment / SECOND, what == "teacher") == taken, (user, what, when)
+            assert model.submit_work(content, moment / SECOND, action == "teacher") == taken, (user, action, when)
     return students
 
 
-def test_the_rush_comes_to_what_an_independent_computation_says(
+def test_a_simulated_rush_gives_the_results_of_an_independent_computation(
     course: Course, course_folder: Path, expected: dict[Username, Expected]
 ) -> None:
     hw1 = course.release.assignment(COURSE_INSTRUCTOR, "hw1")
@@ -193,7 +193,7 @@ def test_the_rush_comes_to_what_an_independent_computation_says(
         days = model.days()
         assert [each.lateness.days for each in kept] == days
         assert [each.lateness.penalty for each in kept] == [min(30 * each, 50) for each in days]
-    # The rush has every kind of fate, so that each comparison above means something.
+    # Every kind of outcome occurs, so that each comparison above is meaningful.
     all_days = [day for model in expected.values() for day in model.days()]
     assert {0, 1, 2, 3} <= set(all_days)
     assert sum(model.refused for model in expected.values()) > 30

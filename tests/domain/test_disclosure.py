@@ -33,18 +33,18 @@ WITH_SECRETS = RunReport(
         (Hidden.AFTER_RELEASE, True, False, False), (Hidden.AFTER_RELEASE, False, True, True),
     ],
 )  # fmt: skip
-def test_hidden_tests_are_shown_when_the_assignment_says_so(
+def test_hidden_tests_are_shown_if_the_assignment_says_so(
     rule: Hidden, after_due: bool, released: bool, shown: bool
 ) -> None:
     now = NOON + 2 * SECOND if after_due else NOON
     assert rule.shown(now, NOON, released) is shown
 
 
-def test_without_a_due_time_it_is_never_after_it() -> None:
+def test_without_a_due_time_after_due_never_applies() -> None:
     assert not Hidden.AFTER_DUE.shown(NOON, None, True)
 
 
-def test_nothing_of_a_hidden_test_is_shown_but_that_points_come_from_elsewhere() -> None:
+def test_of_a_hidden_test_only_its_existence_is_shown() -> None:
     made = record(WITH_SECRETS)
     shown = for_student(made, made.marks, show_hidden=False)
     assert SECRET not in repr(shown)
@@ -54,7 +54,7 @@ def test_nothing_of_a_hidden_test_is_shown_but_that_points_come_from_elsewhere()
     assert (shown.changed, shown.changed_cells) == (1, ())
 
 
-def test_when_they_are_shown_it_is_title_and_result_alone() -> None:
+def test_when_hidden_tests_are_shown_only_title_and_result_are() -> None:
     made = record(WITH_SECRETS)
     shown = for_student(made, made.marks, show_hidden=True)
     (hidden,) = (each for each in shown.questions[1].checks if each.hidden)
@@ -74,7 +74,7 @@ def test_the_instructor_sees_everything() -> None:
     label=st.text(min_size=1), message=st.text(min_size=1), status=st.sampled_from(CheckStatus),
     outcome=st.sampled_from(Outcome), where=st.sampled_from(["cell", "limit", "both"]),
 )  # fmt: skip
-def test_whatever_a_hidden_test_is_called_and_says_stays_here(
+def test_no_label_and_no_message_of_a_hidden_test_is_shown(
     label: str, message: str, status: CheckStatus, outcome: Outcome, where: str
 ) -> None:
     label, message = f"Q2: <{label}>", f"<{message}>"
@@ -115,14 +115,14 @@ def told(report: RunReport) -> tuple[str, ...]:
         ("took longer than 3 s", "took longer than 3 s"),
     ],
 )
-def test_what_a_submission_has_learnt_from_a_hidden_test_reaches_nobody_through_another_check(
+def test_a_submission_cannot_reveal_a_hidden_test_through_the_message_of_another_check(
     message: str, shown: str
 ) -> None:
-    """It could say so in an error, or in a value that a message shows."""
+    """It could put it into an error, or into a value that a message shows."""
     assert told(visible(message, limits=(LimitReached("time", "Q1", None, "took longer than 3 s"),))) == (shown,)
 
 
-def test_without_hidden_tests_and_for_checks_that_did_not_run_every_message_is_told() -> None:
+def test_without_hidden_tests_and_for_checks_that_did_not_run_all_messages_are_shown() -> None:
     said = "`x` is not there: no cell defines it"
     assert told(visible(said, status=CheckStatus.NOT_RUN)) == (said,)
     open_report = RunReport(Outcome.GRADED, visible("KeyError: 'got 7'").checks[:1])

@@ -1,4 +1,4 @@
-"""What a person is asked before a submission is made."""
+"""Questions that a person is asked before submitting."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ from mograder.domain.doubts import is_one_for_several, missing_and_extra, replac
         (["a.py"], ["\u202ea.py"], "a.py is missing; ?a.py is not asked for"),
     ],
 )
-def test_what_is_missing_or_not_asked_for_is_said(expected: list[str], names: list[str], said: str) -> None:
+def test_missing_and_unexpected_files_are_named(expected: list[str], names: list[str], said: str) -> None:
     assert missing_and_extra(expected, names) == said
 
 
-def test_only_a_file_that_is_no_zip_replaces_several() -> None:
+def test_only_a_file_that_is_not_a_zip_raises_the_question_of_replacing_several_files() -> None:
     assert is_one_for_several("alice_20260310T200800.zip", "a.py")
     assert not is_one_for_several("alice_20260310T200800.zip", "a.ZIP")
     assert not is_one_for_several("alice_20260310T200800.py", "b.py")
 
 
-def test_what_a_late_submission_replaces_and_costs_is_said_once() -> None:
+def test_the_question_of_a_late_submission_says_once_what_it_replaces_and_costs() -> None:
     said = "this takes the place of submission 1 of noon, which is on time; the new one is 2 days late"
     assert replaces_in_time("submission 1 of noon", 2, 0) == said
     assert replaces_in_time("submission 1 of noon", 2, 20) == f"{said} and costs 20 percentage points"

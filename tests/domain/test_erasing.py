@@ -1,4 +1,4 @@
-"""What a course holds about a person, all of it, and what stays when it is erased."""
+"""Everything a course stores about a person, and what remains when it is erased."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def submit_work(course: Course, user: Username, content: bytes) -> None:
 
 @pytest.fixture
 def full(course: Course) -> Course:
-    """With everything of alice, and only a grade and a page of feedback of bob."""
+    """A course with every kind of data about alice, and only a grade and a page of feedback of bob."""
     course.accounts.register("alice", CODE)
     submit_work(course, ALICE, b"one")
     submit_work(course, ALICE, b"two")
@@ -34,13 +34,13 @@ def full(course: Course) -> Course:
     return course
 
 
-def test_everything_that_is_held_about_a_person_is_told(full: Course) -> None:
+def test_everything_stored_about_a_person_is_listed(full: Course) -> None:
     assert full.erasure.holdings(ALICE) == Holdings(True, 2, (HW1,), (HW1,), (HW1,))
     assert full.erasure.holdings(BOB) == Holdings(False, 0, (), (HW1,), (HW1,))
 
 
 @pytest.mark.parametrize("name", ["nobody", INSTRUCTOR])
-def test_about_nobody_nothing_is_held_and_nothing_is_erased(full: Course, name: str) -> None:
+def test_of_an_unknown_person_nothing_is_stored_and_nothing_is_erased(full: Course, name: str) -> None:
     submit_work(full, INSTRUCTOR, b"trying it out")
     before = full.audit.events()
     for attempt in (lambda: full.erasure.holdings(Username(name)), lambda: full.erasure.erase(TUTOR, Username(name))):
@@ -49,7 +49,7 @@ def test_about_nobody_nothing_is_held_and_nothing_is_erased(full: Course, name: 
     assert full.audit.events() == before
 
 
-def test_of_who_is_erased_the_chain_keeps_the_places_alone_and_the_name_stays_taken(full: Course, clock: Clock) -> None:
+def test_erasing_a_person_leaves_tombstones_and_a_taken_name(full: Course, clock: Clock) -> None:
     submit_work(full, BOB, b"bobs")
     clock.now = NOON + 7
     assert full.erasure.erase(TUTOR, ALICE) == Holdings(True, 2, (HW1,), (HW1,), (HW1,))
@@ -62,9 +62,9 @@ def test_of_who_is_erased_the_chain_keeps_the_places_alone_and_the_name_stays_ta
     assert full.erasure.holdings(BOB) == Holdings(False, 1, (HW1,), (HW1,), (HW1,))
     with pytest.raises(NameTaken):
         full.accounts.register("alice", CODE)
-    assert full.erasure.holdings(ALICE) == Holdings()  # and no more, though the name is known
+    assert full.erasure.holdings(ALICE) == Holdings()  # and nothing else, although the name is known
 
 
-def test_an_account_alone_is_something(course: Course) -> None:
+def test_an_account_alone_is_stored_data(course: Course) -> None:
     replace(course, clock=Clock()).accounts.register("alice", CODE)
     assert course.erasure.holdings(ALICE) == Holdings(account=True)

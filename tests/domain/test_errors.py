@@ -1,4 +1,4 @@
-"""Errors: what the edge and a client make of them."""
+"""Errors: their translation to HTTP and back."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ FAMILY = [each for each in vars(errors).values() if isinstance(each, type) and i
 
 
 @pytest.mark.parametrize("error", FAMILY)
-def test_an_error_is_known_again_by_code_and_status_and_by_a_status_alone(error: type[MograderError]) -> None:
+def test_an_error_is_recognised_by_code_and_status_or_by_status_alone(error: type[MograderError]) -> None:
     assert error_for(error.code, error.status) is error
     assert error_for(None, error.status).status in (error.status, MograderError.status)
 
 
-def test_a_code_that_does_not_fit_the_status_is_not_believed() -> None:
+def test_an_error_code_that_does_not_match_the_status_is_ignored() -> None:
     assert error_for("not_found", 400) is error_for("nonsense", 400) is error_for(["not_found"], 400) is BadRequest
     assert error_for("bad_name", 400) is BadName
     assert error_for("not_found", 599) is error_for(None, 599) is MograderError
 
 
-def test_an_error_says_what_goes_with_it() -> None:
+def test_an_error_has_its_headers_and_place() -> None:
     assert Unauthenticated("x").headers == (("WWW-Authenticate", "Bearer"),)
     wrong = MethodNotAllowed("x", "GET, HEAD")
     assert (wrong.message, wrong.headers) == ("x", (("Allow", "GET, HEAD"),))

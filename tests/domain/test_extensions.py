@@ -1,4 +1,4 @@
-"""Extensions: the times that people write, and what asking, granting, declining and withdrawing leave."""
+"""Extensions: notations of times; requesting, granting, declining and withdrawing."""
 
 from __future__ import annotations
 
@@ -51,24 +51,24 @@ def grant(course: Course, hw1: Assignment, until: str, *users: Username, note: s
      ("+90m", "Fri 2026-03-27 18:30 CET"), ("2026-04-01", "Wed 2026-04-01 23:59:59 CEST"),
      ("2026-04-01T08:00", "Wed 2026-04-01 08:00 CEST"), ("2026-04-01 08:00:00+00:00", "Wed 2026-04-01 10:00 CEST")],
 )  # fmt: skip
-def test_a_time_is_understood_as_it_is_meant(text: str, meant: str) -> None:
+def test_a_time_is_understood_as_it_is_usually_meant(text: str, meant: str) -> None:
     berlin = ZoneInfo("Europe/Berlin")
     assert readable(parse_until(text, Schedule(due=DUE), berlin), berlin) == meant
 
 
 @pytest.mark.parametrize("text", ["", "soon", "3d", "+3", "+3y", "-3d", "+999999d", "2026-13-01", "0x10", "+3d +1h"])
-def test_what_is_no_time_is_refused_with_examples(text: str) -> None:
+def test_an_invalid_time_is_refused_with_examples(text: str) -> None:
     with pytest.raises(BadRequest, match=r"write \+3d, \+12h, 2030-02-08 or"):
         parse_until(text, Schedule(due=DUE), UTC)
 
 
-def test_a_step_needs_a_due_time_or_a_closing_time() -> None:
+def test_a_relative_time_requires_a_due_or_closing_time() -> None:
     with pytest.raises(BadRequest, match="no due time"):
         parse_until("+3d", Schedule(), UTC)
     assert parse_until("+3d", Schedule(closes=NOON), UTC) == NOON + 3 * DAY
 
 
-def test_what_only_closes_closes_later_and_what_has_no_times_is_not_extended(
+def test_a_closing_time_alone_can_be_extended_but_not_an_assignment_without_times(
     course: Course, hw1: Assignment, course_folder: Path
 ) -> None:
     plan = course_folder.parent / "mograder.toml"
@@ -80,7 +80,7 @@ def test_what_only_closes_closes_later_and_what_has_no_times_is_not_extended(
         grant(course, course.release.assignment(STUDENT, "hw1"), "2026-03-11")
 
 
-def test_an_extension_moves_due_and_closing_time_for_one_person_alone(course: Course, hw1: Assignment) -> None:
+def test_an_extension_moves_due_and_closing_time_for_one_person_only(course: Course, hw1: Assignment) -> None:
     (given,) = grant(course, hw1, "+1w", note=" ill \n since Monday ")
     assert (given.state, given.note) == (State.GRANTED, "ill since Monday")
     assert course.extensions.schedule(hw1, ALICE) == Schedule(None, given.until, given.until)
@@ -102,7 +102,7 @@ def test_an_extension_moves_due_and_closing_time_for_one_person_alone(course: Co
         course.submissions.check_open(COURSE_INSTRUCTOR, hw1, actor.username, closes + SECOND)
 
 
-def test_how_late_something_is_is_said_by_the_clocks_of_the_course(course: Course, hw1: Assignment) -> None:
+def test_lateness_is_explained_in_the_time_zone_of_the_course(course: Course, hw1: Assignment) -> None:
     said = "3 days late: due Fri 27 Mar 17:00 CET, received Mon 30 Mar 17:00 CEST"  # 71 hours: the clocks go forward
     assert course.submissions.late_policy(hw1.name).lateness(DUE, DUE + 71 * 3600 * SECOND).explanation == said
     course.submissions.submit(
@@ -111,7 +111,7 @@ def test_how_late_something_is_is_said_by_the_clocks_of_the_course(course: Cours
     assert [each.lateness.explanation for each in course.standings.of(hw1, ALICE).kept] == [said]
 
 
-def test_a_submission_that_was_late_is_in_time_once_time_is_given_and_late_again_when_it_is_taken_back(
+def test_granting_an_extension_makes_a_late_submission_on_time_and_withdrawing_it_late_again(
     course: Course, hw1: Assignment
 ) -> None:
     course.submissions.submit(STUDENT, hw1, ALICE, filled(course.submissions.upload(), b"work"), DUE + DAY)
@@ -124,7 +124,7 @@ def test_a_submission_that_was_late_is_in_time_once_time_is_given_and_late_again
     assert course.standings.of(hw1, ALICE).extension == Extension(HW1, ALICE)
 
 
-def test_the_audit_log_says_who_gave_whom_what_and_why(course: Course, hw1: Assignment, clock: Clock) -> None:
+def test_the_audit_log_records_who_extended_whom_and_why(course: Course, hw1: Assignment, clock: Clock) -> None:
     clock.now = NOON + 5
     grant(course, hw1, "+3d", ALICE, BOB, note="ill")
     course.extensions.decide(COURSE_INSTRUCTOR, [Change(hw1, BOB, Decision.WITHDRAW, note="was not")])
@@ -141,7 +141,7 @@ def test_the_audit_log_says_who_gave_whom_what_and_why(course: Course, hw1: Assi
     ]
 
 
-def test_several_people_get_time_together_or_nobody_does(course: Course, hw1: Assignment) -> None:
+def test_several_people_are_extended_together_or_not_at_all(course: Course, hw1: Assignment) -> None:
     course.submissions.submit(STUDENT, hw1, ALICE, filled(course.submissions.upload(), b"work"), DUE)
     with pytest.raises(NotFound, match="nobody called 'alcie'"):
         grant(course, hw1, "+3d", BOB, Username("alcie"))
@@ -150,7 +150,7 @@ def test_several_people_get_time_together_or_nobody_does(course: Course, hw1: As
     assert [each.username for each in course.extensions.all()] == ["alice", "bob"]
 
 
-def test_a_person_asks_and_is_granted_what_was_asked_for(course: Course, hw1: Assignment) -> None:
+def test_a_person_requests_an_extension_and_is_granted_the_requested_time(course: Course, hw1: Assignment) -> None:
     asked = course.extensions.ask(STUDENT, hw1, ALICE, "+2d", "my\0\x1b train\n")
     assert (asked.state, asked.until) == (State.ASKED, None)
     assert course.extensions.schedule(hw1, ALICE) == hw1.rules.schedule
@@ -166,7 +166,7 @@ def test_a_person_asks_and_is_granted_what_was_asked_for(course: Course, hw1: As
 
 
 @pytest.mark.parametrize("decision", [Decision.GRANT, Decision.DECLINE])
-def test_a_wish_that_changes_while_it_is_decided_on_is_looked_at_again(
+def test_a_request_that_changes_during_the_decision_is_decided_again(
     course: Course, hw1: Assignment, decision: Decision
 ) -> None:
     grant(course, hw1, "+1d")
@@ -180,11 +180,13 @@ def test_a_wish_that_changes_while_it_is_decided_on_is_looked_at_again(
     with pytest.raises(BadRequest, match="'alice' has asked for another time meanwhile: look again"):
         meanwhile.decide(COURSE_INSTRUCTOR, [Change(hw1, ALICE, decision)])
     for said in (Change(hw1, ALICE, decision, "+4d"), Change(hw1, ALICE, Decision.WITHDRAW)):
-        meanwhile.decide(COURSE_INSTRUCTOR, [said])  # which hangs on no wish
+        meanwhile.decide(COURSE_INSTRUCTOR, [said])  # neither depends on the request
 
 
 @pytest.mark.parametrize("decision", list(Decision))
-def test_what_nobody_asked_for_or_has_is_not_decided(course: Course, hw1: Assignment, decision: Decision) -> None:
+def test_a_request_or_extension_that_does_not_exist_cannot_be_decided(
+    course: Course, hw1: Assignment, decision: Decision
+) -> None:
     with pytest.raises((NotFound, BadRequest), match=r"'alice' (asks for|has) no extension of 'hw1'"):
         course.extensions.decide(COURSE_INSTRUCTOR, [Change(hw1, ALICE, decision)])
     assert course.extensions.all() == []
@@ -199,18 +201,18 @@ def test_what_nobody_asked_for_or_has_is_not_decided(course: Course, hw1: Assign
         ("9999-12-31T23:59Z", "too long after", "nearer"),
     ],
 )
-def test_a_new_due_time_is_later_than_the_old_one_and_not_by_years(
+def test_a_new_due_time_is_later_than_the_old_one_but_not_by_years(
     course: Course, hw1: Assignment, until: str, said: str, wanted: str
 ) -> None:
     said += f" the due time of 'hw1', Fri 2026-03-27 17:00 CET: choose a {wanted} one"
     with pytest.raises(BadRequest, match=f"{said} for 'alice'$"):
         grant(course, hw1, until)
-    with pytest.raises(BadRequest, match=f"{said}$"):  # in words for who asks
+    with pytest.raises(BadRequest, match=f"{said}$"):  # in the words for the student
         course.extensions.ask(STUDENT, hw1, ALICE, until, "")
     assert grant(course, hw1, "2031-03-31T17:00")[0].until == grant(course, hw1, "+1830d")[0].until
 
 
-def test_a_reason_has_500_characters_at_most(course: Course, hw1: Assignment) -> None:
+def test_a_reason_has_at_most_500_characters(course: Course, hw1: Assignment) -> None:
     assert course.extensions.ask(STUDENT, hw1, ALICE, "+1d", "x" * 500).reason == "x" * 500
     with pytest.raises(BadRequest, match="501 characters: at most 500"):
         course.extensions.ask(STUDENT, hw1, ALICE, "+1d", "x" * 501)

@@ -1,4 +1,4 @@
-"""Files that a store hands out."""
+"""Files that a store returns."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ CONTENT = b"import marimo\n"
 
 
 @pytest.mark.parametrize("kept", ["path", "data", "bytes from afar", "file from afar"])
-def test_a_file_is_read_wherever_its_bytes_are_and_fetched_once(kept: str, tmp_path: Path) -> None:
+def test_a_file_is_read_from_anywhere_and_fetched_once(kept: str, tmp_path: Path) -> None:
     path = tmp_path / "kept"
     path.write_bytes(CONTENT)
     asked = []

@@ -1,4 +1,4 @@
-"""Grades in numbers."""
+"""Statistics of grades."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from mograder.domain.grade_statistics import spread
 
 
-def test_grades_are_counted_in_bins_up_to_the_points_and_summed_up() -> None:
+def test_grades_are_counted_in_bins_and_summarised() -> None:
     found = spread(["0", "5", "9,5", "10", "pass"], 10)
     assert found is not None
     assert (found.count, found.others, found.mean, found.median) == (4, 1, 6.125, 7.25)
@@ -25,7 +25,7 @@ def test_grades_are_counted_in_bins_up_to_the_points_and_summed_up() -> None:
     ("given", "low", "high"),
     [(["0"], 0, 10), (["7", "7"], 0, 7), (["-3", "2"], -3, 2), (["1e300"], 0, 1e300), (["0.5"], 0, 0.5)],
 )
-def test_every_grade_is_in_a_bin_between_nothing_and_the_best(given: list[str], low: float, high: float) -> None:
+def test_every_grade_is_in_a_bin_between_zero_and_the_maximum(given: list[str], low: float, high: float) -> None:
     found = spread(given, None)
     assert found is not None
     assert sum(each.count for each in found.bins) == len(given)
@@ -34,5 +34,5 @@ def test_every_grade_is_in_a_bin_between_nothing_and_the_best(given: list[str], 
 
 
 @pytest.mark.parametrize("given", [[], ["pass"], ["nan", "inf", "-inf"]])
-def test_without_a_number_there_is_nothing_to_sum_up(given: list[str]) -> None:
+def test_without_numeric_grades_there_are_no_statistics(given: list[str]) -> None:
     assert spread(given, 10) is None

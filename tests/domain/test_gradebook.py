@@ -1,4 +1,4 @@
-"""The gradebook: grade, penalty and points by question of everybody who is in an assignment."""
+"""The gradebook: grade, penalty and points by question of everybody in an assignment."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def give(course: Course, *entries: dict[str, object]) -> None:
 
 
 def finish(course: Course, signed: str = "", made: GradingRecord | None = None) -> None:
-    """The next submission is graded: half right, unless `made` says otherwise."""
+    """Grade the next submission: half right, unless `made` is another record."""
     job = course.store.jobs.claim("w", NOON, NOON + LEASE, [HW1])
     assert job is not None
     assert isinstance(course.signer, Ed25519Signer)
@@ -63,7 +63,7 @@ def finish(course: Course, signed: str = "", made: GradingRecord | None = None) 
     assert course.store.jobs.finish(job, Result(job.receipt, "t1", HW1, job.username, NOON, text))
 
 
-def test_it_has_students_and_whoever_has_work_or_a_grade_and_nobody_who_was_removed(course: Course) -> None:
+def test_the_gradebook_has_students_and_people_with_work_or_grades_but_no_removed_ones(course: Course) -> None:
     number = ExternalId("student_id", "007")
     people = [Person.parse("alice", "A", sections=["1"], ids=[number]), Person.parse("bob"), Person.parse("gone")]
     course.roster.add(COURSE_INSTRUCTOR, [*people, Person.parse("tom", role=Role.INSTRUCTOR)])
@@ -76,7 +76,7 @@ def test_it_has_students_and_whoever_has_work_or_a_grade_and_nobody_who_was_remo
     assert (found["zoe"].received, found["zoe"].late) == (NOON - 2 * HOUR, 0)
 
 
-def test_a_grade_is_told_before_and_after_the_penalty_and_drafts_are_named(course: Course) -> None:
+def test_a_grade_is_given_before_and_after_the_penalty_and_drafts_are_marked(course: Course) -> None:
     for user, received in ((ALICE, NOON + HOUR), (BOB, NOON + HOUR), (Username("carl"), NOON - 2 * HOUR)):
         submit_work(course.store, course.signer, user, b"work", received)
     give(
@@ -94,7 +94,7 @@ def test_a_grade_is_told_before_and_after_the_penalty_and_drafts_are_named(cours
     assert (found["dan"].grade, found["dan"].penalised) == ("10", "7")
 
 
-def test_points_that_graders_gave_count_from_their_release_on(course: Course, tmp_path: Path) -> None:
+def test_points_given_by_graders_count_once_they_are_released(course: Course, tmp_path: Path) -> None:
     (tmp_path / "marked").mkdir()
     with closing(marked_course(make_course_folder(tmp_path / "marked"), Clock())) as marked:
         give_all(marked, "s01", 8, 4.5)
@@ -107,14 +107,14 @@ def test_points_that_graders_gave_count_from_their_release_on(course: Course, tm
         assert rows(marked)["s01"].points == {"Essay": 8, "Plot": 5}
 
 
-def test_points_are_those_of_the_submission_that_counts_and_what_an_upload_brought_wins(course: Course) -> None:
+def test_points_are_those_of_the_submission_that_counts_unless_grades_were_uploaded(course: Course) -> None:
     for user in (ALICE, BOB, Username("carl")):
         submit_work(course.store, course.signer, user, b"first", NOON - 3 * HOUR)
     finish(course, made=record(FAILED))
     finish(course)
     finish(course, signed="nonsense")
     submit_work(course.store, course.signer, ALICE, b"second", NOON - 2 * HOUR)
-    assert rows(course)["alice"].points == {}  # the one that counts is not graded yet
+    assert rows(course)["alice"].points == {}  # the submission that counts is not graded yet
     finish(course)
     give(course, {"username": "bob", "grade": "9", "Q2": "7,5", "Q3": 4, "Q1": "?", "note": "1"})
     found = rows(course)

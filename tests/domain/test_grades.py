@@ -1,4 +1,4 @@
-"""Grades: nothing that came is lost, nobody's grade becomes another's, and no grade is not zero."""
+"""Grades: no upload is lost, no grade goes to another person, and a missing grade is not zero."""
 
 from __future__ import annotations
 
@@ -36,20 +36,18 @@ def test_merging_again_changes_nothing(stored: tuple[GradeEntry, ...], uploaded:
 
 
 @given(stored=TABLES, uploaded=TABLES)
-def test_merging_loses_nobody_and_repeats_nobody(
-    stored: tuple[GradeEntry, ...], uploaded: tuple[GradeEntry, ...]
-) -> None:
+def test_merging_loses_and_duplicates_nobody(stored: tuple[GradeEntry, ...], uploaded: tuple[GradeEntry, ...]) -> None:
     people = [each.person for each in merge(stored, uploaded)]
     assert len(people) == len(set(people))
     assert set(people) == {each.person for each in (*stored, *uploaded)}
 
 
-def test_rows_by_hand_without_a_person_are_kept() -> None:
+def test_rows_without_a_person_that_were_added_by_hand_are_kept() -> None:
     rows = (entry(note="a"), entry(note="b"))
     assert merge(rows, (entry(username="alice"),)) == (*rows, entry(username="alice"))
 
 
-def test_an_upload_is_laid_over_and_releases() -> None:
+def test_an_upload_updates_the_entry_and_releases_the_grade() -> None:
     stored = (entry(userid="7", username="alice", grade="1", workflow_state="inreview", tutor="T"),)
     assert merge(stored, (entry(userid=7, grade="2"),)) == (entry(userid=7, username="alice", grade="2", tutor="T"),)
 
@@ -60,7 +58,9 @@ def test_an_upload_is_laid_over_and_releases() -> None:
      ({"userid": None, "student": " s "}, "s"), ({"userid": 7}, "7"), ({"userid": 7.0}, "7"), ({"userid": True}, ""),
      ({"userid": ["x"]}, ""), ({}, "")],
 )  # fmt: skip
-def test_the_person_is_userid_else_username_else_student(fields: dict[str, Any], person: str) -> None:
+def test_the_person_of_an_entry_is_its_userid_or_else_username_or_else_student(
+    fields: dict[str, Any], person: str
+) -> None:
     assert GradeEntry(fields).person == person
 
 
@@ -70,25 +70,25 @@ def test_the_person_is_userid_else_username_else_student(fields: dict[str, Any],
      ({"grade": 0}, "0"), ({"grade": ""}, None), ({"grade": "  "}, None), ({"grade": None}, None), ({}, None),
      ({"mark": "A"}, "A"), ({"grade": "", "mark": "B"}, "B"), ({"grade": False}, None)],
 )  # fmt: skip
-def test_no_grade_is_none_and_zero_is_a_grade(fields: dict[str, Any], grade: str | None) -> None:
+def test_a_missing_grade_is_none_and_zero_is_a_grade(fields: dict[str, Any], grade: str | None) -> None:
     assert GradeEntry(fields).grade == grade
 
 
 @given(fields=st.dictionaries(KEYS, CELLS))
-def test_an_entry_of_any_cells_can_be_read(fields: dict[str, Any]) -> None:
+def test_an_entry_with_any_cells_can_be_read(fields: dict[str, Any]) -> None:
     read = GradeEntry(fields)
     assert all(isinstance(text, str) for text in (read.person, read.grade or "", read.feedback))
     assert isinstance(read.visible, bool)
 
 
-def test_a_person_is_found_under_any_key_and_the_last_row_counts() -> None:
+def test_a_person_is_found_under_any_key_and_the_last_row_is_in_force() -> None:
     rows = (entry(userid="alice"), entry(username="alice"), entry(userid="9", student="alice"), entry(userid="bob"))
     assert of_person(rows, ALICE) == rows[2]
     assert of_person((entry(userid="Alice"), entry(grade="1")), ALICE) is None
 
 
 @pytest.mark.parametrize("name", ["username", "student"])
-def test_who_registers_with_somebody_s_number_for_a_name_does_not_see_that_one_s_grade(name: str) -> None:
+def test_registering_the_number_of_another_person_does_not_show_their_grade(name: str) -> None:
     bobs = entry(userid=4711, grade="1", **{name: "bob"})
     mallory = Username("4711")
     assert of_person((bobs,), mallory) is None
@@ -99,7 +99,7 @@ def test_who_registers_with_somebody_s_number_for_a_name_does_not_see_that_one_s
         assert (of_person(table, mallory), of_person(table, BOB)) == (mine, bobs)
 
 
-def test_a_workflow_state_holds_every_grade_back() -> None:
+def test_a_workflow_state_withholds_the_grade() -> None:
     held = parse_upload({"grades": [{"username": "alice"}], "workflow_state": "inreview"})
     assert not held[0].visible
     assert parse_upload({"grades": [{"username": "alice"}], "workflow_state": ""})[0].visible
@@ -111,7 +111,7 @@ JSON = st.recursive(
 
 
 @given(document=JSON)
-def test_any_upload_is_grades_of_people_or_a_bad_request(document: object) -> None:
+def test_any_uploaded_document_gives_entries_with_a_person_or_a_bad_request(document: object) -> None:
     try:
         entries = parse_upload(document)
     except BadRequest:
@@ -127,22 +127,22 @@ def test_any_upload_is_grades_of_people_or_a_bad_request(document: object) -> No
         ({"username": "a"}, r"^expected \{\"grades\": \[...\]\} or a list of grades$"),
     ],
 )
-def test_the_entry_at_fault_is_named(document: object, said: str) -> None:
+def test_the_invalid_entry_is_named(document: object, said: str) -> None:
     with pytest.raises(BadRequest, match=said):
         parse_upload(document)
 
 
 @pytest.mark.parametrize("around", [lambda inner: [0, inner], lambda inner: {"x": inner}], ids=["lists", "objects"])
-def test_what_could_not_be_read_again_is_not_taken(around: Callable[[object], object]) -> None:
+def test_values_nested_too_deeply_to_be_read_again_are_refused(around: Callable[[object], object]) -> None:
     value: object = "deep"
-    for _ in range(DEEPEST - 2):  # one level is the entry, one what is in the innermost
+    for _ in range(DEEPEST - 2):  # the entry and the innermost value are one level each
         value = around(value)
     assert parse_upload([{"username": "a", "x": value}])
     with pytest.raises(BadRequest, match="grade 1: nested too deeply: more than 32 levels"):
         parse_upload([{"username": "a", "x": around(value)}])
 
 
-def test_a_row_that_was_made_from_an_earlier_entry_changes_nothing_and_is_named() -> None:
+def test_a_row_based_on_an_outdated_entry_is_skipped_and_named() -> None:
     then, now = (
         GradeEntry({"username": "alice", "grade": 8}),
         GradeEntry({"username": "alice", "grade": 9, "note": "x"}),
@@ -159,4 +159,4 @@ def test_a_row_that_was_made_from_an_earlier_entry_changes_nothing_and_is_named(
     merged = merge(stored, fine)
     assert [(each.username, each.grade) for each in merged] == [("alice", "9.5"), ("bob", "5"), ("carl", "1")]
     assert not any("based_on" in each.fields for each in merged)
-    assert merge(stored, [row("alice", "7", "")])[0].grade == "7"  # a table that says nothing of it
+    assert merge(stored, [row("alice", "7", "")])[0].grade == "7"  # a table without this column

@@ -1,4 +1,4 @@
-"""Letters follow the scale of the course, and nothing else."""
+"""Letter grades follow the scale of the course only."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ SCALE = LetterScale((("C", 50), ("A", 90), ("B", 70.5)))
     ("points", "letter"),
     [(10, "A"), (9, "A"), (8.99, "B"), (7.05, "B"), (7.049, "C"), (5, "C"), (4.99, ""), (0, ""), (None, "")],
 )
-def test_a_mark_has_the_letter_that_its_share_of_the_points_reaches(points: float | None, letter: str) -> None:
+def test_a_mark_gets_the_letter_of_its_share_of_the_points(points: float | None, letter: str) -> None:
     assert SCALE.letter(points, 10) == letter
     assert (LetterScale().letter(points, 10), SCALE.letter(points, 0)) == ("", "")
 
@@ -23,6 +23,6 @@ def test_a_mark_has_the_letter_that_its_share_of_the_points_reaches(points: floa
     [((("A", 101),), "0 to 100"), ((("A", -1),), "0 to 100"), ((("A", 50), ("B", 50)), "same percentage"),
      (((" ", 50),), "no letter"), ((("A\u202e", 50),), "no letter")],
 )  # fmt: skip
-def test_a_scale_that_cannot_be_is_refused_with_what_to_write(steps: tuple[tuple[str, float], ...], said: str) -> None:
+def test_an_invalid_scale_is_refused_with_what_to_write(steps: tuple[tuple[str, float], ...], said: str) -> None:
     with pytest.raises(ValueError, match=said):
         LetterScale(steps)

@@ -37,7 +37,7 @@ def shown(course: Course) -> Released | None:
     return course.mark_release.shown(task(course), S1).released
 
 
-def test_a_draft_is_no_grade_and_released_it_is_with_what_is_unfinished_left_out(desk: Course) -> None:
+def test_a_draft_is_no_grade_and_a_release_leaves_out_unfinished_marks(desk: Course) -> None:
     give(desk, "s02", "Essay", 3)
     assert (grades(desk), shown(desk)) == ({}, None)
     planned = desk.mark_release.release(TEACHER, task(desk))
@@ -53,7 +53,7 @@ def test_a_draft_is_no_grade_and_released_it_is_with_what_is_unfinished_left_out
     assert desk.audit.events(1)[0].detail == "hw1"
 
 
-def test_a_change_reaches_the_student_with_the_next_release_and_says_what_changed(desk: Course) -> None:
+def test_a_changed_mark_reaches_the_student_with_the_next_release_and_says_what_changed(desk: Course) -> None:
     desk.mark_release.release(TEACHER, task(desk))
     give(desk, "s01", "Essay", 9, 1, comment="more than I saw")
     assert (grades(desk)["s01"], shown(desk) and shown(desk).total) == (("12.5", True), 12.5)  # type: ignore[union-attr]
@@ -68,7 +68,7 @@ def test_a_change_reaches_the_student_with_the_next_release_and_says_what_change
     assert desk.store.marking.count() == before
 
 
-def test_what_is_withdrawn_is_seen_no_more_and_can_be_released_again(desk: Course) -> None:
+def test_a_withdrawn_mark_is_hidden_and_can_be_released_again(desk: Course) -> None:
     desk.mark_release.release(TEACHER, task(desk))
     assert desk.mark_release.withdraw(TEACHER, task(desk), {"s02"}) == 0
     assert desk.mark_release.withdraw(TEACHER, task(desk)) == 1
@@ -78,20 +78,20 @@ def test_what_is_withdrawn_is_seen_no_more_and_can_be_released_again(desk: Cours
     assert grades(desk)["s01"] == ("12.5", True)
 
 
-def test_a_grade_that_somebody_else_wrote_is_not_released_over_unless_wanted(desk: Course) -> None:
+def test_a_grade_from_elsewhere_is_overwritten_only_on_request(desk: Course) -> None:
     desk.grades.upload(TEACHER, task(desk), [{"username": "s01", "grade": "10", "tutor": "T"}])
     assert desk.mark_release.release(TEACHER, task(desk)).rows[0].state is ReleaseState.CONFLICT
     assert (grades(desk)["s01"], shown(desk)) == (("10", True), None)
     desk.mark_release.release(TEACHER, task(desk), over=True)
     assert grades(desk)["s01"] == ("12.5", True)
     assert desk.grades.of(task(desk))[0].fields["tutor"] == "T"
-    desk.grades.upload(TEACHER, task(desk), [{"username": "s01", "grade": "11"}])  # as a hand edit does
+    desk.grades.upload(TEACHER, task(desk), [{"username": "s01", "grade": "11"}])  # as an edit by hand does
     assert desk.mark_release.plan(task(desk)).rows[0].state is ReleaseState.CONFLICT
     assert desk.mark_release.withdraw(TEACHER, task(desk)) == 1
-    assert grades(desk)["s01"] == ("11", True)  # not ours to hide
+    assert grades(desk)["s01"] == ("11", True)  # a grade from elsewhere is not withdrawn
 
 
-def test_what_was_looked_at_is_what_is_released(desk: Course) -> None:
+def test_marks_that_changed_since_the_preview_are_not_released(desk: Course) -> None:
     seen = desk.mark_release.plan(task(desk)).seen
     give(desk, "s01", "Essay", 1, 1)
     with pytest.raises(ChangedMeanwhile):
@@ -100,7 +100,7 @@ def test_what_was_looked_at_is_what_is_released(desk: Course) -> None:
 
 
 @pytest.mark.parametrize(("apply", "expected"), [(False, "12.5"), (True, "11.25")])
-def test_a_penalty_is_taken_off_only_where_the_course_says_so_and_both_marks_are_kept(
+def test_a_penalty_is_applied_only_if_the_course_says_so_and_both_marks_are_kept(
     course_folder: Path, clock: Clock, apply: bool, expected: str
 ) -> None:
     rules = f"[penalties]\nenabled = true\nper_day = 10\napply = {str(apply).lower()}\n"
@@ -114,13 +114,13 @@ def test_a_penalty_is_taken_off_only_where_the_course_says_so_and_both_marks_are
     course.close()
 
 
-def test_a_newer_submission_is_told_and_a_mark_about_an_earlier_one_too(desk: Course) -> None:
+def test_a_newer_submission_and_marks_for_an_earlier_one_are_reported(desk: Course) -> None:
     submit_work(desk.store, desk.signer, S1, b"better")
     row = desk.mark_release.plan(task(desk), {"s01"}).rows[0]
     assert (row.outdated, row.then and row.then.attempt) == (("Essay", "Plot"), 2)
 
 
-def test_a_student_asks_the_grader_answers_and_the_trail_keeps_both(desk: Course, clock: Clock) -> None:
+def test_a_regrade_request_and_its_answer_are_both_kept(desk: Course, clock: Clock) -> None:
     ask = desk.mark_release.ask
     with pytest.raises(NotFound):
         ask(STUDENT, task(desk), "Essay", "unfair")
@@ -144,7 +144,7 @@ def test_a_student_asks_the_grader_answers_and_the_trail_keeps_both(desk: Course
     ]
 
 
-def test_the_numbers_of_an_assignment_say_how_it_was_marked(desk: Course) -> None:
+def test_the_statistics_of_an_assignment_summarise_its_marks(desk: Course) -> None:
     give_all(desk, "s02", 4, 2)
     give_all(desk, "s03", 0, 0)
     found = numbers_of(desk.mark_release.everybody(task(desk)))

@@ -1,4 +1,4 @@
-"""Marks given by people: what rubric items come to, pseudonyms, and what of an entry holds."""
+"""Marks given by people: points of rubric items, pseudonyms, and entries."""
 
 from __future__ import annotations
 
@@ -34,22 +34,22 @@ ITEMS = {
     [
         (None, (), None, None),
         (0.0, (), None, 0.0),
-        (1.5, ("idea",), 4.0, 1.5),  # what is typed counts
+        (1.5, ("idea",), 4.0, 1.5),  # typed points count
         (None, ("idea", "proof"), None, 5.0),
         (None, ("idea", "unit"), 4.0, 2.0),  # with a positive item, up from 0
-        (None, ("unit",), None, 4.0),  # deductions alone: off all the points
-        (None, ("unit",), 2.5, 1.5),  # or off what the checks gave
+        (None, ("unit",), None, 4.0),  # only deductions: from the maximum points
+        (None, ("unit",), 2.5, 1.5),  # or from the points of the checks
         (None, ("all",), None, 0.0),
         (None, ("gone",), None, None),
     ],
 )
-def test_rubric_items_and_typed_points_come_to_one_number(
+def test_rubric_items_and_typed_points_give_one_number(
     points: float | None, items: tuple[str, ...], automatic: float | None, expected: float | None
 ) -> None:
     assert points_of(GivenMark(points, items), ITEMS, 5, automatic) == expected
 
 
-def test_a_pseudonym_is_stable_differs_by_person_and_salt_and_is_the_only_way_to_its_person() -> None:
+def test_a_pseudonym_is_stable_differs_by_person_and_salt_and_leads_to_its_person() -> None:
     names, others = Names("salt"), Names("another")
     shown = names.shown(ALICE)
     assert shown == names.shown(ALICE) != others.shown(ALICE)
@@ -59,13 +59,13 @@ def test_a_pseudonym_is_stable_differs_by_person_and_salt_and_is_the_only_way_to
     assert (Names().shown(ALICE), Names().find(ALICE, [ALICE])) == (ALICE, ALICE)
 
 
-def test_a_text_has_one_kind_of_line_ends_and_an_end() -> None:
+def test_a_comment_has_uniform_line_ends_and_a_maximum_length() -> None:
     assert checked_text(" a\r\nb\rc\0 ", "note") == "a\nb\nc"
     with pytest.raises(BadRequest, match="at most"):
         checked_text("x" * (MAX_TEXT + 1), "note")
 
 
-def test_what_students_write_into_requests_fills_no_memory() -> None:
+def test_long_regrade_requests_do_not_fill_the_memory() -> None:
     tracemalloc.start()
     try:
         before = tracemalloc.get_traced_memory()[0]

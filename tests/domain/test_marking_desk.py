@@ -1,4 +1,4 @@
-"""Marking: who may give what, versions, rubric items, hand-outs, and what is left to do."""
+"""Marking: permissions, versions, rubric items, assignment of work to graders, and progress."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def desk(course_folder: Path, clock: Clock) -> Iterator[Course]:
     course.close()
 
 
-def test_a_mark_names_the_submission_and_who_gave_it_and_the_total_follows(desk: Course) -> None:
+def test_a_mark_names_its_submission_and_grader_and_gives_the_total(desk: Course) -> None:
     give_all(desk, "s01", 8, 4.5)
     found = desk.marking.of(task(desk), S1)
     assert (found.marks.total, found.marks.available, found.finished) == (12.5, 15, True)
@@ -39,13 +39,13 @@ def test_a_mark_names_the_submission_and_who_gave_it_and_the_total_follows(desk:
     assert (again.attempt, again.outdated) == (2, ("Essay", "Plot"))
 
 
-def test_who_marks_from_an_earlier_version_is_told_what_holds_and_may_go_on_from_there(desk: Course) -> None:
+def test_a_mark_based_on_an_outdated_version_is_refused_with_the_current_one(desk: Course) -> None:
     give(desk, "s01", "Essay", 8)
     with pytest.raises(MarkingConflict) as refused:
         give(desk, "s01", "Essay", 5, actor=GUY)
     (theirs,) = refused.value.current
     assert (theirs.actor, GivenMark.read(theirs).points, theirs.version) == ("grace", 8, 1)
-    assert give(desk, "s01", "Essay", 8, actor=GUY) == theirs  # the same again is no conflict
+    assert give(desk, "s01", "Essay", 8, actor=GUY) == theirs  # the same mark again is no conflict
     give(desk, "s01", "Essay", 5, 1, GUY)
     history = desk.marking.history(task(desk), S1)
     assert [(each.actor, GivenMark.read(each).points) for each in history] == [("grace", 8), ("guy", 5)]
@@ -54,20 +54,20 @@ def test_who_marks_from_an_earlier_version_is_told_what_holds_and_may_go_on_from
 @pytest.mark.parametrize(
     ("question", "points"), [("Essay", -1.0), ("Essay", 10.5), ("Essay", float("nan")), ("Plot", float("inf"))]
 )
-def test_points_that_cannot_be_are_refused(desk: Course, question: str, points: float) -> None:
+def test_invalid_points_are_refused(desk: Course, question: str, points: float) -> None:
     with pytest.raises(BadRequest):
         give(desk, "s01", question, points)
     assert desk.marking.history(task(desk), S1) == []
 
 
-def test_a_question_that_is_none_and_a_person_who_is_nobody_are_refused(desk: Course) -> None:
+def test_an_unknown_question_and_an_unknown_person_are_refused(desk: Course) -> None:
     with pytest.raises(NotFound, match="no question"):
         give(desk, "s01", "Essai", 1)
     with pytest.raises(NotFound, match="nobody"):
         give(desk, "s99", "Essay", 1)
 
 
-def test_without_questions_there_is_one_mark_and_with_checks_those_that_people_mark(
+def test_without_questions_there_is_one_mark_and_with_checks_the_questions_marked_by_hand(
     course_folder: Path, clock: Clock
 ) -> None:
     course = marked_course(course_folder, clock, '[[assignments]]\nname = "hw1"\npoints = 20\n')
@@ -78,7 +78,7 @@ def test_without_questions_there_is_one_mark_and_with_checks_those_that_people_m
     assert [(each.key, each.to_do) for each in found.questions] == [("Q1", False), ("Q2", False), ("Q3", True)]
     give(graded, "s01", "Q3", 4)
     assert graded.marking.of(task(graded), S1).marks.total == 2.5 + 13.3 + 4
-    give(graded, "s01", "Q1", 9)  # a person may correct what the checks gave
+    give(graded, "s01", "Q1", 9)  # a person may correct the points of the checks
     assert graded.marking.of(task(graded), S1).marks.total == 9 + 13.3 + 4
     course.close()
 
@@ -100,13 +100,13 @@ def test_changing_a_rubric_item_changes_the_points_of_everybody_who_has_it(desk:
         desk.marking.put_item(GRACE, task(desk), "", RubricItem("Essay", "much", 11), 0)
 
 
-def test_what_is_given_to_one_grader_is_left_to_nobody_else_but_an_instructor(desk: Course) -> None:
+def test_work_assigned_to_one_grader_can_be_marked_only_by_them_and_instructors(desk: Course) -> None:
     desk.marking.hand_out(TEACHER, task(desk), {("s01", ""): "grace", ("", "Plot"): "guy"})
     for refused in (("s01", GUY, "Essay"), ("s01", GRACE, "Plot"), ("s02", GRACE, "Plot")):
         with pytest.raises(Forbidden):
             give(desk, refused[0], refused[2], 1, actor=refused[1])
     give(desk, "s01", "Essay", 1, actor=GRACE)
-    give(desk, "s02", "Essay", 1, actor=GUY)  # given to nobody: open
+    give(desk, "s02", "Essay", 1, actor=GUY)  # assigned to nobody, so open to all graders
     give(desk, "s01", "Plot", 1, actor=TEACHER)
     left = desk.marking.overview(GUY, task(desk)).to_do
     assert left == {"s02": ("Plot",), "s03": ("Essay", "Plot")}
@@ -114,13 +114,13 @@ def test_what_is_given_to_one_grader_is_left_to_nobody_else_but_an_instructor(de
         desk.marking.hand_out(TEACHER, task(desk), {("s01", ""): "s02"})
 
 
-def test_at_random_everybody_gets_a_share(desk: Course) -> None:
+def test_random_assignment_gives_every_grader_a_share(desk: Course) -> None:
     assert desk.marking.at_random(TEACHER, task(desk), ["grace", "guy"]) == 3
     shares = sorted(desk.marking.sheet(task(desk)).by_person.values())
     assert shares in (["grace", "grace", "guy"], ["grace", "guy", "guy"])
 
 
-def test_nobody_marks_their_own_work(desk: Course) -> None:
+def test_graders_cannot_mark_their_own_work(desk: Course) -> None:
     own = Actor(S1, Role.GRADER)
     with pytest.raises(Forbidden):
         give(desk, "s01", "Essay", 10, actor=own)
@@ -128,7 +128,7 @@ def test_nobody_marks_their_own_work(desk: Course) -> None:
         desk.marking.write_text(own, task(desk), S1, Kind.NOTE, "", "fine", 0)
 
 
-def test_progress_is_told_by_question_and_by_grader(desk: Course) -> None:
+def test_progress_is_counted_by_question_and_by_grader(desk: Course) -> None:
     desk.marking.hand_out(TEACHER, task(desk), {("", "Plot"): "guy"})
     give(desk, "s01", "Essay", 1)
     give(desk, "s01", "Plot", 1, actor=GUY)
@@ -138,7 +138,7 @@ def test_progress_is_told_by_question_and_by_grader(desk: Course) -> None:
     assert (found.done, sorted(found.to_do)) == (1, ["s02", "s03"])
 
 
-def test_names_that_are_hidden_again_have_the_same_pseudonyms(desk: Course) -> None:
+def test_hiding_names_again_gives_the_same_pseudonyms(desk: Course) -> None:
     desk.marking.set_anonymous(TEACHER, task(desk), True)
     salt = desk.marking.sheet(task(desk)).settings.salt
     desk.marking.set_anonymous(TEACHER, task(desk), False)

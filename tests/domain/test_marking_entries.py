@@ -1,4 +1,4 @@
-"""What is kept of the marking against what is made of it from nothing, at two servers, whatever is written."""
+"""Cached marking on two servers equals a computation from nothing after any sequence of writes."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def write(course: Course, step: Step) -> None:
 @settings(max_examples=10, deadline=None, suppress_health_check=list(HealthCheck))
 @example([(Kind.MARK, "s01", "Essay", "a", 1, 0), (Kind.ITEM, "", "", "a", 0, 1), (Kind.ITEM, "", "", "a", 2, 0)])
 @given(st.lists(steps, min_size=3, max_size=12))
-def test_what_two_servers_keep_of_the_marking_is_what_one_reads_that_has_just_started(done: list[Step]) -> None:
+def test_cached_marking_on_two_servers_equals_that_of_a_freshly_started_one(done: list[Step]) -> None:
     with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as stack:
         root, clock = make_course_folder(Path(folder)), Clock(0)
         first = marked_course(root, clock)

@@ -1,4 +1,4 @@
-"""Marks: points of questions, totals, and what a person gives; one function for all of it."""
+"""Marks: points of questions, totals, and manual marks."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def results(draw: st.DrawFn, keys: tuple[str, ...] = ("Q1", "Q2", "Q3")) -> tupl
     return questions, graded(*checks)
 
 
-def test_points_are_the_earned_part_of_all_checks_of_the_question_to_one_decimal() -> None:
+def test_points_are_the_earned_share_of_all_checks_of_the_question_rounded_to_one_decimal() -> None:
     questions = [Question("Q1", 10, ("Q1: value", "Q1: parity")), Question("Q2", 20, ("Q2: doubling", "Q2: more"))]
     marks = mark(questions, graded(
         check("Q1: value", 2, 3), check("Q1: parity", 0, 1), check("Q2: doubling", 1, 1),
@@ -51,7 +51,7 @@ def test_points_are_the_earned_part_of_all_checks_of_the_question_to_one_decimal
 
 
 @given(found=results(), seed=st.integers())
-def test_the_order_in_which_checks_ran_changes_nothing(found: tuple[list[Question], RunReport], seed: int) -> None:
+def test_the_order_of_the_checks_changes_nothing(found: tuple[list[Question], RunReport], seed: int) -> None:
     questions, report = found
     shuffled = list(report.checks)
     random.Random(seed).shuffle(shuffled)
@@ -59,7 +59,7 @@ def test_the_order_in_which_checks_ran_changes_nothing(found: tuple[list[Questio
 
 
 @given(found=results())
-def test_points_lie_between_nothing_and_what_is_available_and_the_total_is_their_sum(
+def test_points_are_between_zero_and_the_maximum_and_the_total_is_their_sum(
     found: tuple[list[Question], RunReport],
 ) -> None:
     questions, report = found
@@ -83,33 +83,33 @@ def test_a_check_that_earns_more_never_lowers_a_mark(
 
 
 @given(found=results())
-def test_whether_a_check_is_hidden_changes_no_mark(found: tuple[list[Question], RunReport]) -> None:
+def test_hidden_and_visible_checks_count_the_same(found: tuple[list[Question], RunReport]) -> None:
     questions, report = found
     seen = tuple(replace(each, hidden=not each.hidden) for each in report.checks)
     assert mark(questions, replace(report, checks=seen)) == mark(questions, report)
 
 
 @given(points=st.floats(0.01, 1000), weights=st.lists(st.floats(0.01, 100), min_size=1, max_size=5))
-def test_whoever_passes_everything_gets_the_points_in_full(points: float, weights: list[float]) -> None:
+def test_passing_all_checks_gives_full_points(points: float, weights: list[float]) -> None:
     labels = tuple(f"Q1: {at}" for at in range(len(weights)))
     report = graded(*(check(label, weight, weight) for label, weight in zip(labels, weights, strict=True)))
     assert mark([Question("Q1", points, labels)], report).questions[0].points == points
 
 
-def test_rounding_is_that_of_python_as_published() -> None:
+def test_points_are_rounded_like_in_the_published_mograder() -> None:
     marks = mark(
         [Question("Q1", 5, ("Q1",)), Question("Q2", 0.5, ("Q2",))], graded(check("Q1", 1, 3), check("Q2", 1, 2))
     )
     assert [each.points for each in marks.questions] == [round(5 / 3, 1), round(0.25, 1)] == [1.7, 0.2]
 
 
-def test_ten_tenths_are_one() -> None:
+def test_adding_tenths_gives_an_exact_total() -> None:
     keys = [str(at) for at in range(10)]
     marks = mark([Question(key, 0.1, (key,)) for key in keys], graded(*(check(key, 1, 1) for key in keys)))
     assert marks.total == marks.available == 1
 
 
-def test_a_check_that_did_not_run_earns_nothing_and_weighs_what_it_says_else_one_condition() -> None:
+def test_a_check_that_did_not_run_earns_nothing_and_has_its_own_weight_or_that_of_one_condition() -> None:
     question = Question("Q1", 10, ("Q1: a", "Q1: b"))
     ran = check("Q1: a", 3, 3)
     assert mark([question], graded(ran)).total == 7.5
@@ -118,7 +118,7 @@ def test_a_check_that_did_not_run_earns_nothing_and_weighs_what_it_says_else_one
     assert mark([question], graded(ran)).questions[0].status is PARTIAL
 
 
-def test_a_check_that_waits_is_forgotten_once_it_has_run() -> None:
+def test_a_waiting_check_is_ignored_once_it_has_run() -> None:
     """`mo.stop(x is None, check("Q1", []))` before `check("Q1", [...])`: both are called when nothing is missing."""
     waiting = CheckResult("Q1", "Q1", False, WARN)
     question = Question("Q1", 10, ("Q1",))
@@ -131,7 +131,7 @@ def test_a_label_that_is_checked_twice_counts_twice() -> None:
     assert mark([Question("Q1", 10, ("Q1",))], graded(check("Q1", 1, 1), check("Q1", 0, 1))).total == 5
 
 
-def test_a_question_marked_by_hand_waits_for_a_person_and_a_sum_without_it_is_no_mark() -> None:
+def test_without_a_mark_for_every_manual_question_there_is_no_total() -> None:
     questions = [Question("Q1", 10, ("Q1",)), Question("Q3", 5, manual=True)]
     report = graded(check("Q1", 1, 1))
     marks = mark(questions, report)
@@ -141,20 +141,20 @@ def test_a_question_marked_by_hand_waits_for_a_person_and_a_sum_without_it_is_no
     assert (marks.total, marks.automatic, marks.waiting, marks.comment) == (14.25, 10, (), "well done")
 
 
-def test_what_a_person_gives_counts_instead_of_what_checks_say() -> None:
+def test_points_given_by_a_person_replace_those_of_the_checks() -> None:
     questions = [Question("Q1", 10, ("Q1",)), Question("Q2", 10, ("Q2",))]
     marks = mark(questions, graded(check("Q1", 0, 1), check("Q2", 1, 1)), Given({"Q1": 7}))
     assert (marks.total, marks.automatic) == (17, 10)
     assert mark(questions, graded(), Given({WHOLE: 3})).total == 3
 
 
-def test_one_mark_for_all_that_is_marked_by_hand_is_enough() -> None:
+def test_one_mark_for_all_manual_questions_is_enough() -> None:
     questions = [Question("Q1", 10, ("Q1",)), Question("Q3", 5, manual=True), Question("Q4", 5, manual=True)]
     marks = mark(questions, graded(check("Q1", 1, 1)), Given(manual=6))
     assert (marks.total, marks.waiting) == (16, ())
 
 
-def test_a_failure_of_ours_is_never_a_zero_and_a_person_may_mark_all_the_same() -> None:
+def test_a_failure_of_the_grader_is_never_zero_and_can_be_marked_by_hand() -> None:
     questions = [Question("Q1", 10, ("Q1",)), Question("Q3", 5, manual=True)]
     failed = RunReport(Outcome.OUR_FAILURE, error="no sandbox")
     marks = mark(questions, failed, Given({"Q3": 5}))
@@ -163,11 +163,11 @@ def test_a_failure_of_ours_is_never_a_zero_and_a_person_may_mark_all_the_same() 
 
 
 @pytest.mark.parametrize("outcome", [Outcome.CODE_FAILED, Outcome.LIMIT])
-def test_code_that_cannot_be_run_earns_nothing_which_is_a_mark(outcome: Outcome) -> None:
+def test_code_that_cannot_run_earns_zero_points(outcome: Outcome) -> None:
     assert mark([Question("Q1", 10, ("Q1",))], RunReport(outcome)).total == 0
 
 
-def test_an_assignment_without_marks_is_marked_as_a_whole_out_of_100_or_its_points() -> None:
+def test_an_assignment_without_marks_is_marked_as_a_whole_out_of_its_points_or_100() -> None:
     assert (whole().points, whole(20).points) == (100, 20)
     report = graded(check("Q1", 1, 1))
     marks = mark([whole()], report)
@@ -175,7 +175,7 @@ def test_an_assignment_without_marks_is_marked_as_a_whole_out_of_100_or_its_poin
     assert mark([whole()], report, Given({WHOLE: 77.5})).total == 77.5
 
 
-def test_points_that_no_question_takes_and_numbers_that_are_none_are_refused() -> None:
+def test_points_for_an_unknown_question_and_invalid_numbers_are_refused() -> None:
     questions = [Question("Q1", 10, ("Q1",))]
     with pytest.raises(BadRequest, match="no question 'Q9': known are Q1"):
         mark(questions, graded(), Given({"Q9": 1}))
@@ -185,11 +185,11 @@ def test_points_that_no_question_takes_and_numbers_that_are_none_are_refused() -
 
 
 @given(total=st.floats(0, 1000), one=st.floats(0, 100), other=st.floats(0, 100))
-def test_a_larger_penalty_never_gives_more(total: float, one: float, other: float) -> None:
+def test_a_larger_penalty_never_gives_more_points(total: float, one: float, other: float) -> None:
     assert penalised(total, max(one, other)) <= penalised(total, min(one, other))
     assert penalised(total, 100) == 0
     assert penalised(20, 15) == 17
 
 
-def test_points_are_written_as_people_do() -> None:
+def test_points_are_written_without_trailing_zeros() -> None:
     assert [in_words(each) for each in (7, 7.5, 7.25, 0, 100, 13.3)] == ["7", "7.5", "7.25", "0", "100", "13.3"]

@@ -1,4 +1,4 @@
-"""Names from outside: what is let in can neither leave a folder nor be mistaken for a file of ours."""
+"""Names from outside: a valid name neither leads out of a folder nor looks like a file of mograder."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ NASTY = st.one_of(
 
 
 def refusal(parse: Callable[[str], str], text: str) -> str:
-    """What is said when `text` is refused, "" when it is not."""
+    """The error for `text`, or "" if it is valid."""
     try:
         parse(text)
     except BadName as error:
@@ -44,7 +44,7 @@ def refusal(parse: Callable[[str], str], text: str) -> str:
 
 @given(text=NASTY)
 @pytest.mark.parametrize("parse", PARSERS)
-def test_a_name_never_leaves_its_folder(parse: Callable[[str], str], text: str) -> None:
+def test_a_name_never_leads_out_of_its_folder(parse: Callable[[str], str], text: str) -> None:
     try:
         name = parse(text)
     except BadName:
@@ -60,13 +60,13 @@ def test_a_name_never_leaves_its_folder(parse: Callable[[str], str], text: str) 
 
 @given(text=st.text())
 @pytest.mark.parametrize("parse", PARSERS)
-def test_a_bad_name_is_told_in_a_line_that_a_terminal_can_show(parse: Callable[[str], str], text: str) -> None:
+def test_the_error_for_an_invalid_name_can_be_shown_on_a_terminal(parse: Callable[[str], str], text: str) -> None:
     message = refusal(parse, text)
     assert printable(message, 400) == message
 
 
 @pytest.mark.parametrize("name", ["alice", "bob-smith", "user_1", "first.last", "a@b.de", "x+y@uni.de", "7", "_a"])
-def test_the_names_of_people_are_taken(name: str) -> None:
+def test_usual_user_names_are_accepted(name: str) -> None:
     assert parse_new_username(f" {name}\n") == Username.parse(name) == name
 
 
@@ -74,7 +74,7 @@ def test_the_names_of_people_are_taken(name: str) -> None:
     "name",
     ["", " ", ".a", "-a", "@a", "+a", "a b", "a/b", "a\\b", "a:b", "a\0", "ä", "a\nb", "a" * 101, "..", "٣", "a%b"],
 )
-def test_what_cannot_be_a_user_name_is_refused(name: str) -> None:
+def test_an_invalid_user_name_is_refused(name: str) -> None:
     with pytest.raises(BadName):
         Username.parse(name)
 
@@ -87,20 +87,20 @@ def test_what_cannot_be_a_user_name_is_refused(name: str) -> None:
         (["a.py", "a.PY", "a.ipynb", "a.html", "a.json", "a.", "a.tmp"], "looks like a file"),
     ],
 )  # fmt: skip
-def test_a_name_that_looks_like_a_file_is_nobodys(names: list[str], said: str) -> None:
+def test_a_name_that_looks_like_a_file_of_mograder_belongs_to_nobody(names: list[str], said: str) -> None:
     for name in names:
         assert refusal(parse_owner, name).startswith(f"{name!r} {said}"), name
 
 
 @pytest.mark.parametrize("name", ["__instructor__", "__x", "__"])
-def test_names_of_the_system_cannot_be_registered(name: str) -> None:
+def test_reserved_names_cannot_be_registered(name: str) -> None:
     assert parse_owner(name).reserved
     with pytest.raises(BadName, match="reserved"):
         parse_new_username(name)
 
 
 @given(name=st.from_regex(r"[A-Za-z0-9_][A-Za-z0-9_.@+-]{0,99}", fullmatch=True))
-def test_the_file_of_a_person_is_told_from_its_versions(name: str) -> None:
+def test_the_latest_file_of_a_person_is_distinguished_from_versions(name: str) -> None:
     try:
         username = parse_owner(name)
     except BadName:
@@ -112,21 +112,21 @@ def test_the_file_of_a_person_is_told_from_its_versions(name: str) -> None:
     assert FileName.parse(version) == version
 
 
-def test_a_name_may_have_dots_and_its_file_has_one_more() -> None:
+def test_a_user_name_may_contain_dots() -> None:
     assert owner("first.last.py") == owner(latest_filename(Username("first.last"))) == "first.last"
 
 
 @pytest.mark.parametrize("filename", ["alice", "alice.txt", ".py", ".alice.py", "a b.py", "a/b.py", "ä.py", " a.py"])
-def test_a_foreign_file_is_nobodys(filename: str) -> None:
+def test_a_file_of_another_kind_belongs_to_nobody(filename: str) -> None:
     assert owner(filename) is None
 
 
 @pytest.mark.parametrize("name", ["hw1", "Übung 1", "U\u0308bung", "日本", "a..b", "100%", "a:b?", "*", "~"])
-def test_assignments_may_be_called_what_folders_are(name: str) -> None:
+def test_every_usual_folder_name_is_a_valid_assignment_name(name: str) -> None:
     assert str(AssignmentName.parse(name)) == str(FileName.parse(name)) == name
 
 
-def test_a_file_may_be_in_a_folder_and_names_may_be_long() -> None:
+def test_file_names_may_contain_folders_and_names_may_be_long() -> None:
     for parse, longest in (
         (Username.parse, "a" * MAX_USERNAME), (AssignmentName.parse, "ä" * 100), (FileName.parse, "data/week 1/x.csv"),
         (FileName.parse, "/".join(["a" * 199] * 5) + "a"),
@@ -149,21 +149,21 @@ def test_a_file_may_be_in_a_folder_and_names_may_be_long() -> None:
         (FileName.parse, "a/\ud800", "'?' has a character that a file name cannot have"),
     ],
 )  # fmt: skip
-def test_it_is_said_what_is_wrong_with_a_name(parse: Callable[[str], str], text: str, said: str) -> None:
+def test_the_error_says_what_is_wrong_with_a_name(parse: Callable[[str], str], text: str, said: str) -> None:
     assert refusal(parse, text) == said
 
 
 @pytest.mark.parametrize("letter", ["\x1b", "\x9b", "\u202e", "\u200b", "\ud800", "\ue000", "\u2028", "\u2029"])
-def test_what_steers_a_terminal_is_shown_as_a_question_mark(letter: str) -> None:
+def test_control_characters_are_displayed_as_question_marks(letter: str) -> None:
     assert printable(f"a{letter}b") == "a?b"
 
 
-def test_what_is_long_is_cut_where_it_is_shown() -> None:
+def test_long_texts_are_truncated_for_display() -> None:
     assert printable("x" * 120) == "x" * 120
     assert printable("x" * 121) == "x" * 119 + "…"
 
 
-def test_a_course_is_called_as_it_can_stand_in_a_url() -> None:
+def test_a_course_name_consists_of_characters_that_need_no_escaping_in_a_url() -> None:
     for name in ("a", "1", "algo-2.ws_26", "x" * 64):
         assert CourseName.parse(name) == name
     for name in ("", "Algo", "-a", ".a", "a b", "a/b", "ä", "x" * 65, "a\n"):
@@ -171,13 +171,13 @@ def test_a_course_is_called_as_it_can_stand_in_a_url() -> None:
 
 
 @given(text=st.text())
-def test_what_is_printable_cannot_steer_a_terminal(text: str) -> None:
+def test_displayed_text_cannot_control_a_terminal(text: str) -> None:
     shown = printable(text)
     assert len(shown) <= 120
     assert not any(ord(letter) < 32 or letter in "\x7f\x9b\u202e\u2066\u200b\u2028" for letter in shown)
 
 
-def test_one_is_one_and_everything_else_is_many() -> None:
+def test_singular_and_plural_are_chosen_by_the_number() -> None:
     assert [counted(number, "entry", "entries") for number in (1, 2)] == ["1 entry", "2 entries"]
     said = [counted(number, "minute") for number in (0, 1, 1.0, 2, 2.5, 1_000_000)]
     assert said == ["0 minutes", "1 minute", "1 minute", "2 minutes", "2.5 minutes", "1000000 minutes"]

@@ -1,4 +1,4 @@
-"""Who is looking at the same work: seen by the others while it lasts, on two servers, and forgotten by itself."""
+"""Who is looking at the same work: shown to others on two servers until it expires."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from mograder.store.folder.store import FolderStore
 from tests.parts import NOON, Clock, open_store
 
 
-def test_whoever_looks_at_the_same_work_is_told_until_the_note_has_expired(course_folder: Path) -> None:
+def test_others_who_look_at_the_same_work_are_reported_until_their_note_expires(course_folder: Path) -> None:
     clock, stores = Clock(NOON), (open_store(course_folder), open_store(course_folder))
     assert isinstance(stores[0], FolderStore)
     one, other = (Presence(each.guard, clock) for each in stores)

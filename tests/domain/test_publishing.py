@@ -1,4 +1,4 @@
-"""An instructor makes assignments and puts up files, over a real course folder."""
+"""An instructor creates assignments and publishes files, over a real course folder."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ WORK = NewFile(FileName("work.py"), b"x = 1\n")
 ALICE_ASKS = Actor(ALICE, Role.STUDENT)
 
 
-def test_an_assignment_is_made_with_its_rules_before_its_files(course: Course, course_folder: Path) -> None:
+def test_an_assignment_is_created_with_its_rules_before_its_files(course: Course, course_folder: Path) -> None:
     wanted = RuleTexts(title="Loops", opens="2030-03-01T08:00", due="2030-03-10T12:00")
     name = course.publishing.create(COURSE_INSTRUCTOR, " hw2 ", wanted, [WORK])
     assert (course_folder / "hw2" / "files" / "work.py").read_bytes() == WORK.content
@@ -33,7 +33,9 @@ def test_an_assignment_is_made_with_its_rules_before_its_files(course: Course, c
     "", ".", "..", "a/b", "../x", ".hidden", "release", "Submitted", "hw1", "HW1", "a\\b", "a\nb", "__pycache__",
     "x\u202ey",
 ])  # fmt: skip
-def test_no_name_leads_elsewhere_or_hides_another_assignment(course: Course, course_folder: Path, name: str) -> None:
+def test_a_name_that_leads_outside_or_hides_another_assignment_is_refused(
+    course: Course, course_folder: Path, name: str
+) -> None:
     before = everything_in(course_folder.parent)
     with pytest.raises((BadName, BadRequest)):
         course.publishing.create(COURSE_INSTRUCTOR, name, RuleTexts(title="x"), [WORK])
@@ -44,7 +46,9 @@ def test_no_name_leads_elsewhere_or_hides_another_assignment(course: Course, cou
     NewFile(FileName("hw.py"), b"### BEGIN SOLUTION\n"), NewFile(FileName("hw.py"), b"# begin hidden tests"),
     NewFile(FileName("x.pyc"), b""),
 ])  # fmt: skip
-def test_what_students_must_not_get_is_refused_whole(course: Course, course_folder: Path, file: NewFile) -> None:
+def test_files_that_students_must_not_get_are_refused_with_all_others(
+    course: Course, course_folder: Path, file: NewFile
+) -> None:
     before = everything_in(course_folder.parent)
     with pytest.raises(BadRequest):
         course.publishing.put(COURSE_INSTRUCTOR, HW1, [WORK, file])
@@ -70,13 +74,13 @@ def test_nothing_is_written_or_removed_through_a_link(course: Course, course_fol
     assert everything_in(elsewhere) == {"work.py": b"mine"}
 
 
-def test_where_a_manifest_lists_the_files_nothing_is_put_up(course: Course, course_folder: Path) -> None:
+def test_files_cannot_be_published_where_a_manifest_lists_them(course: Course, course_folder: Path) -> None:
     (course_folder / "assignments.json").write_text('[{"name": "hw1", "files": []}]')
     with pytest.raises(BadRequest, match=r"assignments\.json"):
         course.publishing.put(COURSE_INSTRUCTOR, HW1, [WORK])
 
 
-def test_instructions_are_written_changed_and_removed_and_no_change_of_another_is_lost(course: Course) -> None:
+def test_instructions_are_written_changed_and_removed_without_overwriting_the_change_of_another(course: Course) -> None:
     write = course.publishing.write_instructions
     write(COURSE_INSTRUCTOR, HW1, "# Do\r\nit\r\n", tag_of(""))
     held = course.publishing.instructions(HW1)

@@ -1,4 +1,4 @@
-"""Receipts: what they state, how they chain, and when a submission is a repetition."""
+"""Receipts: what they state, how they are chained, and when a submission is a repetition."""
 
 from __future__ import annotations
 
@@ -45,11 +45,11 @@ def new(content: bytes, **changes: Any) -> NewSubmission:
 FIRST = ChainPosition(1, "", None, "alice_20260310T120000.py")
 
 
-def issue(content: bytes, turn: ChainPosition = FIRST, **changes: Any) -> Receipt:
-    return issue_receipt(new(content, **changes), SIGNER, "Kurs ä")(turn)
+def issue(content: bytes, position: ChainPosition = FIRST, **changes: Any) -> Receipt:
+    return issue_receipt(new(content, **changes), SIGNER, "Kurs ä")(position)
 
 
-def test_a_receipt_states_who_what_when_and_its_place() -> None:
+def test_a_receipt_states_person_file_time_and_chain_position() -> None:
     assert SIGNER.verify(issue(b"one").text) == {
         "course": "Kurs ä", "number": 1, "previous": "", "user": "alice", "assignment": "hw1", "attempt": 1,
         "filename": "alice_20260310T120000.py", "sha256": sha256(b"one"), "size": 3,
@@ -57,23 +57,23 @@ def test_a_receipt_states_who_what_when_and_its_place() -> None:
     }  # fmt: skip
 
 
-def test_a_receipt_states_the_deadline_and_when_the_file_came_after_its_checksum() -> None:
+def test_a_receipt_states_the_deadline_and_when_an_announced_file_arrived() -> None:
     receipt = issue(b"one", late=True, due=NOON, arrived=NOON + 7 * SECOND)
     stated = SIGNER.verify(receipt.text)
     assert (stated["late"], stated["due"]) == (True, "2026-03-10T12:00:00.000000Z")
     assert (stated["received"], stated["arrived"]) == ("2026-03-10T12:00:00.000005Z", "2026-03-10T12:00:07.000000Z")
 
 
-def test_a_receipt_of_before_says_nothing_of_the_deadline() -> None:
+def test_a_receipt_from_an_earlier_version_says_nothing_about_the_deadline() -> None:
     before = replace(issue(b"one").submission, late=None)
     assert {"late", "due", "arrived"}.isdisjoint(claims(before, 1, "", "c"))
 
 
-def test_the_same_bytes_in_time_after_late_ones_are_a_new_attempt() -> None:
+def test_a_late_submission_repeated_on_time_is_a_new_attempt() -> None:
     late = issue(b"one", late=True)
-    turn = ChainPosition(7, "other", late, "x")
-    assert issue(b"one", turn, late=True) is late
-    in_time = issue(b"one", turn)
+    position = ChainPosition(7, "other", late, "x")
+    assert issue(b"one", position, late=True) is late
+    in_time = issue(b"one", position)
     assert in_time.submission.attempt == 2
     assert issue(b"one", ChainPosition(8, "other", in_time, "x"), late=True) is in_time
 
@@ -86,33 +86,33 @@ def test_a_receipt_holds_the_hash_of_the_one_before() -> None:
     assert (second.number, second.submission.attempt) == (2, 2)
 
 
-def test_the_same_bytes_again_give_the_receipt_of_the_latest_itself() -> None:
+def test_repeating_the_latest_submission_gives_its_receipt() -> None:
     first = issue(b"one")
-    turn = ChainPosition(7, "other", first, "x")
-    assert issue(b"one", turn, received=NOON + 9 * SECOND, by=ALICE) is first
-    assert issue(b"one ", turn).submission.attempt == 2
+    position = ChainPosition(7, "other", first, "x")
+    assert issue(b"one", position, received=NOON + 9 * SECOND, by=ALICE) is first
+    assert issue(b"one ", position).submission.attempt == 2
 
 
 @pytest.mark.parametrize("taken", [0, 1, 61, 300])
-def test_a_taken_name_gives_the_next_free_second_in_a_few_looks(taken: int) -> None:
+def test_a_taken_file_name_gives_the_next_free_second_within_a_few_tries(taken: int) -> None:
     names: set[str] = set()
 
     def last() -> str:
-        looks.append("last")
+        tries.append("last")
         return max(names, default="")
 
     def is_taken(name: str) -> bool:
-        looks.append(name)
+        tries.append(name)
         return name in names
 
     for number in range(taken + 1):
-        looks: list[str] = []
+        tries: list[str] = []
         free = free_filename(ALICE, NOON, ".py", is_taken, last)
         assert free not in names
         assert free == version_filename(ALICE, NOON + number * SECOND)
-        assert len(looks) <= 4
+        assert len(tries) <= 4
         names.add(free)
 
 
-def test_the_date_in_a_name_is_utc_to_the_second() -> None:
+def test_the_date_in_a_file_name_is_utc_to_the_second() -> None:
     assert version_filename(Username("a.b"), NOON + SECOND - 1) == "a.b_20260310T120000.py"

@@ -1,4 +1,4 @@
-"""A regrade is shown first, person by person; then it is in force, or nothing of it is."""
+"""A regrade is shown first, person by person, and then applied completely or not at all."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ from tests.parts import HW1, NOON, Clock, submit_work
 
 LETTERS = "[marking]\nletters = { A = 90, B = 70, C = 50, D = 0 }\n"
 NEW = {"s01": FAILED, "s02": LOOPING, "s03": replace(HALF_RIGHT, flaky=("Q1: value",))}
-"""What the new tests say: s01 gains, s02 loses, s03 stays."""
+"""The results of the new tests: s01 gains points, s02 loses some, s03 keeps them."""
 
 
 @pytest.fixture
 def desk(course_folder: Path, clock: Clock) -> Iterator[Course]:
-    """Three people with results, 5 points by hand each, and new tests."""
+    """Three people with results and 5 manual points each; new tests are announced."""
     course = checked(marked_course(course_folder, clock, LETTERS))
     for user in NEW:
         give(course, user, "Q3", 5)
@@ -43,7 +43,7 @@ def result(course: Course, user: str, receipt: int, report: RunReport, tests: st
 
 
 def work(course: Course) -> None:
-    """As workers do it: everything but what they cannot grade."""
+    """Grade everything that can be graded, as workers do."""
     while job := course.store.regrades.claim("w", course.clock(), course.clock() + LEASE, [HW1]):
         course.store.regrades.finish(job, result(course, job.username, job.receipt, NEW[job.username]))
 
@@ -70,7 +70,7 @@ def row_of(found: RegradePreview, user: str) -> Regraded:
     return next(each for each in found.rows if each.username == user)
 
 
-def test_who_gains_who_loses_and_whose_letter_changes_is_seen_before_it_is_in_force(desk: Course) -> None:
+def test_the_preview_shows_gains_losses_and_changed_letters(desk: Course) -> None:
     assert desk.regrades.start(TEACHER, task(desk), "", False, "") == 3
     assert (look(desk).waiting, look(desk).total, look(desk).rows) == (3, 3, ())
     work(desk)
@@ -85,42 +85,42 @@ def test_who_gains_who_loses_and_whose_letter_changes_is_seen_before_it_is_in_fo
     assert [points(desk, user) for user in NEW] == [15.8] * 3
     assert desk.regrades.apply(TEACHER, task(desk), found.version) == 3
     assert [points(desk, user) for user in NEW] == [20, 10, 15.8]
-    assert desk.marking.of(task(desk), Username("s01")).marks.total == 25  # with what grace gave
+    assert desk.marking.of(task(desk), Username("s01")).marks.total == 25  # with the points that grace gave
     assert desk.regrades.look(task(desk)) is None
     line = desk.audit.events()[0]
     assert (line.actor, line.action, line.subject) == (TEACHER.username, "regrade", "hw1")
     assert line.detail == f"tests t2: {found.summary}"
 
 
-def test_a_mark_that_replaces_what_checks_say_keeps_its_letter(desk: Course) -> None:
+def test_a_manual_mark_keeps_its_letter(desk: Course) -> None:
     give(desk, "s01", "Q1", 10)
     give(desk, "s01", "Q2", 20)
     gains = row_of(regraded(desk, "s01"), "s01")
     assert (gains.change, gains.old_letter, gains.new_letter) == (4.2, "A", "A")
 
 
-def test_without_a_scale_or_a_finished_mark_nobody_has_a_letter(desk: Course, course_folder: Path) -> None:
+def test_without_a_scale_or_a_finished_mark_there_is_no_letter(desk: Course, course_folder: Path) -> None:
     give(desk, "s01", "Q3", None, 1)
     assert row_of(regraded(desk), "s01").new_letter == ""
     (course_folder.parent / "mograder.toml").write_text("")
     assert {each.new_letter for each in look(desk).rows} == {""}
 
 
-def test_a_newer_submission_takes_its_letter_from_its_own_result(desk: Course) -> None:
+def test_the_letter_of_a_newer_submission_comes_from_its_own_result(desk: Course) -> None:
     regraded(desk)
     submit_work(desk.store, desk.signer, Username("s01"), b"newer")
     gains = row_of(look(desk), "s01")
     assert (gains.change, gains.old_letter, gains.new_letter) == (4.2, "", "")
 
 
-def test_of_one_person_only_their_result_changes(desk: Course) -> None:
+def test_a_regrade_of_one_person_changes_only_their_result(desk: Course) -> None:
     found = regraded(desk, " s02 ")
     assert [each.username for each in found.rows] == ["s02"]
     assert desk.regrades.apply(TEACHER, task(desk), found.version) == 1
     assert [points(desk, user) for user in NEW] == [15.8, 10, 15.8]
 
 
-def test_what_is_not_done_or_has_changed_is_not_applied(desk: Course) -> None:
+def test_an_unfinished_or_changed_regrade_is_not_applied(desk: Course) -> None:
     desk.regrades.start(TEACHER, task(desk), "", False, "")
     with pytest.raises(BadRequest, match="3 submissions still"):
         desk.regrades.apply(TEACHER, task(desk), look(desk).version)
@@ -141,7 +141,7 @@ def test_what_is_not_done_or_has_changed_is_not_applied(desk: Course) -> None:
         desk.regrades.apply(TEACHER, task(desk), seen)
 
 
-def test_tests_that_change_meanwhile_are_what_is_seen_and_applied(desk: Course) -> None:
+def test_when_tests_change_the_preview_is_outdated_and_cannot_be_applied(desk: Course) -> None:
     seen = regraded(desk).version
     desk.store.jobs.announce(HW1, Announced("t3"))
     assert look(desk).waiting == 3
@@ -149,7 +149,7 @@ def test_tests_that_change_meanwhile_are_what_is_seen_and_applied(desk: Course) 
         desk.regrades.apply(TEACHER, task(desk), seen)
 
 
-def test_what_cannot_be_graded_or_believed_is_named_and_stays(desk: Course, clock: Clock) -> None:
+def test_submissions_without_a_valid_new_result_are_named_and_keep_the_old_one(desk: Course, clock: Clock) -> None:
     desk.regrades.start(TEACHER, task(desk), "", False, "")
     forged = result(desk, "s02", 2, FAILED)
     for _ in range(TRIES):
@@ -168,7 +168,7 @@ def test_what_cannot_be_graded_or_believed_is_named_and_stays(desk: Course, cloc
     assert [points(desk, user) for user in NEW] == [15.8] * 3
 
 
-def test_nothing_is_begun_for_nobody_without_tests_or_over_what_was_not_seen(desk: Course) -> None:
+def test_a_regrade_needs_a_person_with_work_and_tests_and_does_not_replace_an_unseen_one(desk: Course) -> None:
     for user, said in (("nobody", "'nobody' has submitted nothing"), ("grace", "'grace' has submitted nothing")):
         with pytest.raises(BadRequest, match=said):
             desk.regrades.start(TEACHER, task(desk), user, False, "")

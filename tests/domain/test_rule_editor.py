@@ -1,4 +1,4 @@
-"""Changing rules over a real folder: what holds together, who has seen what, and what it means for submissions."""
+"""Changing rules over a real folder: consistency, conflicting changes, and the effect on submissions."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def change(course: Course, tag: str = "", **texts: str) -> RulesAsText:
     return course.rules.change(COURSE_INSTRUCTOR, HW1, replace(held.texts, **texts), tag or held.tag)
 
 
-def test_only_what_differs_is_written_and_the_audit_log_says_it(course: Course, plan: Path) -> None:
+def test_only_differences_are_written_and_recorded_in_the_audit_log(course: Course, plan: Path) -> None:
     changed = change(course, due="2026-03-11T12:00", points="20", title=" Loops ")
     assert (changed.texts.due, changed.texts.closes, changed.zone) == (
         "2026-03-11T12:00", "2026-03-12T23:59:59", "Europe/Berlin"
@@ -51,7 +51,7 @@ def test_only_what_differs_is_written_and_the_audit_log_says_it(course: Course, 
     assert event.detail == "due 2026-03-10T12:00 -> 2026-03-11T12:00; points not set -> 20"
 
 
-def test_everything_that_can_be_said_is_written_and_taken_out_again(course: Course, plan: Path) -> None:
+def test_every_rule_can_be_written_and_removed_again(course: Course, plan: Path) -> None:
     texts = {"title": "While", "max_size": "100 MiB", "accepts": ".py .zip", "points": "200000000"}
     written = change(course, **texts)
     assert (written.assignment, written.texts) == (HW1, replace(written.texts, **texts))
@@ -59,14 +59,14 @@ def test_everything_that_can_be_said_is_written_and_taken_out_again(course: Cour
     assert taken == replace(written.texts, **dict.fromkeys(texts, ""))
 
 
-def test_what_changes_nothing_writes_nothing(course: Course, plan: Path) -> None:
+def test_an_unchanged_form_writes_nothing(course: Course, plan: Path) -> None:
     before = plan.stat()
     held = course.rules.of(HW1)
     assert change(course) == held
     assert (plan.stat().st_mtime_ns, course.audit.events()) == (before.st_mtime_ns, [])
 
 
-def test_submissions_are_judged_anew_at_once_and_receipts_say_what_held(
+def test_submissions_are_judged_by_the_new_rules_at_once_and_receipts_keep_the_old_ones(
     course: Course, plan: Path, clock: Clock
 ) -> None:
     body = filled(course.submissions.upload(), b"work")
@@ -94,26 +94,24 @@ def test_submissions_are_judged_anew_at_once_and_receipts_say_what_held(
         ({"due": "soon", "points": "1"}, "'soon' is no time"),
     ],
 )  # fmt: skip
-def test_what_does_not_hold_together_changes_nothing(
-    course: Course, plan: Path, texts: dict[str, str], says: str
-) -> None:
+def test_contradictory_rules_change_nothing(course: Course, plan: Path, texts: dict[str, str], says: str) -> None:
     with pytest.raises(BadRequest, match=says):
         change(course, **texts)
     assert (plan.read_text(), course.audit.events()) == (PLAN, [])
 
 
-def test_a_day_opens_with_its_beginning_and_closes_with_its_end(course: Course, plan: Path) -> None:
+def test_a_date_means_opening_at_its_start_and_closing_at_its_end(course: Course, plan: Path) -> None:
     texts = change(course, opens="2026-03-10", closes="2026-03-10").texts
     assert (texts.opens, texts.closes) == ("2026-03-10T00:00", "2026-03-10T23:59:59")
 
 
-def test_all_times_may_go_together(course: Course, plan: Path) -> None:
+def test_all_times_can_be_removed_together(course: Course, plan: Path) -> None:
     texts = change(course, opens="", due="", closes="").texts
     assert (texts.opens, texts.due, texts.closes) == ("", "", "")
     assert "due" not in plan.read_text()
 
 
-def test_what_was_changed_by_hand_since_is_not_overwritten(course: Course, plan: Path) -> None:
+def test_a_change_made_by_hand_meanwhile_is_not_overwritten(course: Course, plan: Path) -> None:
     tag = course.rules.of(HW1).tag
     edited = PLAN + "points = 3\n"
     plan.write_text(edited)
@@ -122,7 +120,7 @@ def test_what_was_changed_by_hand_since_is_not_overwritten(course: Course, plan:
     assert (plan.read_text(), course.audit.events()) == (edited, [])
 
 
-def test_what_cannot_be_understood_is_not_overwritten(course: Course, plan: Path) -> None:
+def test_an_invalid_course_file_is_not_overwritten(course: Course, plan: Path) -> None:
     held = course.rules.of(HW1)
     plan.write_text("[[assignments\n")
     with pytest.raises(Unreadable):
@@ -130,12 +128,12 @@ def test_what_cannot_be_understood_is_not_overwritten(course: Course, plan: Path
     assert plan.read_text() == "[[assignments\n"
 
 
-def test_an_assignment_that_is_not_there_gets_no_rules(course: Course, plan: Path) -> None:
+def test_a_missing_assignment_gets_no_rules(course: Course, plan: Path) -> None:
     with pytest.raises(NotFound, match="'hw9'"):
         course.rules.of(AssignmentName("hw9"))
 
 
-def test_the_plan_goes_before_a_manifest_and_takes_nothing_out_of_it(
+def test_mograder_toml_overrides_the_manifest_and_does_not_change_it(
     course: Course, plan: Path, course_folder: Path
 ) -> None:
     due = NOON // SECOND

@@ -1,4 +1,4 @@
-"""Rules as people write them: what is understood, what is refused, and that what nobody changed is no change."""
+"""Rules as people write them: accepted and refused notations, and unchanged values."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ RULES = st.builds(
     Rules,
     st.text(max_size=30),
     st.builds(Schedule, MOMENTS, MOMENTS, MOMENTS),
-    st.none() | st.integers(1, 10**15 - 1),  # as many digits as a size may have
+    st.none() | st.integers(1, 10**15 - 1),  # the maximum number of digits of a size
     st.lists(st.sampled_from([".py", ".zip", ".tar.gz", ".c++"]), unique=True).map(tuple),
     st.none() | st.floats(0, 1e6),
     st.booleans(),
@@ -40,13 +40,13 @@ RULES = st.builds(
 
 
 @given(rules=RULES, zone=st.sampled_from(["UTC", "Europe/Berlin", "Asia/Kathmandu", "America/St_Johns"]))
-def test_what_nobody_has_changed_is_no_change(rules: Rules, zone: str) -> None:
+def test_an_unchanged_value_is_no_change(rules: Rules, zone: str) -> None:
     texts = RuleTexts.of(rules, ZoneInfo(zone))
     assert texts.changes_to(texts) == ()
 
 
 @given(rules=RULES)
-def test_what_is_shown_is_understood_as_what_it_is(rules: Rules) -> None:
+def test_every_value_is_read_as_it_is_shown(rules: Rules) -> None:
     texts = replace(RuleTexts.of(rules, ZoneInfo("UTC")), title="")
     values = {each.key: each.value for each in RuleTexts().changes_to(texts)}
     assert values.get("max_size") == rules.max_size
@@ -73,13 +73,13 @@ def test_what_is_shown_is_understood_as_what_it_is(rules: Rules) -> None:
         ("counts", "on-time", "on-time"),
     ],
 )  # fmt: skip
-def test_what_people_write_is_understood(key: str, text: str, value: Value) -> None:
+def test_usual_notations_are_understood(key: str, text: str, value: Value) -> None:
     (change,) = RuleTexts().changes_to(RuleTexts(**{key: text}))
     assert (change.key, change.value) == (key, value)
     assert type(change.value) is type(value)
 
 
-def test_rules_for_late_work_stand_in_a_table_of_their_own() -> None:
+def test_rules_for_late_work_have_a_table_of_their_own() -> None:
     said = RuleTexts(penalties="yes", grace_minutes="2.5", per_day="10 %", max_penalty="50", apply_penalties="no")
     assert {each.key: each.value for each in RuleTexts().changes_to(said)} == {
         "penalties.enabled": True, "penalties.grace_minutes": 2.5, "penalties.per_day": 10, "penalties.max": 50,
@@ -98,7 +98,7 @@ def test_rules_for_late_work_stand_in_a_table_of_their_own() -> None:
         ("max_penalty", "1e9"),
     ],
 )  # fmt: skip
-def test_what_cannot_be_understood_is_refused_and_repeated(key: str, text: str) -> None:
+def test_an_invalid_value_is_refused_and_repeated_in_the_error(key: str, text: str) -> None:
     with pytest.raises(BadRequest, match=re.escape(printable(text[:4]))):
         RuleTexts().changes_to(RuleTexts(**{key: text}))
 
@@ -111,7 +111,7 @@ def test_sizes_and_titles_are_shown_as_people_write_them(size: int, shown: str) 
     assert (texts.title, texts.max_size) == ("Loops and more", shown)
 
 
-def test_times_are_shown_by_the_clocks_of_the_course() -> None:
+def test_times_are_shown_in_the_time_zone_of_the_course() -> None:
     day = Schedule(due=1_774_627_200 * SECOND, closes=1_774_627_259 * SECOND)
     texts = RuleTexts.of(Rules(schedule=day), BERLIN)
     assert (texts.opens, texts.due, texts.closes) == ("", "2026-03-27T17:00", "2026-03-27T17:00:59")

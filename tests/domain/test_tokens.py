@@ -1,4 +1,4 @@
-"""Tokens: who has one is that person, and every text that is none is refused in one way."""
+"""Tokens: a valid token identifies its person, and every other text is refused in the same way."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ GENERATIONS = st.integers(0, 10_000)
 HEX = "0" * 64
 
 
-def test_a_token_is_what_published_clients_and_servers_make() -> None:
+def test_a_token_has_the_format_of_published_clients_and_servers() -> None:
     digest = hmac.new("sëcret".encode(), b"alice", hashlib.sha256).hexdigest()
     assert sign("sëcret", ALICE) == f"alice:{digest}"
 
 
 @given(secret=SECRETS, user=USERNAMES, generation=GENERATIONS)
-def test_a_token_that_was_signed_is_genuine(secret: str, user: Username, generation: int) -> None:
+def test_a_signed_token_is_valid(secret: str, user: Username, generation: int) -> None:
     token = from_header(f"Bearer {sign(secret, user, generation)}")
     assert token.username == user
     assert token.verify([secret], generation)
@@ -43,12 +43,12 @@ def test_another_secret_or_generation_signs_another_token(
     assert not token.verify([], generation)
 
 
-def test_the_token_of_one_is_not_the_token_of_another() -> None:
+def test_a_token_of_one_user_is_not_valid_for_another() -> None:
     digest = Token.parse(sign("secret", ALICE)).hex
     assert not Token(BOB, digest).verify(["secret"], 0)
 
 
-def test_no_name_has_as_its_own_the_token_of_another_after_a_reset() -> None:
+def test_no_name_has_the_token_of_another_name_after_a_reset() -> None:
     with pytest.raises(Unauthenticated):
         Token.parse(f"alice:1:{HEX}")
 
@@ -58,7 +58,7 @@ def test_no_name_has_as_its_own_the_token_of_another_after_a_reset() -> None:
         st.text(), st.text(alphabet="a:0f /Bbearer"), st.text(max_size=3).map(lambda name: f"Bearer {name}:{HEX}")
     )
 )
-def test_every_text_is_a_token_of_somebody_or_refused(text: str) -> None:
+def test_every_text_is_a_valid_token_or_refused(text: str) -> None:
     for parse in (Token.parse, from_header):
         try:
             token = parse(text)
@@ -87,11 +87,11 @@ def test_a_header_that_is_no_bearer_is_refused_with_what_is_expected(value: str 
 
 
 @pytest.mark.parametrize("value", [f"bearer alice:{HEX}", f"BEARER  alice:{HEX} ", f" Bearer alice:{HEX}"])
-def test_the_case_of_bearer_and_the_space_around_do_not_matter(value: str) -> None:
+def test_case_of_bearer_and_surrounding_space_are_ignored(value: str) -> None:
     assert from_header(value) == Token(ALICE, HEX)
 
 
-def test_digits_are_compared_in_constant_time_with_every_secret() -> None:
+def test_a_token_is_compared_in_constant_time_with_every_secret() -> None:
     token = Token.parse(sign("first", ALICE))
     for secrets in (["first", "second", "third"], ["none", "of", "them"]):
         with compared_in_constant_time() as compared:
@@ -106,7 +106,7 @@ def test_token_lines_are_names_an_empty_line_and_the_instructor() -> None:
 
 
 @given(user=USERNAMES)
-def test_a_token_is_found_in_what_people_copy_and_other_text_stays(user: Username) -> None:
+def test_a_token_is_found_in_pasted_text_and_other_text_is_unchanged(user: Username) -> None:
     token = sign("secret", user)
     lines = [line for line in token_lines([(user, token)], "secret").splitlines() if line]
     assert pasted(lines[0]) == token

@@ -82,7 +82,7 @@ LIBRARY = {
 
 
 def solved(source: Path, answers: tuple[str, ...]) -> str:
-    """The source with these answers in the place of its solutions, in order, and without its hidden tests."""
+    """The source with these answers in place of its solutions, in order, and without its hidden tests."""
     text = source.read_text(encoding="utf-8")
     blocks, _ = find_blocks(parse(text))
     lines, left = text.split("\n"), list(answers)

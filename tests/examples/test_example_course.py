@@ -1,4 +1,4 @@
-"""The course in examples/ is real: marimo runs every notebook as handed out, and the solutions solve them."""
+"""The course in examples/ works: marimo runs every released notebook, and the solutions solve them."""
 
 import ast
 import contextlib
@@ -22,7 +22,7 @@ from tests.examples.styles import LIBRARY, LOOPS, solved
 COURSE = Path(__file__).parents[2] / "src" / "mograder" / "example"
 ASSIGNMENTS = ("hw1", "hw2", "hw3")
 
-# Runs each notebook that is named as Python runs a script: its folder is the first where modules are looked for.
+# Runs each named notebook like a script: its folder comes first in the search path of modules.
 AS_SCRIPTS = """
 import os, runpy, sys
 for notebook in sys.argv[1:]:
@@ -31,7 +31,7 @@ for notebook in sys.argv[1:]:
 """
 
 
-def handed_out(assignment: str) -> Path:
+def released(assignment: str) -> Path:
     return COURSE / "release" / assignment / "files" / f"{assignment}.py"
 
 
@@ -40,16 +40,16 @@ def solution(assignment: str) -> Path:
 
 
 def notebooks() -> list[Path]:
-    return [find(assignment) for find in (handed_out, solution) for assignment in ASSIGNMENTS]
+    return [find(assignment) for find in (released, solution) for assignment in ASSIGNMENTS]
 
 
 def a_copy(assignment: str, folder: Path) -> Path:
-    """A student's own folder: running a notebook leaves nothing in the checkout."""
-    return Path(shutil.copytree(handed_out(assignment).parent, folder / assignment))
+    """A copy in a folder of its own, so that running a notebook leaves no files in the checkout."""
+    return Path(shutil.copytree(released(assignment).parent, folder / assignment))
 
 
 def python(*arguments: str | Path, cwd: Path) -> str:
-    """Standard output of a Python in which warnings are errors; fails with all it said unless it exits 0."""
+    """Run Python with warnings as errors; it must exit with 0. Returns its standard output."""
     done = subprocess.run(
         [sys.executable, "-W", "error", *arguments], cwd=cwd, capture_output=True, text=True, timeout=60
     )
@@ -64,7 +64,7 @@ def test_a_released_file_runs_as_a_script_from_any_folder(tmp_path: Path) -> Non
     python("-c", AS_SCRIPTS, *(folder / f"{name}.py" for name, folder in folders.items()), cwd=elsewhere)
 
 
-def test_a_released_file_exports_as_a_page_that_tells_what_is_to_do(tmp_path: Path) -> None:
+def test_a_released_file_exports_as_a_page_with_its_tasks(tmp_path: Path) -> None:
     folder = a_copy("hw2", tmp_path)
     page = folder / "page.html"
     python(*("-m", "marimo", "--yes", "export", "html", "--no-sandbox"), *(folder / "hw2.py", "-o", page), cwd=tmp_path)
@@ -78,7 +78,7 @@ Points = Callable[[str, str], dict[str, float | None]]
 
 @pytest.fixture(scope="module")
 def points_of() -> Iterator[Points]:
-    """What a submission (its assignment, its text) gets for each exercise; None for what a person marks."""
+    """The points of a submission (assignment, text) for each exercise; None for one that is marked by hand."""
     folders, opened = GradingFolders.of(COURSE), dict[str, Exam]()
     with contextlib.ExitStack() as stack:
 
@@ -95,18 +95,18 @@ def points_of() -> Iterator[Points]:
 FULL: dict[str, list[float | None]] = {
     "hw1": [2, 3, 3, 4, 4, None], "hw2": [4, 6, 5, 5, 5, None], "hw3": [4, 2, 6, 6, 6, None],
 }  # fmt: skip
-"""The points of each exercise; the last one is read by a person."""
+"""The points of each exercise; the last one is marked by hand."""
 
 
 @pytest.mark.parametrize("assignment", ASSIGNMENTS)
-def test_the_source_gives_all_points_to_three_styles_of_solution_and_none_to_what_is_handed_out(
+def test_three_styles_of_solution_get_full_points_and_the_released_notebook_gets_none(
     assignment: str, points_of: Points
 ) -> None:
     source, full = COURSE / "source" / assignment / f"{assignment}.py", FULL[assignment]
     styles = (solved(source, each[assignment]) for each in (LOOPS, LIBRARY))
     for text in (solution(assignment).read_text(encoding="utf-8"), *styles):
         assert list(points_of(assignment, text).values()) == full
-    nothing = points_of(assignment, handed_out(assignment).read_text(encoding="utf-8"))
+    nothing = points_of(assignment, released(assignment).read_text(encoding="utf-8"))
     assert list(nothing.values()) == [0, 0, 0, 0, 0, None]
 
 
@@ -129,21 +129,19 @@ def test_the_source_gives_all_points_to_three_styles_of_solution_and_none_to_wha
         ("hw3", "rng.choices(a, k=len(a))", "rng.sample(a, k=len(a))", 5),
     ],
 )  # fmt: skip
-def test_a_common_mistake_costs_points(
-    assignment: str, right: str, wrong: str, exercise: int, points_of: Points
-) -> None:
+def test_common_mistakes_cost_points(assignment: str, right: str, wrong: str, exercise: int, points_of: Points) -> None:
     text = solution(assignment).read_text(encoding="utf-8")
     assert right in text
-    got = points_of(assignment, text.replace(right, wrong, 1))  # the first place is the student's
+    got = points_of(assignment, text.replace(right, wrong, 1))  # the first entry is the folder of the student
     assert (got[f"Exercise {exercise}"] or 0) < (FULL[assignment][exercise - 1] or 0)
 
 
 def test_the_release_and_the_solution_are_made_from_the_source(tmp_path: Path) -> None:
-    """The release by `mograder generate`; the solution is the source without hidden tests and marks of solutions."""
+    """The release by `mograder generate`; the solution is the source without hidden tests and solution markers."""
     course = Path(shutil.copytree(COURSE, tmp_path / "course"))
     python("-m", "mograder", "generate", *ASSIGNMENTS, "--no-validate", cwd=course)
     for assignment in ASSIGNMENTS:
-        for path in handed_out(assignment).parent.rglob("*.*"):
+        for path in released(assignment).parent.rglob("*.*"):
             assert (course / path.relative_to(COURSE)).read_bytes() == path.read_bytes()
         source = (COURSE / "source" / assignment / f"{assignment}.py").read_text(encoding="utf-8")
         answered = re.sub(r"(?s)    ### BEGIN HIDDEN TESTS\n.*?### END HIDDEN TESTS\n", "    # HIDDEN TESTS\n", source)
@@ -152,18 +150,18 @@ def test_the_release_and_the_solution_are_made_from_the_source(tmp_path: Path) -
         assert re.sub(block, "", answered) == re.sub(block, "", solution(assignment).read_text(encoding="utf-8"))
 
 
-def test_marimo_finds_nothing_to_criticise() -> None:
+def test_marimo_check_reports_nothing() -> None:
     python("-m", "marimo", "check", "--strict", *notebooks(), cwd=COURSE)
 
 
 @pytest.mark.parametrize("notebook", notebooks(), ids=lambda path: f"{path.parent.name}/{path.name}")
-def test_no_line_of_text_turns_into_a_list(notebook: Path) -> None:
+def test_no_line_of_text_starts_a_markdown_list_by_accident(notebook: Path) -> None:
     # A minus or an asterisk of a formula that a line break has put first begins a list in Markdown.
     assert not re.findall(r"(?m)^    [-*+] .*", notebook.read_text(encoding="utf-8"))
 
 
 @pytest.mark.parametrize("notebook", notebooks(), ids=lambda path: f"{path.parent.name}/{path.name}")
-def test_a_notebook_says_what_it_needs_to_run(notebook: Path) -> None:
+def test_a_notebook_states_what_it_needs_to_run(notebook: Path) -> None:
     # The reference pattern of PEP 723, for the one type of block that it defines
     blocks = re.findall(r"(?m)^# /// script$\s(?P<content>(^#(| .*)$\s)+)^# ///$", notebook.read_text(encoding="utf-8"))
     assert len(blocks) == 1
@@ -173,11 +171,9 @@ def test_a_notebook_says_what_it_needs_to_run(notebook: Path) -> None:
 
 
 @pytest.mark.parametrize("assignment", ASSIGNMENTS)
-def test_a_solution_leaves_the_instructors_cells_as_they_were(assignment: str) -> None:
-    assert hidden_cells(solution(assignment)) == hidden_cells(handed_out(assignment))
-    recorded = [
-        re.findall("mograder-cell-hashes = .*", find(assignment).read_text()) for find in (solution, handed_out)
-    ]
+def test_a_solution_does_not_change_the_cells_of_the_instructor(assignment: str) -> None:
+    assert hidden_cells(solution(assignment)) == hidden_cells(released(assignment))
+    recorded = [re.findall("mograder-cell-hashes = .*", find(assignment).read_text()) for find in (solution, released)]
     assert recorded[0] == recorded[1], "else `mograder validate` says that cells were changed"
 
 
@@ -191,16 +187,16 @@ def hidden_cells(notebook: Path) -> list[str]:
 
 
 @pytest.mark.parametrize("assignment", ASSIGNMENTS)
-def test_the_points_of_the_exercises_sum_up_to_those_of_the_assignment(assignment: str) -> None:
+def test_the_points_of_the_exercises_add_up_to_those_of_the_assignment(assignment: str) -> None:
     course = tomllib.loads((COURSE / "mograder.toml").read_text(encoding="utf-8"))
     points = {entry["name"]: entry["points"] for entry in course["assignments"]}
     assert tuple(points) == ASSIGNMENTS
-    text = handed_out(assignment).read_text(encoding="utf-8")
+    text = released(assignment).read_text(encoding="utf-8")
     assert sum(map(int, re.findall(r"## Exercise .*\((\d+) points\)", text))) == points[assignment]
     assert f"{points[assignment]} points\n    in all" in text or f"{points[assignment]} points in all" in text
 
 
-def test_every_due_date_is_a_moment_still_to_come() -> None:
+def test_every_due_date_is_in_the_future() -> None:
     course = tomllib.loads((COURSE / "mograder.toml").read_text(encoding="utf-8"))
     for entry in course["assignments"]:
         assert entry["due"].utcoffset() is not None
@@ -218,11 +214,11 @@ def test_the_grades_agree_with_the_feedback_page() -> None:
     assert f"{grades['alice']['grade']} of {sum(int(most) for _, most in exercises)} points" in page
 
 
-def test_the_course_is_small_enough_to_travel_in_the_package() -> None:
+def test_the_course_is_small_enough_for_the_package() -> None:
     assert sum(path.stat().st_size for path in shipped()) < 150_000
 
 
-def test_the_course_holds_only_what_was_put_there() -> None:
+def test_the_course_contains_only_its_own_files() -> None:
     names = {path.relative_to(COURSE / "release").as_posix() for path in shipped() if "release" in path.parts}
     assert names == {
         "hw1/files/hw1.py",

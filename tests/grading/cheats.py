@@ -1,4 +1,4 @@
-"""What a student might try: a name, the questions that must earn nothing, and what replaces honest answers."""
+"""Cheats that a student might try: a name, the questions that must earn nothing, and the replaced answers."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tests.grading.notebooks import ANSWERS, CHECKS, DATA, MARKS, SECRET, SETUP,
 
 @dataclass(frozen=True)
 class Cheat:
-    """`questions` must earn nothing; `spoils` may earn nothing too, since the cheat takes their answers away."""
+    """`questions` must earn nothing; `spoils` may earn nothing too, because the cheat removes their answers."""
 
     name: str
     questions: tuple[str, ...]
@@ -46,7 +46,7 @@ def _liar(body: str, value: str) -> str:
 
 
 def _objects() -> Iterator[Cheat]:
-    """Values that are not what they seem."""
+    """Objects that pretend to be other values."""
     yield Cheat("an object that equals everything", ("answer",), {"answer": _liar("", "Liar()")})
     yield Cheat("an object for every answer", ("answer", "squares", "array"), {
         "answer": _liar("", "Liar()"), "squares": "squares = Liar()", "array": "array = Liar()",
@@ -173,7 +173,7 @@ PATCHES = {
 
 
 def _patches() -> Iterator[Cheat]:
-    """Changing what the checks would use, if they ran here."""
+    """Changing functions that the checks would use if they ran in the same process."""
     wrong = {"answer": "answer = 40", "array": "array = np.zeros(5)"}
     for name, code in PATCHES.items():
         spoils = ("mean", "squares", "stack", "honest", "apply", "even") if name == "builtins" else ()
@@ -220,7 +220,7 @@ _frame = struct.pack("<II", len(_report), 0) + _report
 
 
 def _channels() -> Iterator[Cheat]:
-    """Writing where results might be read."""
+    """Writing to places from which results might be read."""
     wrong = {"answer": "answer = 40"}
     yield Cheat("writing to the side channel", ("answer",), wrong, (FORGED + """
 for _name in {os.environ.get("MOGRADER_SIDECAR_PATH"), "sidecar.jsonl", "/tmp/sidecar.jsonl", ".mograder"} - {None}:
@@ -274,7 +274,7 @@ for _descriptor in range(3, 64):
         "a time bomb": "import threading, os\n_bomb = threading.Timer(0.3, os._exit, (0,))\n_bomb.daemon = True\n"
                        "_bomb.start()",
     }.items():  # fmt: skip
-        late = name == "a time bomb"  # on a busy machine it goes off in whichever check is running
+        late = name == "a time bomb"  # on a busy machine the timer expires in any of the checks
         others = ("mean", "squares", "array", "apply", "even", "stack", "honest") if late else ()
         yield Cheat(name, ("answer",), wrong, (code,), spoils=others)
 

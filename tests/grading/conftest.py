@@ -28,6 +28,6 @@ def environment() -> Environment:
 
 @pytest.fixture(scope="module")
 def grade(sandbox: Sandbox, environment: Environment) -> Iterator[Grade]:
-    """Grades a notebook's text against the source of `notebooks`."""
+    """Grades the text of a notebook against the source in notebooks.py."""
     with Grader(Tests(SOURCE, "hw1", limits=LIMITS), environment, sandbox, 1) as grader:
         yield lambda text: grader.grade(text.encode(), "hw1.py")

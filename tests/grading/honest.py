@@ -1,4 +1,4 @@
-"""Honest answers of every kind: a question is its model solution, other right answers, wrong ones, and its check."""
+"""Honest answers: a question has a model solution, other correct answers, wrong answers, and a check."""
 
 from __future__ import annotations
 
@@ -265,6 +265,6 @@ SOURCE = notebook(
 
 
 def answered(replaced: dict[str, str], backwards: bool = False) -> str:
-    """A submission with the model's answers, but for these; `backwards` with its cells out of order."""
+    """A submission with the model solutions except for these answers; `backwards` reverses the order of cells."""
     cells = [MARKS, HELPERS, *(replaced.get(each.key, each.model) for each in QUESTIONS)]
     return notebook(*(reversed(cells) if backwards else cells), setup=SETUP)

@@ -1,4 +1,4 @@
-"""Small notebooks for the tests: a source with questions of every kind, honest answers, and what replaces them."""
+"""Small notebooks for the tests: a source with questions of every kind, and submissions with given answers."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from mograder.domain.results import CheckResult, RunReport
 
-SECRET = "plum-73-kiwi-19"  # stands in the source alone, as a hidden test's expected value does
+SECRET = "plum-73-kiwi-19"  # occurs only in the source, like an expected value in a hidden test
 SETUP = """\
 import math
 import statistics
@@ -17,7 +17,7 @@ from mograder.runtime import check, Grader"""
 
 
 def notebook(*cells: str, setup: str = SETUP, head: str = "") -> str:
-    """A marimo notebook of these cells. Signatures and returns are marimo's to write; nobody reads them."""
+    """A marimo notebook of these cells. Signatures and return lines are omitted, because they are not read."""
     parts = [head, "import marimo\n\napp = marimo.App()\n"]
     if setup:
         parts.append(f"with app.setup:\n{textwrap.indent(setup, '    ')}\n")
@@ -115,7 +115,7 @@ CHECKS: dict[str, str] = {
     """,
 }
 
-# Each in a cell of its own, so that one condition that raises hides no other one that a cheat would pass.
+# Each check has its own cell, so that a condition that raises does not hide another that a cheat would pass.
 MORE_CHECKS = (
     'grader.check("even: all", [(all(map(is_even, [2, 4, 6])), "all of these")])',
     'grader.check("answer: near", [(abs(answer - 42) < 1e-9, "it is near 42")])',
@@ -130,14 +130,14 @@ SOURCE = notebook(MARKS, DATA, *(solution(code) for code in ANSWERS.values()), *
 
 
 def submission(replaced: Mapping[str, str] | None = None, *more: str, setup: str = SETUP, head: str = "") -> str:
-    """An honest submission, but for these answers; `more` cells come first."""
+    """An honest submission except for these answers; the cells `more` come first."""
     answers = ANSWERS | {"secret": "secret = ..."} | dict(replaced or {})
     checks = [CHECKS[key] for key in CHECKS if "HIDDEN" not in CHECKS[key]]
     return notebook(*more, MARKS, DATA, *answers.values(), *checks, *MORE_CHECKS, setup=setup, head=head)
 
 
 def earned(report: RunReport) -> dict[str, float]:
-    """Of each question the share of its weight."""
+    """The earned share of the weight of each question."""
     weights: dict[str, list[float]] = {}
     for check in report.checks:
         parts = weights.setdefault(check.key, [0.0, 0.0])

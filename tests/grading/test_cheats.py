@@ -1,4 +1,4 @@
-"""Cheats: each scores nothing where it cheats, and takes nothing from the honest answers beside it."""
+"""Cheats: each earns nothing for its questions and does not affect the honest answers beside it."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ from tests.grading.conftest import Grade
 from tests.grading.notebooks import SOURCE, earned, submission
 
 
-def test_the_model_solution_earns_everything(grade: Grade) -> None:
+def test_the_model_solution_gets_full_points(grade: Grade) -> None:
     report = grade(SOURCE)
     assert report.outcome is Outcome.GRADED
     assert set(earned(report).values()) == {1.0}
     assert {check.key for check in report.checks if check.unprotected} == {"stack"}
 
 
-def test_an_honest_submission_earns_all_that_it_answers(grade: Grade) -> None:
+def test_an_honest_submission_gets_full_points_for_its_answers(grade: Grade) -> None:
     report = grade(submission())
     assert report.outcome is Outcome.GRADED
     assert [key for key, share in earned(report).items() if share < 1] == ["secret"]
 
 
 @pytest.mark.parametrize("cheat", CHEATS, ids=lambda cheat: cheat.name)
-def test_a_cheat_scores_nothing_and_its_neighbours_everything(grade: Grade, cheat: Cheat) -> None:
+def test_a_cheat_earns_nothing_and_does_not_affect_other_answers(grade: Grade, cheat: Cheat) -> None:
     report = grade(cheat.text())
     assert report.outcome is not Outcome.OUR_FAILURE, report.error
     shares = earned(report)
@@ -34,6 +34,6 @@ def test_a_cheat_scores_nothing_and_its_neighbours_everything(grade: Grade, chea
     assert len(others) == 9 - len({*cheat.questions, *cheat.spoils, "secret"})
 
 
-def test_there_are_enough_cheats() -> None:
+def test_there_are_at_least_sixty_cheats_with_unique_names() -> None:
     assert len(CHEATS) >= 60
     assert len({cheat.name for cheat in CHEATS}) == len(CHEATS)

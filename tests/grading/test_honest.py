@@ -1,4 +1,4 @@
-"""Honest work of every kind earns what it should, whatever its style; wrong work does not."""
+"""Correct answers in every style earn full points; wrong answers do not."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ def grade(sandbox: Sandbox, environment: Environment) -> Iterator[Grade]:
         yield lambda text: grader.grade(text.encode(), "hw1.py")
 
 
-def test_the_model_earns_everything(grade: Grade) -> None:
+def test_the_model_answers_get_full_points(grade: Grade) -> None:
     report = grade(SOURCE)
     assert {check.key: check.messages for check in report.checks if check.earned_weight < check.total_weight} == {}
     assert len(report.checks) == len(QUESTIONS)
     assert report.outcome is Outcome.GRADED, report
 
 
-def test_only_comparisons_of_a_class_of_the_students_are_unprotected(grade: Grade) -> None:
+def test_only_comparisons_of_classes_defined_by_the_student_are_unprotected(grade: Grade) -> None:
     report = grade(answered({}))
     assert {c.key for c in report.checks if c.unprotected} == {q.key for q in QUESTIONS if q.unprotected}
 
@@ -44,7 +44,7 @@ def test_the_order_of_cells_does_not_matter(grade: Grade) -> None:
 
 @pytest.fixture(scope="module")
 def other_styles(grade: Grade) -> list[RunReport]:
-    """Submissions that differ from the model wherever there is another right answer: the first one, the second, …"""
+    """Submissions with the first, second, … other correct answer to every question that has one."""
     return [
         grade(answered({each.key: each.right[place] for each in QUESTIONS if place < len(each.right)}))
         for place in range(ROUNDS)
@@ -53,18 +53,18 @@ def other_styles(grade: Grade) -> list[RunReport]:
 
 @pytest.fixture(scope="module")
 def half_wrong(grade: Grade) -> list[RunReport]:
-    """Submissions in which every other answer is wrong: those at even places, those at odd ones."""
+    """Two submissions in which every second answer is wrong: those at even positions, and those at odd ones."""
     return [grade(answered({each.key: each.wrong[0] for each in QUESTIONS[half::2]})) for half in (0, 1)]
 
 
 @pytest.mark.parametrize(("question", "place"), RIGHT, ids=lambda value: getattr(value, "key", value))
-def test_another_right_answer_earns_everything(other_styles: list[RunReport], question: Question, place: int) -> None:
+def test_other_correct_answers_get_full_points(other_styles: list[RunReport], question: Question, place: int) -> None:
     check = check_of(other_styles[place], question.key)
     assert check.earned_weight == check.total_weight, (check, other_styles[place].failures)
 
 
 @pytest.mark.parametrize("half", [0, 1])
-def test_wrong_answers_earn_less_and_cost_no_other_question(half_wrong: list[RunReport], half: int) -> None:
+def test_wrong_answers_earn_less_and_do_not_affect_other_questions(half_wrong: list[RunReport], half: int) -> None:
     report = half_wrong[half]
     assert report.outcome is not Outcome.OUR_FAILURE
     right = {key for key, share in earned(report).items() if share == 1}

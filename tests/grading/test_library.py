@@ -1,4 +1,4 @@
-"""What a submission may call in the check process: the tests' own functions and plain ones, nothing that reaches files."""
+"""What a submission may call in the process of the checks: functions of the tests and plain ones, none that access files."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ ALLOWED = {
 
 
 @pytest.mark.parametrize("name", FORBIDDEN)
-def test_what_reaches_files_or_attributes_is_not_called(name: str) -> None:
+def test_functions_that_access_files_or_attributes_may_not_be_called(name: str) -> None:
     assert not may_call(FORBIDDEN[name])
 
 
 @pytest.mark.parametrize("name", ALLOWED)
-def test_plain_functions_are_called(name: str) -> None:
+def test_plain_functions_may_be_called(name: str) -> None:
     assert may_call(ALLOWED[name])
 
 
@@ -69,8 +69,8 @@ print(json.dumps(found))
 """
 
 
-def test_a_library_opens_no_file_for_a_submission_and_the_tests_own_function_does(tmp_path: Path) -> None:
-    """In a process of its own: an audit hook stays as long as its process."""
+def test_library_functions_open_no_file_for_a_submission_but_functions_of_the_tests_do(tmp_path: Path) -> None:
+    """In a separate process, because an audit hook cannot be removed."""
     (tmp_path / "hidden.txt").write_text("1 2")
     command = [sys.executable, "-c", CALLS, str(tmp_path / "hidden.txt")]
     said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
@@ -79,7 +79,7 @@ def test_a_library_opens_no_file_for_a_submission_and_the_tests_own_function_doe
 
 
 class Own:
-    """As a class that the tests define: they run as __main__."""
+    """Like a class defined by the tests, which run as __main__."""
 
     def method(self) -> None: ...
 
@@ -95,7 +95,7 @@ SHARED = {
 
 @pytest.mark.parametrize("name", SHARED)
 @pytest.mark.parametrize("operation", ["setattr", "delattr"])
-def test_no_attribute_of_what_other_checks_and_submissions_use_is_set(name: str, operation: str) -> None:
+def test_no_attribute_of_shared_objects_can_be_set(name: str, operation: str) -> None:
     guard = Guard("tests.py", {})
     guard.begin(0)
     assert not guard.permits(operation, SHARED[name], "new")

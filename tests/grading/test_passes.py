@@ -1,4 +1,4 @@
-"""Visible checks run before hidden tests: what a hidden test passes to a submission changes nothing that is shown."""
+"""Visible checks run before hidden tests, so what a hidden test passes to a submission affects no shown result."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ CHECK_ZERO = 'check("Q2: zero", [(zero() == 0, "it is zero")])'
 SOURCE = notebook(DOUBLE, CHECK_DOUBLE, ZERO, CHECK_ZERO)
 
 
-def test_what_a_hidden_test_passes_reaches_no_visible_check(sandbox: Sandbox, environment: Environment) -> None:
-    """`zero` says what `double` was last called with."""
+def test_arguments_of_a_hidden_test_do_not_reach_visible_checks(sandbox: Sandbox, environment: Environment) -> None:
+    """`zero` reveals the last argument of `double`."""
     marked = "    ### BEGIN SOLUTION\n    {}\n    ### END SOLUTION"
     text = SOURCE.replace(marked.format("return 2 * x"), "    double.seen = x\n    return 2 * x")
     text = text.replace(marked.format("return 0"), "    return double.seen - 1")
@@ -44,7 +44,7 @@ def test_cells_with_hidden_tests_run_whole_after_all_visible_checks() -> None:
     assert ["Q1: one" in code for code in both] == [True, True]
 
 
-def test_a_cell_whose_hidden_tests_define_what_another_needs_runs_once() -> None:
+def test_a_cell_whose_hidden_tests_define_names_for_other_cells_runs_once() -> None:
     defining = CHECK_DOUBLE.replace("### BEGIN HIDDEN TESTS", "### BEGIN HIDDEN TESTS\nlimit = 3")
     text = notebook(DOUBLE, defining, ZERO, CHECK_ZERO.replace("== 0", "< limit"))
     made = plan_checks(read_source(text, "hw1"))

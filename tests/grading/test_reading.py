@@ -1,4 +1,4 @@
-"""A long submission is read under limits in a process of its own before it is read where grading goes on."""
+"""A long submission is first parsed under limits in a process of its own."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ HEAD = "import marimo\napp = marimo.App()\n@app.cell\ndef _():\n"
 END = "\n    return\n"
 
 
-def test_a_notebook_that_takes_too_much_is_refused_by_the_process_that_reads_it() -> None:
+def test_a_notebook_that_is_too_expensive_to_parse_is_refused_by_a_separate_process() -> None:
     dense = HEAD + "    x = [" + "(lambda: 0)()," * 60_000 + "]" + END
     with pytest.raises(NotebookError) as refused:
         check_cost(dense.encode(), seconds=1)
@@ -28,5 +28,5 @@ def test_a_notebook_that_takes_too_much_is_refused_by_the_process_that_reads_it(
     ],
     ids=["a picture", "many lines", "no Python", "deeply nested"],
 )
-def test_what_is_long_and_cheap_to_read_is_left_to_the_reader(text: str) -> None:
+def test_a_long_notebook_that_is_cheap_to_parse_is_accepted(text: str) -> None:
     check_cost(text.encode())

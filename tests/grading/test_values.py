@@ -1,4 +1,4 @@
-"""What crosses: plain values come out equal and of the same type, and nothing that is sent makes anything else."""
+"""The transfer of values between processes: plain values arrive equal and with the same type, and nothing else does."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ Point = namedtuple("Point", "x y")
 
 
 class NoLinks:
-    """For values that are plain throughout."""
+    """For values without references."""
 
     def reference(self, value: object) -> Any:
         raise AssertionError(f"{value!r} crosses as a reference")
@@ -38,7 +38,7 @@ class NoLinks:
         raise FrameError("no references here")
 
 
-def cross(value: Any) -> Any:
+def transfer(value: Any) -> Any:
     encoder = Encoder(NoLinks(), Seen())
     document = json.loads(json.dumps(encoder.encode(value)))
     return Decoder(NoLinks(), encoder.blobs, seen=Seen()).decode(document)
@@ -55,8 +55,8 @@ PLAIN = st.recursive(
 
 
 @given(PLAIN)
-def test_plain_values_cross_unchanged(value: Any) -> None:
-    result = cross(value)
+def test_plain_values_are_transferred_unchanged(value: Any) -> None:
+    result = transfer(value)
     assert result == value
     assert type(result) is type(value)
 
@@ -66,8 +66,8 @@ def test_plain_values_cross_unchanged(value: Any) -> None:
     Counter("hello"), OrderedDict(b=1, a=2), deque([1, [2]]), Point(1, [2]), ZoneInfo("Europe/Paris"), {"a": (1, {2: b"\xff"})}, "\ud800",
     decimal.Decimal("1E+1000000"), fractions.Fraction(1, 3), datetime.timezone(datetime.timedelta(hours=2)),
 ])  # fmt: skip
-def test_values_of_the_standard_library_cross(value: Any) -> None:
-    result = cross(value)
+def test_values_of_the_standard_library_are_transferred(value: Any) -> None:
+    result = transfer(value)
     assert result == value
     assert repr(result) == repr(value)
 
@@ -94,9 +94,9 @@ DTYPES = (
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("shape", [(), (0,), (3,), (2, 0, 3), (2, 3)])
-def test_arrays_of_every_dtype_cross(dtype: str, shape: tuple[int, ...]) -> None:
+def test_arrays_of_every_dtype_are_transferred(dtype: str, shape: tuple[int, ...]) -> None:
     array = np.arange(math.prod(shape)).astype("i8").astype(dtype).reshape(shape)
-    result = cross(array)
+    result = transfer(array)
     assert type(result) is np.ndarray
     assert result.dtype == array.dtype
     np.testing.assert_array_equal(result, array)
@@ -104,14 +104,14 @@ def test_arrays_of_every_dtype_cross(dtype: str, shape: tuple[int, ...]) -> None
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_scalars_of_every_dtype_cross(dtype: str) -> None:
+def test_scalars_of_every_dtype_are_transferred(dtype: str) -> None:
     value = np.ones(1, "i8").astype(dtype)[0]
-    result = cross(value)
+    result = transfer(value)
     assert type(result) is type(value)
     assert result == value
 
 
-def test_views_and_subclasses_cross_as_arrays() -> None:
+def test_array_views_and_subclasses_become_arrays() -> None:
     class Liar(np.ndarray):
         def __eq__(self, other: object) -> Any:
             return True
@@ -122,7 +122,7 @@ def test_views_and_subclasses_cross_as_arrays() -> None:
         dtype = property(lambda self: np.dtype("i1"))  # type: ignore[assignment]
 
     array = np.arange(12.0).reshape(3, 4)[::2, ::-1]
-    result = cross(array.view(Liar))
+    result = transfer(array.view(Liar))
     assert type(result) is np.ndarray
     np.testing.assert_array_equal(result, array)
 
@@ -146,15 +146,15 @@ FRAMES = [
 
 
 @pytest.mark.parametrize("frame", FRAMES, ids=range(len(FRAMES)))
-def test_data_frames_cross(frame: pd.DataFrame) -> None:
-    pd.testing.assert_frame_equal(cross(frame), frame)
+def test_pandas_data_frames_are_transferred(frame: pd.DataFrame) -> None:
+    pd.testing.assert_frame_equal(transfer(frame), frame)
 
 
-def test_series_indexes_and_moments_cross() -> None:
+def test_series_indexes_and_timestamps_are_transferred() -> None:
     series = pd.Series([1.5, None], name="x", index=pd.Index([3, 4], name="k"))
-    pd.testing.assert_series_equal(cross(series), series)
+    pd.testing.assert_series_equal(transfer(series), series)
     for index in (pd.RangeIndex(2, 9, 3), pd.date_range("2026", periods=3, freq="D"), pd.Index(["a", "b"], name="n")):
-        pd.testing.assert_index_equal(cross(index), index, exact="equiv", check_freq=False)
+        pd.testing.assert_index_equal(transfer(index), index, exact="equiv", check_freq=False)
     for value in (
         pd.Timestamp("2026-03-01 12:00", tz="Europe/Rome"),
         pd.Timestamp("2026"),
@@ -162,17 +162,17 @@ def test_series_indexes_and_moments_cross() -> None:
         pd.NaT,
         pd.NA,
     ):
-        result = cross(value)
+        result = transfer(value)
         assert result is value or (result == value and type(result) is type(value))
 
 
-def test_polars_frames_cross() -> None:
+def test_polars_data_frames_are_transferred() -> None:
     frame = pl.DataFrame({"a": [1, None], "b": ["x", "y"], "c": [0.5, 1.5], "d": [datetime.date(2026, 1, 1), None]})
     moments = pl.DataFrame({"t": [datetime.datetime(2026, 1, 1), None]}, schema={"t": pl.Datetime("ms")})  # noqa: DTZ001
-    assert cross(frame).equals(frame)
-    assert cross(moments).schema == moments.schema
-    assert cross(moments).equals(moments)
-    assert cross(frame["a"]).equals(frame["a"])
+    assert transfer(frame).equals(frame)
+    assert transfer(moments).schema == moments.schema
+    assert transfer(moments).equals(moments)
+    assert transfer(frame["a"]).equals(frame["a"])
 
 
 class Number(float):
@@ -212,20 +212,20 @@ class Table(dict):  # type: ignore[type-arg]
     (type("S", (set,), {"__iter__": lambda s: iter([42])})({1}), {1}),
     (type("B", (bytes,), {"__bytes__": lambda s: b"42"})(b"x"), b"x"),
 ])  # fmt: skip
-def test_subclasses_cross_as_what_they_are_made_of(value: Any, plain: Any) -> None:
-    result = cross(value)
+def test_instances_of_subclasses_become_their_base_type(value: Any, plain: Any) -> None:
+    result = transfer(value)
     assert type(result) is type(plain)
     assert repr(result) == repr(plain)
 
 
-def test_an_enumeration_is_no_plain_value() -> None:
+def test_an_enumeration_is_transferred_by_reference_and_not_as_a_plain_value() -> None:
     with pytest.raises(AssertionError, match="crosses as a reference"):
-        cross(enum.IntEnum("Colour", "RED").RED)
+        transfer(enum.IntEnum("Colour", "RED").RED)
 
 
-def test_one_object_in_two_places_is_one_object_after() -> None:
+def test_a_shared_object_stays_shared() -> None:
     shared: list[Any] = [1]
-    result = cross([shared, {"k": shared}])
+    result = transfer([shared, {"k": shared}])
     assert result[0] is result[1]["k"]
 
 
@@ -236,10 +236,10 @@ def _nested(depth: int) -> list[Any]:
     return value
 
 
-def test_what_is_too_deep_or_too_large_does_not_cross() -> None:
+def test_a_value_that_is_too_deep_or_too_large_is_refused() -> None:
     for value in (_nested(200), 1 << 2_000_000):
         with pytest.raises(NotPlain):
-            cross(value)
+            transfer(value)
 
 
 HOSTILE = [
@@ -259,12 +259,12 @@ HOSTILE = [
 
 
 @pytest.mark.parametrize("document", HOSTILE, ids=lambda value: json.dumps(value)[:40])
-def test_what_is_no_value_is_refused(document: Any) -> None:
+def test_an_invalid_document_is_refused(document: Any) -> None:
     with pytest.raises(FrameError):
         Decoder(NoLinks(), [b"12345678"], seen=Seen()).decode(document)
 
 
-def test_a_named_tuple_with_names_that_are_none_is_a_tuple() -> None:
+def test_a_named_tuple_with_invalid_names_becomes_a_tuple() -> None:
     for name, fields in (
         ("x; import os", ["a"]),
         ("P", ["__class__"]),
@@ -277,7 +277,7 @@ def test_a_named_tuple_with_names_that_are_none_is_a_tuple() -> None:
         assert type(Decoder(NoLinks(), []).decode(document)) is tuple
 
 
-def test_frames_and_arrays_take_the_contents_of_another() -> None:
+def test_an_array_or_data_frame_can_be_overwritten_in_place() -> None:
     frame = pd.DataFrame({"a": [1, 2, 3]})
     same = frame
     assert tables.restore(frame, pd.DataFrame({"b": ["x"]}, index=["k"]))
@@ -299,7 +299,7 @@ def _pair() -> tuple[Channel, socket.socket]:
     struct.pack("<II", 3, 0) + b"{]}", struct.pack("<II", 2, 0) + b"\xff\xfe", struct.pack("<II", 900, 0) + b"[" * 900, b"", b"\x01",
     struct.pack("<II", 10, 0) + b"{}",
 ])  # fmt: skip
-def test_a_frame_that_is_none_is_refused(data: bytes) -> None:
+def test_an_invalid_frame_is_refused(data: bytes) -> None:
     channel, theirs = _pair()
     theirs.sendall(data)
     theirs.close()

@@ -1,4 +1,4 @@
-"""The published mograder, as a black box in an environment of its own, and ours, each as real processes."""
+"""The published mograder, as a black box in its own environment, and ours, both as real processes."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def at_home(home: Path) -> dict[str, str]:
 
 @pytest.fixture(scope="session")
 def published() -> list[str]:
-    """The published command line. The test script installs it and says where; without it these tests say so."""
+    """The published command line. The test script installs it and sets its path; without it these tests are skipped."""
     path = os.environ.get("MOGRADER_PUBLISHED")
     if not path and not os.environ.get("CI"):
         pytest.skip("set MOGRADER_PUBLISHED to the published mograder's executable (python3 tools/test.py does)")
@@ -69,7 +69,7 @@ def published() -> list[str]:
 
 @pytest.fixture
 def shell(tmp_path: Path) -> Callable[[list[str], str], Shell]:
-    """Opens a terminal of a person of that name."""
+    """Opens a terminal for a person of that name."""
 
     def opened(program: list[str], name: str) -> Shell:
         home, folder = tmp_path / name / "home", tmp_path / name / "work"
@@ -82,7 +82,7 @@ def shell(tmp_path: Path) -> Callable[[list[str], str], Shell]:
 
 @pytest.fixture
 def serve(tmp_path: Path) -> Iterator[Callable[..., str]]:
-    """Starts a program that serves on a port; the URL once its output names the port. Stopped at the end."""
+    """Starts a program that serves on a port. Returns the URL once its output names the port. Stopped at the end."""
     processes: list[prefork.Process | subprocess.Popen[str]] = []
 
     def started(words: list[str], port: int, folder: Path = tmp_path, home: Path | None = None) -> str:
@@ -108,7 +108,7 @@ def serve(tmp_path: Path) -> Iterator[Callable[..., str]]:
     yield started
     for process in processes:
         with contextlib.suppress(ProcessLookupError):
-            # The group: the published dashboard is a process of its own below the command. Ours leads none.
+            # The whole process group, because the published dashboard is a child process of the command. Ours has none.
             os.killpg(process.pid, signal.SIGKILL)
         process.kill()
         process.communicate()
@@ -116,7 +116,7 @@ def serve(tmp_path: Path) -> Iterator[Callable[..., str]]:
 
 @pytest.fixture
 def course(tmp_path: Path) -> Path:
-    """A course of the usual layout; the folder to serve."""
+    """Make a course of the usual layout. Returns the folder to serve."""
     root = tmp_path / "course" / "release"
     for path, text in {
         "hw1/files/homework.py": "import marimo\n\napp = marimo.App()\n",

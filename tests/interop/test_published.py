@@ -35,7 +35,7 @@ def instructor_token(root: Path) -> str:
 
 
 @pytest.mark.parametrize("direction", ["their client, our server", "our client, their server"])
-def test_the_whole_loop_runs(
+def test_the_whole_workflow_runs_with_each_server_and_the_client_of_the_other(
     direction: str,
     published: list[str],
     course: Path,
@@ -91,7 +91,7 @@ def test_the_whole_loop_runs(
     assert {path.read_bytes() for path in versions} == {b"first = 1\n", work.read_bytes()}
 
 
-def test_a_published_client_sees_its_own_due_date_and_goes_on_working_around_it(
+def test_a_published_client_sees_its_own_due_date_and_works_on_after_closing(
     published: list[str], course: Path, shell: Callable[[list[str], str], Shell], serve: Callable[..., str]
 ) -> None:
     due = datetime.now(UTC).replace(microsecond=0) - timedelta(days=1)

@@ -1,4 +1,4 @@
-"""Releases that ours makes, in the hands of the published mograder; and its notebooks in ours. Both as black boxes."""
+"""Our releases are used with the published mograder, and its notebooks with ours; both as black boxes."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from tests.notebook.notebooks import SAVED, SOURCE
 
 BLANK = "    # YOUR CODE HERE\n    pass"
 
-# The published mograder runs notebooks with `uv`, which loads packages. Here this stands for it: all that is asked for
-# is installed already, in the environment of the published mograder.
+# The published mograder runs notebooks with `uv`, which downloads packages. This program replaces it: all packages are
+# installed already, in the environment of the published mograder.
 UV = """\
 #!{python}
 import os, subprocess, sys
@@ -36,7 +36,7 @@ elif words[0] == "run":
 
 @pytest.fixture
 def theirs(published: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The published command line, with packages at hand."""
+    """The published command line, with a stand-in for `uv` that finds its packages installed."""
     folder = Path(published[0]).parent.parent
     inside = next(path for path in (folder / "bin" / "python", folder / "Scripts" / "python.exe") if path.exists())
     uv = tmp_path / "bin" / "uv"
@@ -58,7 +58,7 @@ def put(course: Path, path: str, text: str) -> None:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="what stands for uv is a script")
-def test_their_validate_and_autograde_take_what_our_generate_makes(
+def test_the_published_validate_and_autograde_accept_a_generated_release(
     theirs: list[str], shell: Callable[[list[str], str], Shell]
 ) -> None:
     published = shell(theirs, "instructor")
@@ -82,7 +82,7 @@ def test_their_validate_and_autograde_take_what_our_generate_makes(
     assert rows["bob"]["Q2"] != "PASS"
 
 
-def test_both_make_the_same_release_of_one_source_but_for_their_faults(
+def test_both_make_the_same_release_of_a_source_except_for_known_faults(
     published: list[str], shell: Callable[[list[str], str], Shell]
 ) -> None:
     """Theirs keeps names in signatures and `return` lines that only a solution used."""
@@ -102,7 +102,7 @@ def _without_frames(text: str) -> str:
     return re.sub(r"(?m)^(async )?def _\(.*\n|^    return ?[\w,() ]*\n", "", text)
 
 
-def test_their_release_is_one_of_ours_whichever_marimo_saved_the_source(
+def test_a_release_by_the_published_mograder_equals_ours_for_every_marimo_version(
     published: list[str], shell: Callable[[list[str], str], Shell]
 ) -> None:
     instructor = shell(published, "instructor")

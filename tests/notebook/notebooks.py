@@ -1,4 +1,4 @@
-"""Notebooks for the tests: put together from the bodies of their cells, or as marimo has saved them."""
+"""Notebooks for the tests: made from the bodies of their cells, or as marimo has saved them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ SETUP = "import marimo as mo\nfrom mograder.runtime import Grader, check, hint\n
 
 
 def notebook(*bodies: str, setup: str = SETUP, head: str = HEAD) -> str:
-    """A notebook of a setup cell and a cell for each body; a body that begins with `@app.` stands as it is."""
+    """A notebook of a setup cell and a cell for each body; a body that begins with `@app.` is used unchanged."""
     parts = [head]
     if setup:
         parts.append("\nwith app.setup:\n" + textwrap.indent(setup.rstrip("\n"), "    ") + "\n")
@@ -58,7 +58,7 @@ SOURCE = notebook(MARKS, TOTAL, CHECK_TOTAL, MEDIAN, CHECK_MEDIAN)
 
 
 def line_of(text: str, part: str) -> int:
-    """The line (1-based) of the one place where `part` stands."""
+    """The line (1-based) of the only occurrence of `part`."""
     found = [number for number, line in enumerate(text.split("\n"), 1) if part in line]
     assert len(found) == 1, (part, found)
     return found[0]

@@ -1,4 +1,4 @@
-"""What is read of a notebook's text, and what is said of a text that is none."""
+"""Parsing the text of a notebook, and the error for a text that is none."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ SIX_VERSIONS = sorted(SAVED.glob("marimo_*.py"))
 
 
 @pytest.mark.parametrize("path", SIX_VERSIONS, ids=lambda path: path.stem)
-def test_a_notebook_is_the_same_cells_whichever_marimo_saved_it(path: Path) -> None:
+def test_a_notebook_has_the_same_cells_for_every_marimo_version(path: Path) -> None:
     written = parse((SAVED / "written_by_hand.py").read_text(encoding="utf-8"))
     saved = parse(path.read_text(encoding="utf-8"))
     assert [cell.code for cell in saved.cells] == [cell.code for cell in written.cells]
     assert [(cell.refs, cell.defs) for cell in saved.cells] == [(cell.refs, cell.defs) for cell in written.cells]
     assert [cell.config for cell in saved.cells] == [cell.config for cell in written.cells]
-    # marimo makes a function cell of a cell that only defines a function, and back
+    # marimo converts a cell that only defines a function into a function cell, and back
     names = [cell.name for cell in written.cells]
     assert [new for new, old in zip((c.name for c in saved.cells), names, strict=True) if new != old] in (
         [], ["median", "double", "Point"],
     )  # fmt: skip
 
 
-def test_every_kind_of_cell_is_read_with_what_marimo_writes_around_it_left_out() -> None:
+def test_every_kind_of_cell_is_read_without_the_code_that_marimo_adds() -> None:
     text = notebook(
         "@app.cell(hide_code=True, column=1)\ndef named(mo, x):\n    # first\n\n    y = x\n    # last\n    return (y,)",
         "@app.cell\ndef __():\n    return",
@@ -49,7 +49,7 @@ def test_every_kind_of_cell_is_read_with_what_marimo_writes_around_it_left_out()
     assert (short.code, short.config) == ("z = 1", {"disabled": True})
 
 
-def test_a_cell_that_marimo_saved_as_text_is_read_but_defines_nothing() -> None:
+def test_an_unparsable_cell_that_marimo_saved_as_text_is_read_but_defines_nothing() -> None:
     text = HEAD + '\napp._unparsable_cell(\n    r"""\n    q = = 1\n    """,\n    name="broken", hide_code=True\n)\n'
     (cell,) = parse(text).cells
     assert (cell.kind, cell.name, cell.code, cell.defs) == (CellKind.UNPARSABLE, "broken", "q = = 1", frozenset())
@@ -90,17 +90,17 @@ def test_a_cell_knows_its_lines_in_the_file() -> None:
         ("x = (", "", ""),
     ],
 )
-def test_names_that_a_cell_reads_and_defines(code: str, refs: str, defs: str) -> None:
+def test_the_names_that_a_cell_reads_and_defines_are_found(code: str, refs: str, defs: str) -> None:
     assert names_of(code) == (frozenset(refs.split()), frozenset(defs.split()))
 
 
-def test_text_within_a_string_keeps_its_place() -> None:
+def test_text_inside_a_string_keeps_its_indentation() -> None:
     assert dedent('    a = """\n    b\n      c\n    """') == 'a = """\nb\n  c\n"""'
     assert dedent('    a = """\nb\n      c\n    """\n    d') == 'a = """\nb\n      c\n    """\nd'
     assert dedent('    a = f"""\nb {c}\n"""\n    d') == 'a = f"""\nb {c}\n"""\nd'
 
 
-def test_bytes_are_read_as_what_they_say_they_are() -> None:
+def test_bytes_are_decoded_by_their_declared_encoding() -> None:
     text = notebook("name = 'Zoë'")
     for data in (
         text.encode(),
@@ -120,11 +120,11 @@ def test_bytes_are_read_as_what_they_say_they_are() -> None:
         "# coding: latin-1\nx = 'é'\n".encode("latin-1"),
     ],
 )  # fmt: skip
-def test_a_text_goes_back_to_the_bytes_that_it_came_from(data: bytes) -> None:
+def test_a_text_is_encoded_to_its_original_bytes(data: bytes) -> None:
     assert text_bytes(read_text(data), data) == data
 
 
-def test_a_sign_that_the_files_encoding_does_not_have_is_an_error() -> None:
+def test_a_character_that_the_encoding_of_the_file_lacks_is_an_error() -> None:
     with pytest.raises(NotebookError, match="save the file as UTF-8"):
         text_bytes("# coding: latin-1\nx = '“'\n", b"# coding: latin-1\nx = 1\n")
 
@@ -139,7 +139,7 @@ def test_a_sign_that_the_files_encoding_does_not_have_is_an_error() -> None:
         (b"# coding: klingon\n", "unknown encoding", None),
     ],
 )
-def test_bytes_that_are_no_text_are_refused_in_a_sentence(data: bytes, words: str, line: int | None) -> None:
+def test_bytes_that_are_no_text_are_refused_with_one_sentence(data: bytes, words: str, line: int | None) -> None:
     with pytest.raises(NotebookError, match=words) as caught:
         read_text(data)
     assert caught.value.line == line
@@ -156,7 +156,7 @@ def test_bytes_that_are_no_text_are_refused_in_a_sentence(data: bytes, words: st
         (HEAD + "x = " + "(" * 1000 + ")" * 1000, "valid Python|nested", None),
     ],
 )
-def test_a_text_that_is_no_notebook_is_refused_in_a_sentence(text: str, words: str, line: int | None) -> None:
+def test_a_text_that_is_no_notebook_is_refused_with_one_sentence(text: str, words: str, line: int | None) -> None:
     with pytest.raises(NotebookError, match=words) as caught:
         parse(text)
     if line:
@@ -164,5 +164,5 @@ def test_a_text_that_is_no_notebook_is_refused_in_a_sentence(text: str, words: s
         assert caught.value.message.startswith(f"line {line}: ")
 
 
-def test_a_students_invalid_escape_is_no_warning_of_ours() -> None:
+def test_an_invalid_escape_sequence_in_a_submission_raises_no_warning() -> None:
     assert line_of(parse(notebook(r"x = '\d'")).text, r"\d")

@@ -1,4 +1,4 @@
-"""Instructors' cells are put back; no cell that may be a student's is ever touched."""
+"""Cells of the instructor are restored; a cell that may belong to the student is never changed."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ ANSWERED = RELEASE.text.replace(f"    total = ...\n{BLANK}", "    total = 6  # m
 )
 
 
-def test_nothing_is_done_to_a_notebook_that_is_only_answered() -> None:
+def test_a_notebook_with_answers_only_is_not_changed() -> None:
     fixed = fix(parse(ANSWERED), RELEASE)
     assert fixed.text == ANSWERED
     assert (fixed.restored, fixed.removed, fixed.left) == ((), (), ())
@@ -36,7 +36,7 @@ def test_nothing_is_done_to_a_notebook_that_is_only_answered() -> None:
         ("    # HIDDEN TESTS\n", "    # HIDDEN TESTS\n    total_again = 3\n"),
     ],
 )
-def test_a_changed_cell_is_put_back_and_answers_stay_word_for_word(old: str, new: str) -> None:
+def test_a_changed_cell_is_restored_and_answers_are_unchanged(old: str, new: str) -> None:
     broken = ANSWERED.replace(old, new, 1)
     assert broken != ANSWERED
     fixed = fix(parse(broken), RELEASE)
@@ -45,7 +45,7 @@ def test_a_changed_cell_is_put_back_and_answers_stay_word_for_word(old: str, new
     assert len(fixed.restored) == 1
 
 
-def test_every_cell_of_the_instructors_can_go_missing_and_comes_back_in_its_place() -> None:
+def test_every_missing_cell_of_the_instructor_is_restored_in_its_place() -> None:
     answered = parse(ANSWERED)
     lines = ANSWERED.split("\n")
     for cell in answered.cells:
@@ -59,8 +59,8 @@ def test_every_cell_of_the_instructors_can_go_missing_and_comes_back_in_its_plac
         ]
 
 
-def test_two_solved_cells_survive_whatever_is_changed_around_them() -> None:
-    """The published --fix goes by place: with one cell added or removed it overwrites answers."""
+def test_answers_survive_any_change_around_them() -> None:
+    """The published --fix matches cells by position and overwrites answers if a cell was added or removed."""
     changes = [
         ("total == 6", "True"), ('"Q1": 5', '"Q1": 50'), ("of 3, 1, 2", "of nothing"),
         ("\n\n@app.function", "\n\n@app.cell\ndef _():\n    scratch = 1\n    return\n\n\n@app.function"),
@@ -76,7 +76,7 @@ def test_two_solved_cells_survive_whatever_is_changed_around_them() -> None:
         assert ("scratch = 1" in codes) == ("scratch = 1" in text)
 
 
-def test_a_students_cell_that_tries_a_check_is_not_taken_for_the_check() -> None:
+def test_a_cell_of_the_student_that_calls_a_check_is_not_taken_for_the_check() -> None:
     mine = ANSWERED.replace("total = 6  # mine", 'total = 6  # mine\n    grader.check("Q1: total", [(True, "")])')
     mine = mine.replace("total == 6", "False", 1)
     fixed = fix(parse(mine), RELEASE)
@@ -84,7 +84,7 @@ def test_a_students_cell_that_tries_a_check_is_not_taken_for_the_check() -> None
     assert changed_cells(RELEASE, parse(fixed.text)) == ()
 
 
-def test_an_answer_that_defines_an_instructors_name_as_well_is_kept_and_named() -> None:
+def test_an_answer_that_defines_a_name_of_the_instructor_is_kept_and_reported() -> None:
     release = parse(make_release(read_source(notebook("data = [1]", TOTAL, "print(data, total)"), "hw1")).text)
     text = release.text.replace("data = [1]", "note = 0").replace("pass", "data, total = [2], 6")
     fixed = fix(parse(text), release)
@@ -94,8 +94,8 @@ def test_an_answer_that_defines_an_instructors_name_as_well_is_kept_and_named() 
     assert "defines data too" in left
 
 
-def test_a_text_of_the_instructors_that_was_changed_is_added_beside_it() -> None:
-    """Nobody can tell a changed text from an answer, so neither is removed."""
+def test_a_changed_text_of_the_instructor_is_added_again_beside_it() -> None:
+    """A changed text cannot be distinguished from an answer, so it is not removed."""
     release = parse(make_release(read_source(notebook('mo.md("Explain.")', TOTAL), "hw1")).text)
     fixed = fix(parse(release.text.replace("Explain.", "I explain.")), release)
     codes = [cell.code for cell in parse(fixed.text).cells]
@@ -110,7 +110,7 @@ def test_a_second_copy_of_a_check_is_removed() -> None:
     assert changed_cells(RELEASE, parse(fixed.text)) == ()
 
 
-def test_what_the_release_says_of_itself_is_put_back_and_dependencies_stay() -> None:
+def test_the_metadata_of_the_release_is_restored_and_dependencies_are_kept() -> None:
     lost = ANSWERED.replace('# mograder-assignment = "hw1"\n', '# dependencies = ["numpy"]\n').replace(
         "# mograder-hidden-tests = true\n", ""
     )
@@ -119,14 +119,14 @@ def test_what_the_release_says_of_itself_is_put_back_and_dependencies_stay() -> 
     assert ('# mograder-assignment = "hw1"\n' in fixed, "# mograder-hidden-tests = true\n" in fixed) == (True, True)
 
 
-def test_fixing_again_does_nothing() -> None:
+def test_fixing_again_changes_nothing() -> None:
     broken = ANSWERED.replace("total == 6", "True").replace('"Q2": 10', '"Q2": 1000')
     once = fix(parse(broken), RELEASE)
     twice = fix(parse(once.text), RELEASE)
     assert (twice.text, twice.restored) == (once.text, ())
 
 
-def test_a_notebook_without_a_cell_gets_them_all() -> None:
+def test_a_notebook_without_cells_gets_them_all() -> None:
     fixed = fix(parse("import marimo\n\napp = marimo.App()\n"), RELEASE)
     assert changed_cells(RELEASE, parse(fixed.text)) == ()
     assert len(fixed.restored) == len(parse(notebook(MARKS, CHECK_TOTAL, "x = 1")).cells)

@@ -1,4 +1,4 @@
-"""Which of an instructor's cells a submission changed, as a multiset: never because of where an answer stands."""
+"""Which cells of the instructor a submission changed: compared as a multiset, independent of their order."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ def changed(*edits: tuple[str, str]) -> tuple[str, ...]:
     return changed_cells(RELEASE, parse(text))
 
 
-def test_a_hash_is_the_one_that_the_published_mograder_writes() -> None:
-    # Seen from outside: `mograder generate` of 0.3.16 for these cells.
+def test_hashes_equal_those_of_the_published_mograder() -> None:
+    # The output of `mograder generate` 0.3.16 for these cells.
     (first, second, third) = parse(
         'import marimo\napp = marimo.App()\n@app.cell\ndef _():\n    data = [1, 2, 3]\n    return (data,)\n'
         "@app.function\ndef helper(xs):\n    return [x * 2 for x in xs]\n@app.cell\ndef _(grader):\n"
@@ -34,11 +34,11 @@ def test_a_hash_is_the_one_that_the_published_mograder_writes() -> None:
     assert [cell_hash(cell) for cell in (first, second, third)] == ["2a226832", "8ea03649", "b5f5459d"]
 
 
-def test_answering_is_no_change() -> None:
+def test_an_answer_is_no_change() -> None:
     assert changed(("# YOUR CODE HERE\n    pass", "total = 6"), ("# YOUR CODE HERE\n    pass", "return 2")) == ()
 
 
-def test_neither_is_adding_cells_or_moving_them() -> None:
+def test_adding_or_moving_cells_is_no_change() -> None:
     assert changed(("\n\n@app.cell", "\n\n@app.cell\ndef _():\n    mine = 1\n    return\n\n\n@app.cell")) == ()
     lines = RELEASE.text.split("\n")
     first, last = RELEASE.cells[1].span
@@ -59,7 +59,7 @@ def test_a_changed_cell_is_named(old: str, new: str, named: tuple[str, ...]) -> 
     assert changed((old, new)) == named
 
 
-def test_a_cell_that_is_missing_or_there_twice_is_named() -> None:
+def test_a_missing_or_duplicated_cell_is_named() -> None:
     first, last = RELEASE.cells[3].span
     lines = RELEASE.text.split("\n")
     assert changed_cells(RELEASE, parse("\n".join([*lines[: first - 1], *lines[last:]]))) == ("the check “Q1: total”",)
@@ -68,14 +68,14 @@ def test_a_cell_that_is_missing_or_there_twice_is_named() -> None:
 
 
 @pytest.mark.parametrize("path", sorted(SAVED.glob("*.py")), ids=lambda path: path.stem)
-def test_saving_with_any_marimo_changes_no_hash(path: Path) -> None:
+def test_saving_with_any_marimo_version_changes_no_hash(path: Path) -> None:
     release = parse(make_release(read_source((SAVED / "written_by_hand.py").read_text("utf-8"), "hw1")).text)
     saved = parse(make_release(read_source(path.read_text("utf-8"), "hw1")).text)
     assert instructor_hashes(saved) == instructor_hashes(release)
     assert changed_cells(release, saved) == ()
 
 
-def test_without_the_release_its_hashes_say_how_many_cells_are_missing() -> None:
+def test_without_the_release_the_hashes_tell_how_many_cells_are_missing() -> None:
     def missing(notebook: Notebook) -> int:
         return missing_hashes(pep723.read_facts(notebook.text).cell_hashes, notebook)
 
@@ -83,7 +83,7 @@ def test_without_the_release_its_hashes_say_how_many_cells_are_missing() -> None
     assert missing(parse(RELEASE.text.replace("total == 6", "True"))) == 1
 
 
-def test_of_two_equal_cells_both_must_be_there() -> None:
+def test_of_two_equal_cells_both_must_be_present() -> None:
     release = parse(notebook("print('again')", "x = 1", "print('again')"))
     once = parse(notebook("print('again')", "x = 1"))
     assert changed_cells(release, release) == ()

@@ -1,4 +1,4 @@
-"""Mistakes that are made from a model solution: small ones, inside of solutions alone."""
+"""Mutations of a model solution: small mistakes, only inside solutions."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.notebook.notebooks import CHECK_MEDIAN, CHECK_TOTAL, MARKS, MEDIAN, S
 
 
 def made(solution: str) -> list[tuple[str, str]]:
-    """The mistakes in one statement of a solution: what stands there before and after."""
+    """The mutations of one statement of a solution: its text before and after."""
     marked = f"    ### BEGIN SOLUTION\n    {solution}\n    ### END SOLUTION"
     body = f'@app.function\ndef f(x, n=0):\n    """Docs, 1 < 2."""\n{marked}'
     text = notebook("check('Q1', [(f(1) == 1 and 2 > 1, 'one')])", body)
@@ -45,7 +45,7 @@ def made(solution: str) -> list[tuple[str, str]]:
         ("pass", set()),
     ],
 )
-def test_one_thing_is_changed_at_a_time(solution: str, expected: set[str]) -> None:
+def test_each_mutation_changes_one_thing(solution: str, expected: set[str]) -> None:
     found = made(solution)
     assert {before for before, _ in found} <= {solution}
     assert sorted(after for _, after in found) == sorted(expected)
@@ -55,7 +55,7 @@ def found() -> tuple[Mutation, ...]:
     return mutations(read_source(SOURCE, "hw1"))
 
 
-def test_each_is_a_notebook_that_differs_in_its_line_alone() -> None:
+def test_each_mutation_is_a_notebook_that_differs_only_in_its_line() -> None:
     lines = SOURCE.split("\n")
     assert len({each.text for each in found()}) == len(found()) > 5
     for each in found():
@@ -74,12 +74,12 @@ def test_each_is_a_notebook_that_differs_in_its_line_alone() -> None:
             )
 
 
-def test_they_are_told_in_the_order_of_the_file_with_the_line_of_the_source() -> None:
+def test_mutations_are_listed_in_the_order_of_the_file_with_lines_of_the_source() -> None:
     assert [each.line for each in found()] == sorted(each.line for each in found())
     assert {each.line for each in found() if each.before.startswith("in_order")} == {line_of(SOURCE, "in_order = ")}
 
 
-def test_a_statement_of_several_lines_is_deleted_whole() -> None:
+def test_a_statement_of_several_lines_is_deleted_as_a_whole() -> None:
     marked = "    ### BEGIN SOLUTION\n    for y in x:\n        print(y)\n    return x\n    ### END SOLUTION"
     body = f"@app.function\ndef f(x):\n{marked}"
     text = notebook("check('Q1', [(f(1) == 1, 'one')])", body)
@@ -87,7 +87,7 @@ def test_a_statement_of_several_lines_is_deleted_whole() -> None:
     assert [each.text for each in deleted] == [text.replace("for y in x:\n        print(y)", "pass")]
 
 
-def test_what_no_check_uses_is_named_and_left_alone() -> None:
+def test_solutions_that_no_check_uses_are_named_and_not_mutated() -> None:
     written = '\nanswer = "..."\n### BEGIN SOLUTION\nanswer = "because"\n### END SOLUTION\n'
     helper = "\n### BEGIN SOLUTION\nstart = 40\n### END SOLUTION\n"
     source = read_source(

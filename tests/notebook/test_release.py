@@ -1,4 +1,4 @@
-"""Releases: what is taken out, what is put in, and that everything else keeps every byte."""
+"""Releases: what is removed, what is added, and that everything else keeps every byte."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def released(text: str, **options: object) -> Release:
     return make_release(read_source(text, "hw1"), **options)  # type: ignore[arg-type]
 
 
-def test_solutions_and_hidden_tests_are_replaced_where_they_stood() -> None:
+def test_solutions_and_hidden_tests_are_replaced_in_place() -> None:
     made = released(SOURCE)
     assert (made.solutions, made.hidden_tests) == (2, 1)
     changes = [
@@ -58,7 +58,7 @@ def test_a_release_has_the_cells_of_its_source() -> None:
     assert [(cell.kind, cell.name) for cell in after.cells] == [(cell.kind, cell.name) for cell in before.cells]
 
 
-def test_only_names_that_other_cells_read_are_set_and_only_where_nothing_else_sets_them() -> None:
+def test_only_names_that_other_cells_read_and_nothing_else_defines_get_a_placeholder() -> None:
     text = notebook(
         "given = 1\n### BEGIN SOLUTION\nx = 2\ngiven = 3\nmine = 4\n### END SOLUTION\n"
         "### BEGIN SOLUTION\ny = 3\n### END SOLUTION\n",
@@ -69,7 +69,7 @@ def test_only_names_that_other_cells_read_are_set_and_only_where_nothing_else_se
     )
 
 
-def test_a_signature_and_a_return_line_do_not_name_what_only_a_solution_used() -> None:
+def test_signatures_and_return_lines_do_not_contain_names_used_only_by_a_solution() -> None:
     text = notebook(
         "import math", "data = [1]",
         "@app.cell\ndef _(data, math):\n    ### BEGIN SOLUTION\n    trick = math.tau\n    x = trick * len(data)\n"
@@ -83,7 +83,7 @@ def test_a_signature_and_a_return_line_do_not_name_what_only_a_solution_used() -
     assert "trick" not in made
 
 
-def test_a_long_signature_is_read_and_written_over_several_lines() -> None:
+def test_a_long_signature_over_several_lines_is_read_and_written() -> None:
     names = [f"a_rather_long_name_{number}" for number in range(6)]
     text = notebook(
         "\n".join(f"{name} = 1" for name in names),
@@ -97,12 +97,12 @@ def test_a_long_signature_is_read_and_written_over_several_lines() -> None:
 
 
 @pytest.mark.parametrize("begin", ["", "    ", "\t"])
-def test_a_block_keeps_its_indentation(begin: str) -> None:
+def test_a_replaced_block_keeps_its_indentation(begin: str) -> None:
     body = f"if True:\n{begin or '    '}pass\n{begin}### BEGIN SOLUTION\n{begin}x = 1\n{begin}### END SOLUTION"
     assert f"\n    {begin}# YOUR CODE HERE\n    {begin}pass\n" in released(notebook(body)).text
 
 
-def test_hidden_conditions_may_stand_within_a_check() -> None:
+def test_hidden_conditions_may_be_inside_a_check() -> None:
     text = notebook(
         "check(\n    'Q1: a',\n    [\n        (True, 'shown'),\n        ### BEGIN HIDDEN TESTS\n"
         "        (True, 'not shown'),\n        ### END HIDDEN TESTS\n    ],\n)"
@@ -113,7 +113,7 @@ def test_hidden_conditions_may_stand_within_a_check() -> None:
     assert source.hidden == {"Q1: a"}
 
 
-def test_a_cell_that_is_no_python_without_its_block_is_a_mistake_with_its_line() -> None:
+def test_a_cell_that_is_invalid_python_without_its_solution_is_reported_with_its_line() -> None:
     text = notebook(
         "x = 1", "try:\n    ### BEGIN SOLUTION\n    y = 2\nexcept ValueError:\n    ### END SOLUTION\n    pass"
     )
@@ -123,7 +123,7 @@ def test_a_cell_that_is_no_python_without_its_block_is_a_mistake_with_its_line()
     assert (mistake.line, "is no Python" in mistake.message) == (line_of(text, "BEGIN"), True)
 
 
-def test_facts_are_added_to_a_block_that_is_there_and_nothing_else_of_it_changes() -> None:
+def test_facts_are_added_to_an_existing_block_without_other_changes() -> None:
     block = (
         "# /// script\n# dependencies = [\n#     \"marimo\",  # any\n# ]\n#\n# [tool.uv]\n# exclude-newer = "
         '"2030-01-01T00:00:00Z"\n# ///\n\n'
@@ -135,7 +135,7 @@ def test_facts_are_added_to_a_block_that_is_there_and_nothing_else_of_it_changes
     assert made.index("mograder-assignment") < made.index("[tool.uv]")
 
 
-def test_a_lecture_loses_its_layout_and_has_no_hashes() -> None:
+def test_a_released_lecture_has_no_layout_and_no_hashes() -> None:
     head = 'import marimo\n\napp = marimo.App(width="medium", layout_file="layouts/l.slides.json", app_title="T")\n'
     made = released(notebook(TOTAL, head=head), lecture=True).text
     assert 'app = marimo.App(width="medium", app_title="T")\n' in made
@@ -143,7 +143,7 @@ def test_a_lecture_loses_its_layout_and_has_no_hashes() -> None:
     assert "sum(parts)" not in made
 
 
-def test_cells_that_submit_are_the_instructors_and_come_last() -> None:
+def test_submit_cells_belong_to_the_instructor_and_come_last() -> None:
     made = released(notebook(MARKS, TOTAL, CHECK_TOTAL), submit_url='https://x.example/c/"a"').text
     cells = parse(made).cells
     assert ["MOGRADER: SUBMIT" in cell.code for cell in cells] == [False] * 4 + [True] * 2
@@ -152,7 +152,7 @@ def test_cells_that_submit_are_the_instructors_and_come_last() -> None:
     assert made.endswith('    return\n\n\nif __name__ == "__main__":\n    app.run()\n')
 
 
-def test_making_a_release_of_a_release_changes_nothing_but_its_marks_are_gone() -> None:
+def test_a_release_of_a_release_is_the_same_except_for_the_mark_of_hidden_tests() -> None:
     made = released(SOURCE).text
     again = released(made).text
     assert again == made.replace("# mograder-hidden-tests = true\n", "")

@@ -1,4 +1,4 @@
-"""Whatever stands in the cells: what is written is read back, releases parse and leak nothing, hashes agree."""
+"""For any content of cells: notebooks are read as they were written, releases parse and leak nothing, hashes agree."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ TEXTS = st.text(st.characters(exclude_categories=("Cs", "Cc")) | st.sampled_from
 
 @st.composite
 def statements(draw: st.DrawFn, depth: int = 0) -> str:
-    """A statement with whatever breaks readers: strings of several lines, comments, nested blocks, odd spacing."""
+    """A statement that is hard to parse: strings of several lines, comments, nested blocks, unusual spacing."""
     kind = draw(st.sampled_from(["assign", "string", "raw", "comment", "import"] + ["block", "function"] * (depth < 2)))
     name = draw(NAMES)
     if kind == "assign":
@@ -47,7 +47,7 @@ def statements(draw: st.DrawFn, depth: int = 0) -> str:
 
 
 def _indented(code: str, indent: str) -> str:
-    """Lines of strings move too: the string changes, but it is any string."""
+    """Indent every line, also inside strings, whose content does not matter."""
     return "\n".join(indent + line if line else line for line in code.split("\n"))
 
 
@@ -69,7 +69,7 @@ def cells(draw: st.DrawFn) -> Cell:
 
 
 @given(st.lists(cells(), min_size=1, max_size=4))
-def test_cells_that_are_written_are_read_back(wanted: list[Cell]) -> None:
+def test_written_cells_are_read_back(wanted: list[Cell]) -> None:
     text = write_notebook(wanted)
     ast.parse(text)
     read = parse(text).cells
@@ -79,7 +79,9 @@ def test_cells_that_are_written_are_read_back(wanted: list[Cell]) -> None:
 
 
 @given(st.lists(st.tuples(bodies.filter(valid), bodies.filter(valid)), min_size=1, max_size=3), st.booleans())
-def test_a_release_parses_leaks_nothing_and_is_unchanged_by_answers(parts: list[tuple[str, str]], check: bool) -> None:
+def test_every_release_can_be_parsed_leaks_nothing_and_is_unchanged_by_answers(
+    parts: list[tuple[str, str]], check: bool
+) -> None:
     given_code = [before for before, _ in parts]
     solved = [f"{before}\n### BEGIN SOLUTION\n{secret}\n### END SOLUTION" for before, secret in parts]
     text = notebook(*solved, *(["check('Q1: a', [(True, '')])"] if check else []))
@@ -93,12 +95,12 @@ def test_a_release_parses_leaks_nothing_and_is_unchanged_by_answers(parts: list[
     assert changed_cells(release, source.notebook) == ()
     assert fix(source.notebook, release).restored == ()
     for leak in leaks(source, release.text):
-        # what is left can only be what the author has shown beside the solution
+        # a remaining line can only be one that the author also shows outside the solution
         assert any(leak.secret in " ".join(line.split()) for before in given_code for line in before.split("\n"))
 
 
 @given(bodies.filter(valid))
-def test_names_do_not_depend_on_how_far_a_cell_is_indented(code: str) -> None:
+def test_names_do_not_depend_on_the_indentation_of_a_cell(code: str) -> None:
     body = _indented(code, "        ")
     (cell,) = parse(f"import marimo\napp = marimo.App()\n@app.cell\ndef _():\n{body}\n        return\n").cells
     assert (cell.refs, cell.defs) == names_of(code)
@@ -110,7 +112,7 @@ def test_names_do_not_depend_on_how_far_a_cell_is_indented(code: str) -> None:
     st.lists(st.text("0123456789abcdef", min_size=8, max_size=8), max_size=5),
     st.sampled_from(["", '# dependencies = ["numpy"]\n', "# x = 1\n#\n# [tool.uv]\n# y = 'é'\n"]),
 )
-def test_facts_that_are_written_are_read_back(name: str, hidden: bool, hashes: list[str], block: str) -> None:
+def test_written_facts_are_read_back(name: str, hidden: bool, hashes: list[str], block: str) -> None:
     facts = pep723.Facts(name, hidden, tuple(hashes))
     text = (f"# /// script\n{block}# ///\n" if block else "") + notebook("x = 1")
     made = pep723.write_facts(text, facts)
@@ -122,7 +124,7 @@ def test_facts_that_are_written_are_read_back(name: str, hidden: bool, hashes: l
 
 
 def refusal(read: Callable[[], object]) -> str | None:
-    """The sentence with which something is refused; None when it is read."""
+    """The sentence with which the input is refused; None if it is accepted."""
     try:
         read()
     except NotebookError as error:
@@ -131,19 +133,19 @@ def refusal(read: Callable[[], object]) -> str | None:
 
 
 @given(st.text(max_size=200))
-def test_any_text_is_a_notebook_or_one_sentence(text: str) -> None:
+def test_any_text_is_a_notebook_or_refused_with_one_sentence(text: str) -> None:
     for whole in (text, notebook("x = 1").replace("x = 1", text)):
         reason = refusal(lambda whole=whole: parse(whole))  # type: ignore[misc]
         assert reason is None or (reason and "\n" not in reason)
 
 
 @given(st.binary(max_size=200))
-def test_any_bytes_are_a_text_or_one_sentence(data: bytes) -> None:
+def test_any_bytes_are_a_text_or_refused_with_one_sentence(data: bytes) -> None:
     reason = refusal(lambda: read_text(data))
     assert reason is None or (reason and "\n" not in reason)
 
 
-def test_text_of_a_string_that_stands_further_left_survives_writing() -> None:
+def test_a_string_with_less_indentation_than_its_cell_is_written_unchanged() -> None:
     code = textwrap.dedent('x = """\nleft\n  right\n"""\nif x:\n    y = """\nfar left\n    """')
     cell = Cell(CellKind.CELL, "_", code, 1, *names_of(code), (1, 1))
     assert parse(write_notebook([cell])).cells[0].code == code

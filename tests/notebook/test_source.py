@@ -1,4 +1,4 @@
-"""What an instructor marks in a source: questions, hidden tests, the check notebook; every mistake with its line."""
+"""What a source contains: questions, hidden tests, the check notebook; mistakes are reported with their lines."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def mistakes(text: str) -> list[Mistake]:
     return list(caught.value.mistakes)
 
 
-def test_questions_are_the_keys_of_the_marks_with_the_checks_that_have_them() -> None:
+def test_questions_are_the_keys_of_the_marks_with_their_checks() -> None:
     source = read_source((SAVED / "written_by_hand.py").read_text(encoding="utf-8"), "hw1")
     assert source.questions == (
         Question("Q1", 5.0, ("Q1: total",), manual=False),
@@ -30,7 +30,7 @@ def test_questions_are_the_keys_of_the_marks_with_the_checks_that_have_them() ->
     assert source.hidden == {"Q2: more"}
 
 
-def test_without_marks_the_questions_are_those_of_the_checks() -> None:
+def test_without_marks_the_questions_come_from_the_checks() -> None:
     text = notebook(TOTAL, 'check("Q1: total", [(total == 6, "six")])', 'check("Plain", [(True, "")])')
     source = read_source(text, "hw1")
     assert [(each.key, each.points, each.manual) for each in source.questions] == [
@@ -43,11 +43,11 @@ def test_without_marks_the_questions_are_those_of_the_checks() -> None:
 @pytest.mark.parametrize(
     ("label", "key"), [("Q1: a: b", "Q1"), ("Q1", "Q1"), (" Q 1 : a", "Q 1"), (": a", ""), ("é:x", "é")]
 )
-def test_the_key_is_what_stands_before_the_first_colon(label: str, key: str) -> None:
+def test_the_key_is_the_text_before_the_first_colon(label: str, key: str) -> None:
     assert key_of(label) == key
 
 
-def test_every_cell_has_one_owner() -> None:
+def test_every_cell_belongs_to_one_owner() -> None:
     source = read_source(SOURCE, "hw1")
     assert [cell.name for cell in source.solution_cells] == ["_", "median"]
     assert [cell.code.split("\n")[0][:10] for cell in source.check_cells] == ["mo.stop(to", "grader.che"]
@@ -56,7 +56,7 @@ def test_every_cell_has_one_owner() -> None:
     assert sorted(cell.line for cell in owned) == [cell.line for cell in source.notebook.cells]
 
 
-def test_a_check_is_the_runtimes_under_whatever_name_it_was_imported() -> None:
+def test_a_check_of_the_runtime_is_recognised_under_any_imported_name() -> None:
     setup = "from mograder.runtime import check as examine, Grader as G\nimport mograder.runtime as r\n"
     text = notebook(
         "g = G({'A': 1, 'B': 1, 'C': 1})", "examine('A: 1', [(1, '')])", "g.check('B: 1', [(1, '')])",
@@ -65,7 +65,7 @@ def test_a_check_is_the_runtimes_under_whatever_name_it_was_imported() -> None:
     assert len(read_source(text, "hw1").check_cells) == 3
 
 
-def test_a_label_that_is_put_together_counts_for_the_key_that_it_begins_with() -> None:
+def test_a_computed_label_belongs_to_the_key_that_it_starts_with() -> None:
     text = notebook(MARKS, 'for _n in (1, 2):\n    grader.check(f"Q1: part {_n}", [(True, "")])')
     q1, q2 = read_source(text, "hw1").questions
     assert (q1.manual, q1.labels, q2.manual) == (False, (), True)
@@ -83,7 +83,7 @@ def test_the_check_notebook_has_hidden_tests_and_no_solution() -> None:
     assert [code.split("\n")[0] for code in names[:2]] == ["import marimo as mo", "# === MOGRADER: MARKS ==="]
 
 
-def test_the_check_notebook_has_the_helpers_that_checks_need_and_no_other() -> None:
+def test_the_check_notebook_has_only_the_helpers_that_checks_need() -> None:
     text = notebook(
         "import math", "def near(a, b):\n    return math.isclose(a, b)", "print('shown to students')",
         "@app.function\ndef twice(x):\n    return answer(x) * 2",
@@ -97,7 +97,7 @@ def test_the_check_notebook_has_the_helpers_that_checks_need_and_no_other() -> N
     assert answer_names(source) == {"answer"}
 
 
-def test_imports_that_a_students_cell_is_given_are_the_check_notebooks_too() -> None:
+def test_imports_in_the_cell_of_an_answer_are_in_the_check_notebook_too() -> None:
     text = notebook(
         "import statistics\n### BEGIN SOLUTION\nx = statistics.mean([1])\n### END SOLUTION",
         'check("Q1: a", [(x == statistics.mean([1]), "m")])',
@@ -107,7 +107,7 @@ def test_imports_that_a_students_cell_is_given_are_the_check_notebooks_too() -> 
     assert answer_names(source) == {"x"}
 
 
-def test_a_check_in_the_students_own_cell_is_run_without_the_solution() -> None:
+def test_a_check_in_the_cell_of_the_answer_runs_without_the_solution() -> None:
     text = notebook('### BEGIN SOLUTION\nx = 3\n### END SOLUTION\ncheck("Q1: a", [(x == 3, "m")])')
     source = read_source(text, "hw1")
     assert answer_names(source) == {"x"}
@@ -115,7 +115,7 @@ def test_a_check_in_the_students_own_cell_is_run_without_the_solution() -> None:
     assert 'check("Q1: a"' in check_notebook(source)
 
 
-def test_a_check_in_a_function_is_run_where_the_function_is_called() -> None:
+def test_a_check_inside_a_function_runs_where_the_function_is_called() -> None:
     text = notebook(
         '@app.function\ndef examine(x):\n    return check("Q1: a", [(x == 3, "m")])',
         "### BEGIN SOLUTION\nx = 3\n### END SOLUTION", "examine(x)",
@@ -145,7 +145,7 @@ def test_a_check_in_a_function_is_run_where_the_function_is_called() -> None:
         ("# === MOGRADER: MARKS ===\nx = 1", "MARKS", "has no `_marks"),
     ],
 )
-def test_a_mark_that_does_not_fit_is_named_with_its_line(body: str, place: str, words: str) -> None:
+def test_an_invalid_marker_is_reported_with_its_line(body: str, place: str, words: str) -> None:
     text = notebook(body)
     (mistake,) = mistakes(text)
     assert words in mistake.message
@@ -153,7 +153,7 @@ def test_a_mark_that_does_not_fit_is_named_with_its_line(body: str, place: str, 
     assert place in text.split("\n")[mistake.line - 1]
 
 
-def test_a_block_that_goes_on_into_another_cell_is_a_mistake() -> None:
+def test_a_block_that_continues_in_another_cell_is_a_mistake() -> None:
     text = notebook("### BEGIN SOLUTION\nx = 1", "y = 2\n### END SOLUTION")
     (mistake,) = mistakes(text)
     assert (mistake.line, mistake.message) == (line_of(text, "BEGIN"), "BEGIN SOLUTION has no END SOLUTION in its cell")
@@ -165,19 +165,19 @@ def test_a_block_outside_every_cell_is_a_mistake() -> None:
     assert mistake == Mistake(1, "BEGIN SOLUTION stands outside every cell")
 
 
-def test_all_mistakes_are_told_at_once_in_the_order_of_the_file() -> None:
+def test_all_mistakes_are_reported_in_the_order_of_the_file() -> None:
     text = notebook(MARKS, "### END SOLUTION", 'grader.check("Q9: x", [(True, "")])', "### BEGIN SOLUTION")
     assert [mistake.line for mistake in mistakes(text)] == [
         line_of(text, "END SOL"), line_of(text, "Q9"), line_of(text, "BEGIN SOL"),
     ]  # fmt: skip
 
 
-def test_a_question_that_waits_first_is_no_second_label() -> None:
+def test_the_label_of_a_waiting_question_is_counted_once() -> None:
     assert read_source(notebook(MARKS, TOTAL, CHECK_TOTAL, MEDIAN, CHECK_MEDIAN), "hw1").questions[0].labels == (
         "Q1: total",
     )
 
 
-def test_a_marker_in_a_text_is_one_all_the_same() -> None:
+def test_a_marker_inside_a_string_is_a_marker_too() -> None:
     source = read_source(notebook('mo.md("""\n### BEGIN SOLUTION\nmine\n### END SOLUTION\n""")'), "hw1")
     assert len(source.solution_cells) == 1

@@ -1,4 +1,4 @@
-"""Requests that are sent to measure: whole answers are told from broken ones."""
+"""Requests of a measurement: complete answers are distinguished from broken ones."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.parts import Running, free_port
 ASK = Ask("GET", "/")
 
 
-def test_many_are_answered_over_connections_of_their_own(server: Running) -> None:
+def test_simultaneous_requests_use_separate_connections(server: Running) -> None:
     heard: list[Answer] = []
     asks = [Ask("GET", "/assignments", server.token("alice"), kind=str(number)) for number in range(20)]
     answers = run(send_all(("127.0.0.1", server.port), asks, 5, heard=heard.append))
@@ -26,14 +26,14 @@ def test_many_are_answered_over_connections_of_their_own(server: Running) -> Non
     assert (refused.status, refused.ok, refused.fault) == (401, False, "")
 
 
-def test_nobody_there_is_a_fault() -> None:
+def test_an_unreachable_server_is_a_failure() -> None:
     answer = run(send(("127.0.0.1", free_port()), ASK))
     assert (answer.status, answer.ok) == (0, False)
     assert answer.fault
 
 
 @pytest.mark.parametrize("sent", [b"", b"HTTP/1.1 200 OK\r\n", b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nabcd"])
-def test_an_answer_that_is_cut_short_is_none(sent: bytes) -> None:
+def test_a_truncated_answer_is_a_failure(sent: bytes) -> None:
     answer = run(_answered(lambda writer: writer.write(sent)))
     assert (answer.status, answer.ok) == (0, False)
     assert "before the answer was whole" in answer.fault
@@ -49,7 +49,7 @@ async def _answered(reply: Callable[[asyncio.StreamWriter], None]) -> Answer:
         return await send(server.sockets[0].getsockname(), ASK)
 
 
-def test_times_and_rates() -> None:
+def test_percentiles_and_rates_are_computed() -> None:
     answers = [Answer(ASK, number / 10, 0.1, 200, b"") for number in range(100)]
     slow = Answer(ASK, 0, 2.0, 200, b"")
     assert rate(answers) == pytest.approx(10)

@@ -1,4 +1,4 @@
-"""A course's folder as a store, courses in a database, and what signs their receipts."""
+"""A course folder as a store, courses in a database, and a signer of receipts."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def store(course_folder: Path) -> Iterator[FolderStore]:
 
 @pytest.fixture
 def courses(postgres_url: str) -> Iterator[PostgresCourses]:
-    """In the database that all tests share."""
+    """Courses in the database that all tests share."""
     courses = PostgresCourses(postgres_url)
     yield courses
     courses.close()

@@ -40,7 +40,7 @@ HW2, CARL = AssignmentName("hw2"), Username("carl")
 NOTE = Event(NOON, "alice", "test", "hw1", "détail")
 LARGE = b"0123456789abcdef" * 100_000
 LONG = "字" * 83 + ".bin"
-"""A name as long as a file's can be."""
+"""A file name of the maximum length."""
 NAME = CourseName("algebra")
 
 
@@ -50,7 +50,7 @@ def quiet(_text: str) -> None:
 
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
-    """A course in which everything has happened."""
+    """A course with every kind of data."""
     root = make_course_folder(tmp_path / "source", "hw1", "hw2")
     (root.parent / "mograder.toml").write_text('title = "Algebra"\n')
     (root / "hw1" / "files" / "data").mkdir()
@@ -102,8 +102,8 @@ def courses(postgres_server: Server) -> Iterator[PostgresCourses]:
     courses.close()
 
 
-def all_of(store: Store) -> list[object]:
-    """What a course says, but for the copies in its trail."""
+def contents_of(store: Store) -> list[object]:
+    """Everything in a course except the copies in its audit log."""
     files = [
         store.submissions.file(each.submission.assignment, FileName(each.submission.filename))
         for each in store.submissions.receipts()
@@ -126,22 +126,24 @@ def all_of(store: Store) -> list[object]:
     ]  # fmt: skip
 
 
-def said_by(root: Path) -> list[object]:
+def contents_of_folder(root: Path) -> list[object]:
     store = open_store(root)
     try:
-        return all_of(store)
+        return contents_of(store)
     finally:
         store.close()
 
 
-def test_a_course_goes_into_a_database_and_back_as_it_was(root: Path, courses: PostgresCourses, tmp_path: Path) -> None:
-    before = said_by(root)
+def test_a_course_copied_into_a_database_and_back_is_unchanged(
+    root: Path, courses: PostgresCourses, tmp_path: Path
+) -> None:
+    before = contents_of_folder(root)
     to_database(Folders.of(root), courses, NAME, NOON, quiet)
-    assert all_of(courses.open(NAME)) == before
+    assert contents_of(courses.open(NAME)) == before
     assert courses.open(NAME).audit.events(1) == [Event(NOON, INSTRUCTOR, "copy", NAME, str(root))]
     back = tmp_path / "back" / "course" / "release"
     to_folder(courses.open(NAME), back, NOON, quiet)
-    assert said_by(back) == before
+    assert contents_of_folder(back) == before
     assert (back / ".mograder-secret").stat().st_mode & 0o777 == 0o600
     for name in ("hw1/hw1.py", "hw1/data/d.csv"):
         assert (back.parent / "source" / name).read_bytes() == (root.parent / "source" / name).read_bytes()
@@ -151,7 +153,7 @@ def test_a_course_goes_into_a_database_and_back_as_it_was(root: Path, courses: P
     grades = [Folders.of(each).grades / "hw1" / GRADES for each in (root, back)]
     assert grades[0].read_bytes() == grades[1].read_bytes()
     assert run(["verify", str(back)]) == 0
-    # The one finding is a submission that could not be graded yet.
+    # The only finding is a submission that could not be graded yet.
     assert run(["doctor", str(back)]) == run(["doctor", str(root)]) == 7
     with contextlib.closing(open_store(back)) as store:
         held = store.regrades.find(HW1)
@@ -163,13 +165,13 @@ def test_a_course_goes_into_a_database_and_back_as_it_was(root: Path, courses: P
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems know no such names")
-def test_names_that_are_not_utf8_are_left_behind_by_name_and_all_else_is_copied(
+def test_files_whose_names_are_not_utf8_are_reported_and_the_rest_is_copied(
     root: Path, courses: PostgresCourses, tmp_path: Path
 ) -> None:
     odd = os.fsdecode(b"caf\xe9")
-    home = root.parent.rename(tmp_path / odd)  # the whole course, too, may be in such a folder
+    home = root.parent.rename(tmp_path / odd)  # the whole course may be in such a folder, too
     grades = home / "release" / "hw1"
-    before = said_by(home / "release")
+    before = contents_of_folder(home / "release")
     for path in (grades / "files" / odd, grades / FEEDBACK / f"{odd}.html", home / "release" / odd / GRADES):
         path.parent.mkdir(exist_ok=True)
         path.write_text("[]")
@@ -177,21 +179,21 @@ def test_names_that_are_not_utf8_are_left_behind_by_name_and_all_else_is_copied(
     (home / "release" / odd / FEEDBACK / "alice.html").write_text("<p>")
     said: list[str] = []
     to_database(Folders.of(home / "release"), courses, NAME, NOON, said.append)
-    assert all_of(courses.open(NAME)) == before
+    assert contents_of(courses.open(NAME)) == before
     left = [each for each in said if each.startswith("left out:")]
     assert len(left) == 3
     assert all(each.isprintable() and each.isascii() for each in left)
 
 
-def test_a_copy_that_was_cut_short_goes_on_where_it_ended(
+def test_an_interrupted_copy_continues_where_it_stopped(
     root: Path, courses: PostgresCourses, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(copy, "TOGETHER", 2)
-    before = said_by(root)
+    before = contents_of_folder(root)
     back = tmp_path / "back" / "release"
     for work, whole in (
-        (lambda say: to_database(Folders.of(root), courses, NAME, NOON, say), lambda: all_of(courses.open(NAME))),
-        (lambda say: to_folder(courses.open(NAME), back, NOON, say), lambda: said_by(back)),
+        (lambda say: to_database(Folders.of(root), courses, NAME, NOON, say), lambda: contents_of(courses.open(NAME))),
+        (lambda say: to_folder(courses.open(NAME), back, NOON, say), lambda: contents_of_folder(back)),
     ):
         said: list[str] = []
 
@@ -211,9 +213,7 @@ def test_a_copy_that_was_cut_short_goes_on_where_it_ended(
         assert whole() == before
 
 
-def test_a_course_in_which_nothing_has_happened_goes_into_a_folder_and_gets_its_key(
-    courses: PostgresCourses, tmp_path: Path
-) -> None:
+def test_an_unused_course_is_copied_into_a_folder_with_its_key(courses: PostgresCourses, tmp_path: Path) -> None:
     store = courses.open(new_course(courses))
     to_folder(store, tmp_path / "release", NOON, quiet)
     back = open_store(tmp_path / "release")
@@ -225,7 +225,7 @@ def test_a_course_in_which_nothing_has_happened_goes_into_a_folder_and_gets_its_
     back.close()
 
 
-def test_what_a_copy_that_was_killed_leaves_is_known_as_a_leftover(tmp_path: Path) -> None:
+def test_files_left_by_a_killed_copy_are_recognised_as_leftovers(tmp_path: Path) -> None:
     def pieces() -> Iterator[bytes]:
         yield b"one"
         assert [is_scratch(name) for name in names_in(tmp_path)] == [True]
@@ -236,7 +236,7 @@ def test_what_a_copy_that_was_killed_leaves_is_known_as_a_leftover(tmp_path: Pat
     assert (tmp_path / LONG).read_bytes() == b"onetwo"
 
 
-def test_a_course_that_is_half_copied_is_closed_to_everybody(
+def test_a_partly_copied_course_is_closed(
     root: Path, courses: PostgresCourses, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def cut(_text: str) -> None:
@@ -247,7 +247,7 @@ def test_a_course_that_is_half_copied_is_closed_to_everybody(
     assert [each.archived for each in courses.entries()] == [NOON]
 
 
-def test_a_copy_never_goes_over_another_course(root: Path, courses: PostgresCourses, tmp_path: Path) -> None:
+def test_a_copy_never_overwrites_another_course(root: Path, courses: PostgresCourses, tmp_path: Path) -> None:
     to_database(Folders.of(root), courses, NAME, NOON, quiet)
     with pytest.raises(NameTaken, match="open"):
         to_database(Folders.of(root), courses, NAME, NOON, quiet)
@@ -260,7 +260,7 @@ def test_a_copy_never_goes_over_another_course(root: Path, courses: PostgresCour
         to_folder(courses.open(NAME), root, NOON, quiet)
 
 
-def test_a_copy_never_goes_over_what_went_on_by_itself(root: Path, courses: PostgresCourses) -> None:
+def test_a_copy_never_overwrites_a_course_that_has_changed_since(root: Path, courses: PostgresCourses) -> None:
     to_database(Folders.of(root), courses, NAME, NOON, quiet)
     copied = courses.open(NAME)
     submit_work(copied, Ed25519Signer(copied.keys.signing_key(new_private_key)), ALICE, b"there")
@@ -271,8 +271,8 @@ def test_a_copy_never_goes_over_what_went_on_by_itself(root: Path, courses: Post
     assert copied.submissions.head() == head
 
 
-class Restless(FolderPlace):
-    """Where something happens after its trail was read and before its grades are."""
+class ChangingSource(FolderPlace):
+    """A source that changes after its audit log was read and before its grades are read."""
 
     def __init__(self, store: FolderStore, act: Callable[[FolderStore], object]) -> None:
         super().__init__(store)
@@ -284,7 +284,7 @@ class Restless(FolderPlace):
         return found
 
 
-def test_a_source_that_changes_while_it_is_copied_is_said_to_and_the_copy_can_be_run_again(
+def test_a_source_that_changes_during_the_copy_is_reported_and_the_copy_can_be_repeated(
     root: Path, courses: PostgresCourses
 ) -> None:
     courses.create(NAME, NOTE)
@@ -299,20 +299,20 @@ def test_a_source_that_changes_while_it_is_copied_is_said_to_and_the_copy_can_be
     ]
     for act, what in acts:
         with pytest.raises(VerificationFailed, match=f"^{what} of the copy are not those of the source: run it again$"):
-            copy.copy(Restless(source, act), target, quiet)
+            copy.copy(ChangingSource(source, act), target, quiet)
         copy.copy(FolderPlace(source), target, quiet)
     source.close()
     kept = "SELECT body FROM receipts UNION SELECT body FROM feedback"
     assert target.store.tables.read(f"SELECT body FROM pieces WHERE course = %s AND body NOT IN ({kept})") == []
 
 
-def test_bytes_that_are_not_those_of_their_receipt_stop_the_copy(root: Path, courses: PostgresCourses) -> None:
+def test_a_file_that_does_not_match_its_receipt_stops_the_copy(root: Path, courses: PostgresCourses) -> None:
     (root.parent / "submitted" / "hw2" / "alice_20260310T120001.py").write_bytes(b"altered")
     with pytest.raises(VerificationFailed, match="hw2/alice_20260310T120001"):
         to_database(Folders.of(root), courses, NAME, NOON, quiet)
 
 
-def test_a_mirror_has_the_familiar_tree_and_fetches_only_what_is_new(
+def test_a_mirror_has_the_usual_folders_and_fetches_only_new_files(
     root: Path, courses: PostgresCourses, tmp_path: Path
 ) -> None:
     to_database(Folders.of(root), courses, NAME, NOON, quiet)

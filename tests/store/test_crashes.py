@@ -1,4 +1,4 @@
-"""A crash before any step of any write: what was answered is there, the rest whole or not at all, and all goes on."""
+"""A crash before any step of any write: what was acknowledged is there, the rest is complete or absent."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ from tests.model import (
     explaining,
     extending,
     grading,
-    look,
     planning,
+    read_contents,
     registering,
     releasing,
     rotating,
@@ -54,33 +54,30 @@ EARLIER = (
 
 
 @pytest.fixture(autouse=True)
-def nobody_serves(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The doctor looks twice, with a pause, at what a server may be between two steps of: here none runs.
-
-    And nothing is settled unless it is asked for, however long a step takes.
-    """
+def no_running_server(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The doctor need not look twice, as no server is running; and nothing is settled unless the test does it."""
     monkeypatch.setattr(findings, "SECOND_LOOK", 0)
     monkeypatch.setattr(settling, "SETTLE_AFTER", 3600)
 
 
 def course(folder: Path, writes: tuple[Write, ...]) -> tuple[Path, Model]:
-    """A course in which `writes` were done, and the model of it."""
+    """Make a course with these writes. Returns its root and its model."""
     root, model = make_course_folder(folder, "hw1", "hw2"), Model()
     with contextlib.closing(open_store(root)) as store:
         model.secrets += store.keys.secrets()
-        seal_of(store)
+        signer_of(store)
         for write in writes:
-            write.do(store, seal_of(store))
+            write.do(store, signer_of(store))
             write.model(model)
     return root, model
 
 
-def seal_of(store: FolderStore) -> Ed25519Signer:
+def signer_of(store: FolderStore) -> Ed25519Signer:
     return Ed25519Signer(store.keys.signing_key(new_private_key))
 
 
 def copies(root: Path) -> Callable[[], Path]:
-    """Makes the same course again and again, in the same place."""
+    """Returns a function that makes the same course again in the same folder."""
     template = root.parent.with_name("template")
     root.parent.rename(template)
 
@@ -93,11 +90,11 @@ def copies(root: Path) -> Callable[[], Path]:
 
 
 def doing(write: Write) -> Callable[[Path, Say], None]:
-    """Opens the course and writes; then the work behind the answer; then the end of the server."""
+    """Open the course and write; after the answer, settle and close."""
 
     def act(root: Path, say: Say) -> None:
         store = open_store(root)
-        signer = seal_of(store)
+        signer = signer_of(store)
         say(BEGIN)
         write.do(store, signer)
         say("answered")
@@ -108,23 +105,23 @@ def doing(write: Write) -> Callable[[Path, Say], None]:
 
 
 def check(root: Path, model: Model, write: Write, answered: bool) -> None:
-    """What was answered is there; what was not is there or is not, each thing whole; asking again makes it so."""
-    before, after = model.looks(), model.copy()
+    """Acknowledged changes are there, others are complete or absent, and repeating the write makes them all."""
+    before, after = model.contents(), model.copy()
     write.model(after)
-    wanted = after.looks()
+    wanted = after.contents()
     with contextlib.closing(open_store(root)) as store:
-        found = look(store, seal_of(store))
+        found = read_contents(store, signer_of(store))
         if answered:
             assert found == wanted
         for key, value in found.items():
             assert value in (before[key], wanted[key]), key
-        write.do(store, seal_of(store))
-        assert look(store, seal_of(store)) == wanted
+        write.do(store, signer_of(store))
+        assert read_contents(store, signer_of(store)) == wanted
     check_folder(root)
 
 
 def check_folder(root: Path) -> None:
-    """Receipts have jobs, links lead to the last accepted, ledger and files agree, nothing half-written has a name."""
+    """Receipts have jobs, links lead to the last accepted version, ledger and files agree, no file is incomplete."""
     folders = Folders.of(root)
     with contextlib.closing(sqlite3.connect(root / LEDGER)) as ledger:
         receipts = ledger.execute("SELECT number FROM receipts ORDER BY number").fetchall()
@@ -140,7 +137,7 @@ WRITES = {
     "large": BIG,
     "grades": grading({"bob": "3", "carl": "4"}),
     "feedback": explaining({ALICE: b"another page", BOB: b"another" * 1000}),
-    "repeat": submitting(BOB, b"bob's", NOON + SECOND),  # what stands already, once more
+    "repeat": submitting(BOB, b"bob's", NOON + SECOND),  # the last submission again
     "account": registering(BOB, "Bob"),
     "secret": rotating("second"),
     "extensions": extending(ALICE, BOB),
@@ -155,7 +152,7 @@ WRITES = {
     [pytest.param(write, EARLIER, id=name) for name, write in WRITES.items()]
     + [pytest.param(WRITES[name], (), id=f"first {name}") for name in ("small", "large", "grades", "feedback")],
 )
-def test_a_crash_before_any_step_of_a_write_loses_nothing_that_was_answered(
+def test_a_crash_before_any_step_of_a_write_loses_nothing_acknowledged(
     tmp_path: Path, write: Write, earlier: tuple[Write, ...]
 ) -> None:
     root, model = course(tmp_path, earlier)
@@ -167,7 +164,7 @@ def test_a_crash_before_any_step_of_a_write_loses_nothing_that_was_answered(
     assert 1 < answered < steps
 
 
-def test_what_a_crash_leaves_on_its_way_is_gone_with_the_first_start_after_a_day(tmp_path: Path) -> None:
+def test_leftovers_of_a_crash_are_deleted_by_the_first_start_after_a_day(tmp_path: Path) -> None:
     root, _ = course(tmp_path, EARLIER)
     left_over: set[str] = set()
     for left, _ in before_every_step(copies(root), doing(SMALL)):
@@ -181,7 +178,7 @@ def test_what_a_crash_leaves_on_its_way_is_gone_with_the_first_start_after_a_day
     assert {each.partition("-")[0] for each in left_over} == {"incoming", "alice"}
 
 
-def test_a_crash_before_any_step_of_spending_a_ticket_lets_nobody_spend_it_twice(tmp_path: Path) -> None:
+def test_a_crash_before_any_step_of_using_a_ticket_never_allows_a_second_use(tmp_path: Path) -> None:
     root, _ = course(tmp_path, EARLIER)
     steps = 0
 
@@ -202,19 +199,19 @@ def test_a_crash_before_any_step_of_spending_a_ticket_lets_nobody_spend_it_twice
     assert steps > 1
 
 
-def test_a_crash_before_any_step_of_an_erasure_leaves_the_person_whole_or_a_rest_that_goes_when_asked_again(
+def test_a_crash_before_any_step_of_an_erasure_can_be_completed_by_repeating_it(
     tmp_path: Path,
 ) -> None:
     root, model = course(tmp_path, EARLIER)
     event = Event(NOON, "ta", "erase", ERASED_NAME)
 
     def erase(store: FolderStore) -> None:
-        signer = seal_of(store)
+        signer = signer_of(store)
         store.erase(ALICE, lambda receipt: make_tombstone(receipt, signer, "course", NOON), event)
 
     def act(root: Path, say: Say) -> None:
         store = open_store(root)
-        seal_of(store)
+        signer_of(store)
         say(BEGIN)
         erase(store)
         say("answered")
@@ -224,18 +221,18 @@ def test_a_crash_before_any_step_of_an_erasure_leaves_the_person_whole_or_a_rest
     for left, ended in before_every_step(copies(root), act):
         with contextlib.closing(open_store(left)) as store:
             theirs = list(store.submissions.receipts(username=ALICE))
-            if theirs:  # nothing has begun: all that the person had is there
-                assert look(store, seal_of(store)) == model.looks()
+            if theirs:  # not begun: all data of the person is there
+                assert read_contents(store, signer_of(store)) == model.contents()
             assert not (theirs and "answered" in ended.said)
             if "answered" not in ended.said:
                 erase(store)
             assert [each.submission.username for each in store.submissions.receipts()] == [BOB]
             assert store.submissions.head().number == len(list(store.submissions.chain())) == len(model.submissions)
-            assert list(find_breaks(list(store.submissions.chain()), seal_of(store), [])) == []
+            assert list(find_breaks(list(store.submissions.chain()), signer_of(store), [])) == []
             assert [each.username for each in store.submissions.latest_files(HW1)] == [BOB]
             assert [each.person for each in store.grades.of(HW1)] == [BOB]
             assert [store.grades.feedback(HW1, each) is not None for each in (ALICE, BOB)] == [False, True]
-            assert store.extensions.find() == model.looks()["extensions"]
+            assert store.extensions.find() == model.contents()["extensions"]
         assert [path for path in left.parent.rglob("*") if path.is_file() and b"alice" in path.read_bytes()] == []
         assert list(left.parent.rglob("alice*")) == []
         check_folder(left)
@@ -244,19 +241,19 @@ def test_a_crash_before_any_step_of_an_erasure_leaves_the_person_whole_or_a_rest
     assert steps > 1
 
 
-def test_a_crash_before_any_step_of_a_start_that_finishes_what_a_crash_left_loses_nothing(tmp_path: Path) -> None:
+def test_a_crash_before_any_step_of_a_recovery_loses_nothing(tmp_path: Path) -> None:
     root, model = course(tmp_path, EARLIER)
 
     def submit_and_die(say: Say) -> None:
         store = open_store(root)
         for write in (SMALL, BIG):
-            write.do(store, seal_of(store))
+            write.do(store, signer_of(store))
 
     assert not die_before(100_000, submit_and_die).died
     for write in (SMALL, BIG):
         write.model(model)
-    (root.parent / "submitted" / "hw1" / "alice_20260310T115959.py").unlink()  # the power went too: it was not synced
-    wanted, steps = model.looks(), 0
+    (root.parent / "submitted" / "hw1" / "alice_20260310T115959.py").unlink()  # as after a power cut: it was not synced
+    wanted, steps = model.contents(), 0
 
     def start(root: Path, say: Say) -> None:
         say(BEGIN)
@@ -264,14 +261,14 @@ def test_a_crash_before_any_step_of_a_start_that_finishes_what_a_crash_left_lose
 
     for left, _ in before_every_step(copies(root), start):
         with contextlib.closing(open_store(left)) as store:
-            assert look(store, seal_of(store)) == wanted
+            assert read_contents(store, signer_of(store)) == wanted
         check_folder(left)
         steps += 1
     print(f"{steps} different crashes")
     assert steps > 5
 
 
-def test_a_crash_before_any_step_of_the_first_start_leaves_a_course_that_starts(tmp_path: Path) -> None:
+def test_a_crash_before_any_step_of_the_first_start_leaves_a_course_that_can_start(tmp_path: Path) -> None:
     def start(root: Path, say: Say) -> None:
         say(BEGIN)
         store = open_store(root)
@@ -287,9 +284,9 @@ def test_a_crash_before_any_step_of_the_first_start_leaves_a_course_that_starts(
             assert ended.said in ([BEGIN], [BEGIN, secret])
             model = Model(secrets=[secret])
             for write in EARLIER:
-                write.do(store, seal_of(store))
+                write.do(store, signer_of(store))
                 write.model(model)
-            assert look(store, seal_of(store)) == model.looks()
+            assert read_contents(store, signer_of(store)) == model.contents()
         private = [path for path in root.glob(".mograder*") if path.suffix != ".lock"]
         assert [path.name for path in private if path.stat().st_mode & 0o077] == []
         check_folder(root)

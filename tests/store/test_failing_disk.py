@@ -1,4 +1,4 @@
-"""Whom the disk refuses is told what could not be done, and why. The faults are real ones of this machine."""
+"""Errors of the disk say which action failed and why. The faults are real ones of this machine."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ MORE = (GradeEntry({"username": "bob"}),)
 
 @dataclass
 class Course:
-    """A course with a submission and a grade of alice's; beside it a folder with a half written spool and an
+    """A course with a submission and a grade of alice; beside it a folder with an incomplete spool and an
     authority.
     """
 
@@ -67,15 +67,15 @@ def course(tmp_path: Path) -> Iterator[Course]:
         submit_work(store, SIGNER, ALICE, b"work")
         store.grades.merge(HW1, (GradeEntry({"username": "alice"}),), NOTE)
         store.settler.settle()
-        os.utime(root / ".mograder-secret", (1, 1))  # so that it is read anew
+        os.utime(root / ".mograder-secret", (1, 1))  # so that it is read again
         yield Course(store, root, beside, spool, Authority(beside, NOW))
     spool.discard()
 
 
 @contextlib.contextmanager
 def limit(what: int) -> Iterator[None]:
-    """None of it, for the block: bytes in a file that is written, or files to be opened."""
-    tempfile.gettempdir()  # is found, once for the process, by writing there
+    """Set a limit of the process to zero in the block: the size of written files, or the number of open files."""
+    tempfile.gettempdir()  # its location is found by writing to it, once for each process
     soft, hard = resource.getrlimit(what)
     resource.setrlimit(what, (0, hard))
     try:
@@ -197,7 +197,7 @@ WHY = {
         (gone, "list the assignments", lambda course: course.store.release.assignments()),
     ],
 )
-def test_who_is_refused_by_the_disk_is_told_what_could_not_be_done(
+def test_an_error_of_the_disk_names_the_failed_action_and_the_reason(
     course: Course,
     fault: Callable[[Course], contextlib.AbstractContextManager[None]],
     doing: str,

@@ -1,4 +1,4 @@
-"""Two servers on one folder against the model: whatever is done in whatever order, and whoever dies in the middle."""
+"""Two servers on one folder against the model: any actions in any order, with crashes in between."""
 
 from __future__ import annotations
 
@@ -17,13 +17,25 @@ from mograder.signing import Ed25519Signer, new_private_key
 from mograder.store.folder.store import FolderStore
 from mograder.store.shared.files import IN_MEMORY
 from tests.crashes import BEGIN, Say, die_before
-from tests.model import HW2, USERS, Model, Write, explaining, grading, look, planning, registering, rotating, submitting
+from tests.model import (
+    HW2,
+    USERS,
+    Model,
+    Write,
+    explaining,
+    grading,
+    planning,
+    read_contents,
+    registering,
+    rotating,
+    submitting,
+)
 from tests.parts import ALICE, BOB, HW1, NOON, SECOND, make_course_folder, open_store
 from tests.store.test_crashes import check_folder
 
 people = st.sampled_from((ALICE, BOB))
-letters = st.sampled_from("aaabbbccL")  # L for a large one
-moments = st.sampled_from([NOON + seconds * SECOND for seconds in range(-3, 4)])  # a clock that goes to and fro
+letters = st.sampled_from("aaabbbccL")  # L: a large file
+moments = st.sampled_from([NOON + seconds * SECOND for seconds in range(-3, 4)])  # a clock that is set back and forth
 
 
 def submit_work(user: Username, letter: str, received: int, assignment: AssignmentName) -> Write:
@@ -44,7 +56,7 @@ servers = st.integers(0, 1)
 
 
 class Course(RuleBasedStateMachine):
-    """Each rule is done to a store and to the model; after each one both stores look like the model."""
+    """Each rule changes a store and the model; after each one the contents of both stores equal the model."""
 
     @initialize()
     def begin(self) -> None:
@@ -81,7 +93,7 @@ class Course(RuleBasedStateMachine):
 
     @rule(write=writes, step=st.integers(1, 30))
     def crash(self, write: Write, step: int) -> None:
-        """A server starts, writes, and dies somewhere on the way; at that, what it had answered is all there is."""
+        """A server starts, writes, and is killed at some step; everything that it acknowledged is there."""
 
         def act(say: Say) -> None:
             store = open_store(self.root)
@@ -91,26 +103,26 @@ class Course(RuleBasedStateMachine):
                 say("answered")
             store.close()
 
-        # No database of SQLite's may be open in a process that forks.
+        # No SQLite database may be open in a process that forks.
         self.stop(0)
         self.stop(1)
         ended = die_before(step, act)
         with contextlib.suppress(NameTaken):
             after = self.model.copy()
             write.model(after)
-            before, wanted, found = self.model.looks(), after.looks(), look(self.open(0), self.signer)
+            before, wanted, found = self.model.contents(), after.contents(), read_contents(self.open(0), self.signer)
             changed = {key for key in wanted if before[key] != wanted[key]}
             if "answered" in ended.said or any(found[key] == wanted[key] for key in changed):
-                # A page may be there and another not, of an upload that nobody answered for: sent again, all are.
+                # An upload that was not acknowledged may be stored in part; it is repeated.
                 if "answered" not in ended.said:
                     write.do(self.open(0), self.signer)
                 self.model = after
 
     @invariant()
     def both_look_like_the_model(self) -> None:
-        wanted = self.model.looks()
+        wanted = self.model.contents()
         for number in (0, 1):
-            assert look(self.open(number), self.signer) == wanted
+            assert read_contents(self.open(number), self.signer) == wanted
 
     def teardown(self) -> None:
         self.stop(0)

@@ -1,4 +1,4 @@
-"""What goes wrong between the commit of a submission and its place on the disk is made good, and stops nobody else."""
+"""Failures between the commit of a submission and the writing of its file are repaired and do not affect others."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def test_a_link_that_was_not_made_is_made_by_the_next_settling_of_any_server(
     assert (submitted / "alice.py").read_bytes() == b"second"
 
 
-def test_of_two_that_wait_the_last_accepted_stays_the_latest(
+def test_of_two_pending_submissions_the_last_accepted_is_the_latest(
     store: FolderStore, signer: Ed25519Signer, submitted: Path
 ) -> None:
     submit_work(store, signer, ALICE, b"first")
@@ -53,10 +53,10 @@ def test_of_two_that_wait_the_last_accepted_stays_the_latest(
     assert store.settler.settle()
     assert (submitted / "alice.py").read_bytes() == b"second"
     assert not store.ledger.read("SELECT number FROM pending")
-    assert store.settler.settle()  # nothing is left over
+    assert store.settler.settle()  # nothing is pending
 
 
-def test_what_waits_brings_the_folder_of_its_assignment_back(
+def test_a_pending_submission_recreates_the_folder_of_its_assignment(
     store: FolderStore, signer: Ed25519Signer, submitted: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as broken:
@@ -68,7 +68,7 @@ def test_what_waits_brings_the_folder_of_its_assignment_back(
 
 
 @pytest.mark.parametrize("size", [10, files.IN_MEMORY + 1])
-def test_a_fault_that_nobody_foresaw_loses_no_submission(
+def test_an_unexpected_error_loses_no_submission(
     store: FolderStore, signer: Ed25519Signer, submitted: Path, monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture, size: int,
 ) -> None:  # fmt: skip
@@ -82,7 +82,7 @@ def test_a_fault_that_nobody_foresaw_loses_no_submission(
     assert (submitted / "alice.py").read_bytes() == content
 
 
-def test_a_version_that_was_removed_by_hand_comes_back_with_the_same_submission(
+def test_a_version_removed_by_hand_is_restored_by_repeating_the_submission(
     store: FolderStore, signer: Ed25519Signer, submitted: Path
 ) -> None:
     first = submit_work(store, signer, ALICE, b"work")
@@ -101,7 +101,7 @@ def test_one_submission_that_cannot_be_written_stops_no_other_and_no_start(
     with monkeypatch.context() as broken:
         broken.setattr(Placement, "show", failing)
         stuck = submit_work(store, signer, ALICE, b"stuck").receipt.submission.filename
-    (submitted / stuck).mkdir()  # nothing can be put under its name now
+    (submitted / stuck).mkdir()  # nothing can be written under its name now
     (submitted / stuck / "in the way").touch()
     submit_work(store, signer, BOB, b"fine")
     store.settler.settle()
@@ -112,14 +112,14 @@ def test_one_submission_that_cannot_be_written_stops_no_other_and_no_start(
     assert (submitted / "carol.py").read_bytes() == b"fine too"
 
 
-def test_links_that_go_round_in_circles_hide_no_assignment(store: FolderStore, course_folder: Path) -> None:
+def test_circular_links_hide_no_assignment(store: FolderStore, course_folder: Path) -> None:
     loop = course_folder / "hw1" / "files" / "loop.py"
     loop.symlink_to(loop)
     (listed,) = store.release.assignments()
     assert [file.name for file in listed.files] == ["hw1.py"]
 
 
-def test_a_large_submission_that_waits_for_its_place_is_not_taken_for_a_leftover(
+def test_a_large_pending_submission_is_not_deleted_as_a_leftover(
     store: FolderStore, signer: Ed25519Signer, course_folder: Path, submitted: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     content = os.urandom(files.IN_MEMORY + 1)
@@ -138,10 +138,10 @@ def failing_to_write(*_: object, **__: object) -> None:
     raise OSError(5, "not now")
 
 
-def test_a_link_that_could_not_be_made_is_made_once_it_can(
+def test_a_link_that_could_not_be_made_is_made_as_soon_as_possible(
     store: FolderStore, signer: Ed25519Signer, submitted: Path
 ) -> None:
-    (submitted / "alice.py").mkdir(parents=True)  # in the way
+    (submitted / "alice.py").mkdir(parents=True)  # an obstacle
     submit_work(store, signer, ALICE, b"work")
     store.settler.settle()
     (submitted / "alice.py").rmdir()
@@ -149,12 +149,12 @@ def test_a_link_that_could_not_be_made_is_made_once_it_can(
     assert (submitted / "alice.py").read_bytes() == b"work"
 
 
-def test_what_could_not_be_put_in_place_is_tried_again_without_another_submission(
+def test_a_failed_placement_is_retried_without_another_submission(
     course_folder: Path, signer: Ed25519Signer, submitted: Path, monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:  # fmt: skip
     monkeypatch.setattr(settling, "SETTLE_AFTER", 0.01)
-    (submitted / "alice.py").mkdir(parents=True)  # in the way
+    (submitted / "alice.py").mkdir(parents=True)  # an obstacle
     with contextlib.closing(open_store(course_folder)) as store:
         submit_work(store, signer, ALICE, b"work")
         until(lambda: "submission 1 is kept in the ledger; its file cannot be written now" in caplog.text)
@@ -163,8 +163,8 @@ def test_what_could_not_be_put_in_place_is_tried_again_without_another_submissio
         assert (submitted / "alice.py").read_bytes() == b"work"
 
 
-class Passing(threading.Event):
-    """Waiting for it takes no time: the seconds are noted, and something may happen meanwhile."""
+class FakePause(threading.Event):
+    """An event whose `wait` takes no time: it records the seconds, and may call a function."""
 
     def __init__(self, meanwhile: Callable[[], object]) -> None:
         super().__init__()
@@ -177,11 +177,11 @@ class Passing(threading.Event):
         return self.is_set()
 
 
-def test_what_cannot_be_put_in_place_is_tried_again_less_and_less_often_and_at_least_every_minute(
+def test_failed_placements_are_retried_less_and_less_often_but_at_least_every_minute(
     store: FolderStore, signer: Ed25519Signer, submitted: Path
 ) -> None:
     away = submitted.parent.with_name("away")
-    (submitted / "alice.py").mkdir(parents=True)  # in the way
+    (submitted / "alice.py").mkdir(parents=True)  # an obstacle
     submit_work(store, signer, ALICE, b"work")
     store.settler.stop()
     happens = {
@@ -190,15 +190,15 @@ def test_what_cannot_be_put_in_place_is_tried_again_less_and_less_often_and_at_l
         8: lambda: (submitted / "alice.py").rmdir(),
         9: lambda: store.settler._stopping.set(),
     }
-    store.settler._unsettled = unsettled = Passing(lambda: happens.get(len(unsettled.waited), bool)())
-    store.settler._stopping = Passing(bool)
+    store.settler._unsettled = unsettled = FakePause(lambda: happens.get(len(unsettled.waited), bool)())
+    store.settler._stopping = FakePause(bool)
     store.settler._settle_in_background()
     assert unsettled.waited == [None, 1, 3, 7, 15, 31, 60, 60, None]
     assert (submitted / "alice.py").read_bytes() == b"work"
 
 
 @pytest.mark.parametrize(("others", "seconds"), [(0, 1), (3, 4), (99, 10)])
-def test_a_rush_has_the_disk_to_itself_until_a_second_passes_without_a_submission_but_for_ten_at_most(
+def test_settling_waits_for_a_second_without_submissions_but_at_most_ten_seconds(
     store: FolderStore, signer: Ed25519Signer, monkeypatch: pytest.MonkeyPatch, others: int, seconds: int
 ) -> None:
     submit_work(store, signer, ALICE, b"work")
@@ -214,7 +214,7 @@ def test_a_rush_has_the_disk_to_itself_until_a_second_passes_without_a_submissio
             stopping.set()
 
     left: list[object] = []
-    store.settler._unsettled, store.settler._stopping = unsettled, stopping = Passing(end), Passing(one_more)
+    store.settler._unsettled, store.settler._stopping = unsettled, stopping = FakePause(end), FakePause(one_more)
     with monkeypatch.context() as passing:
         passing.setattr(time, "monotonic", lambda: float(len(stopping.waited)))
         store.settler._settle_in_background()
@@ -222,7 +222,7 @@ def test_a_rush_has_the_disk_to_itself_until_a_second_passes_without_a_submissio
     assert left == [(False, [])]
 
 
-def test_where_links_cannot_be_made_the_bytes_leave_the_ledger_too(
+def test_on_a_system_without_links_the_bytes_are_removed_from_the_ledger_too(
     store: FolderStore, signer: Ed25519Signer, submitted: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def no_links(target: str, link: str) -> None:
@@ -237,7 +237,7 @@ def test_where_links_cannot_be_made_the_bytes_leave_the_ledger_too(
 
 
 @pytest.mark.parametrize("size", [10, files.IN_MEMORY + 1])
-def test_submissions_that_are_gone_as_a_whole_are_not_begun_anew(
+def test_a_missing_folder_of_submissions_is_not_created_anew(
     store: FolderStore, signer: Ed25519Signer, course_folder: Path, submitted: Path,
     caplog: pytest.LogCaptureFixture, size: int,
 ) -> None:  # fmt: skip
@@ -260,7 +260,7 @@ def test_submissions_that_are_gone_as_a_whole_are_not_begun_anew(
     assert submit_work(store, signer, ALICE, b"x" * size).receipt.submission.attempt == 2
 
 
-def test_two_who_submission_first_at_the_same_moment_are_both_taken(
+def test_two_simultaneous_first_submissions_are_both_accepted(
     store: FolderStore, signer: Ed25519Signer, submitted: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     read = store.ledger.read
@@ -278,7 +278,7 @@ def test_two_who_submission_first_at_the_same_moment_are_both_taken(
     ]  # fmt: skip
 
 
-def test_grades_that_are_gone_as_a_whole_are_not_begun_anew(tmp_path: Path, course_folder: Path) -> None:
+def test_a_missing_folder_of_grades_is_not_created_anew(tmp_path: Path, course_folder: Path) -> None:
     folder, away = tmp_path / "grades", tmp_path / "away"
     entries = (GradeEntry({"username": "alice", "grade": "1"}),)
     event = Event(NOON, "ta", "grades", "hw1")
@@ -300,7 +300,7 @@ def test_grades_that_are_gone_as_a_whole_are_not_begun_anew(tmp_path: Path, cour
         assert len(store.audit.events()) == 1
 
 
-def test_a_submission_reaches_an_assignment_on_another_file_system(
+def test_a_submission_can_be_moved_to_an_assignment_on_another_file_system(
     store: FolderStore, signer: Ed25519Signer, submitted: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(os, "replace", elsewhere_or_here)
@@ -315,7 +315,7 @@ def elsewhere_or_here(source: str, target: str) -> None:
     os.rename(source, target)
 
 
-def test_grades_that_could_not_be_read_again_are_not_written(course: Course) -> None:
+def test_grades_nested_too_deeply_to_be_read_are_not_written(course: Course) -> None:
     nested: object = []
     for _ in range(990):
         nested = [nested]
@@ -325,7 +325,7 @@ def test_grades_that_could_not_be_read_again_are_not_written(course: Course) -> 
     assert course.store.grades.of(assignment.name) == ()
 
 
-def test_a_name_with_receipts_cannot_be_claimed_by_a_classmate(course: Course, course_folder: Path) -> None:
+def test_a_name_with_receipts_cannot_be_registered_by_somebody_else(course: Course, course_folder: Path) -> None:
     submit_work(course.store, course.signer, ALICE, b"work")
     (course_folder / "hw1").rename(course_folder / "hw1-withdrawn")
     with pytest.raises(NameTaken):

@@ -1,4 +1,4 @@
-"""Tables shaped exactly as each system writes them, and the people that they are about."""
+"""Tables exactly as each system writes them, and the people that they are about."""
 
 from __future__ import annotations
 

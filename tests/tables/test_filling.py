@@ -1,4 +1,4 @@
-"""Filling an instructor's own export: our columns get our grades, and the rest is left alone."""
+"""Filling an instructor's own export: its grade columns are filled, and the rest is not changed."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def changed(text: str, found: Exported) -> list[tuple[str, str]]:
     return [pair for pair in zip(before, after, strict=True) if pair[0] != pair[1]]
 
 
-def test_canvas_gets_one_column_with_two_decimals() -> None:
+def test_a_canvas_template_gets_one_column_with_two_decimals() -> None:
     found = fill(ExportFormat.CANVAS, samples.CANVAS, StudentGrade(ADA, "8.125"), StudentGrade(CLEO, "0"))
     assert changed(samples.CANVAS, found) == [
         ('"Lovelace, Ada",987,00123,ada,Sec 1,9.50,1,95.0,', '"Lovelace, Ada",987,00123,ada,Sec 1,8.13,1,95.0,'),
@@ -38,7 +38,7 @@ def test_canvas_gets_one_column_with_two_decimals() -> None:
     ]
 
 
-def test_who_has_no_grade_keeps_the_cell_and_who_is_excused_there_stays_excused() -> None:
+def test_a_person_without_a_grade_keeps_the_cell_and_an_excused_person_stays_excused() -> None:
     found = fill(
         ExportFormat.CANVAS, samples.CANVAS, StudentGrade(ADA, None), StudentGrade(BOB, "5"), StudentGrade(CLEO, None)
     )
@@ -46,7 +46,7 @@ def test_who_has_no_grade_keeps_the_cell_and_who_is_excused_there_stays_excused(
     assert "line 5: bob is excused there and has 5 here: left excused" in found.notes
 
 
-def test_an_excuse_is_written_to_canvas_and_not_to_moodle() -> None:
+def test_an_excused_grade_is_written_for_canvas_but_not_for_moodle() -> None:
     assert (
         ",Sec 2,EX,,,"
         in changed(samples.CANVAS, fill(ExportFormat.CANVAS, samples.CANVAS, StudentGrade(CLEO, "EX")))[0][1]
@@ -56,14 +56,14 @@ def test_an_excuse_is_written_to_canvas_and_not_to_moodle() -> None:
     assert found.notes == ("bob is excused: the cell is left empty, as Moodle takes numbers only",)
 
 
-def test_a_cell_that_is_read_only_there_stays() -> None:
+def test_a_read_only_cell_is_not_changed() -> None:
     text = samples.CANVAS.replace("9.50", "(read only)")
     found = fill(ExportFormat.CANVAS, text, StudentGrade(ADA, "5"))
     assert changed(text, found) == []
     assert "line 4: the grade of ada is read-only there: left as it was" in found.notes
 
 
-def test_the_worksheet_gets_grade_and_comments_alone() -> None:
+def test_a_moodle_worksheet_gets_only_grade_and_comments() -> None:
     found = fill(
         ExportFormat.MOODLE_WORKSHEET, samples.WORKSHEET, StudentGrade(ADA, "9.5", feedback="Well done,\nAda"),
         StudentGrade(BOB, "7", feedback='=1+1 "so", you\nsay'),
@@ -77,7 +77,7 @@ def test_the_worksheet_gets_grade_and_comments_alone() -> None:
     ]
 
 
-def test_a_site_with_decimal_commas_gets_them() -> None:
+def test_a_template_with_decimal_commas_gets_decimal_commas() -> None:
     found = fill(
         ExportFormat.MOODLE_WORKSHEET, samples.WORKSHEET_GERMAN, StudentGrade(ADA, "8.5"), StudentGrade(BOB, "7")
     )
@@ -85,7 +85,7 @@ def test_a_site_with_decimal_commas_gets_them() -> None:
     assert [line.split(",", 4)[4] for line in after] == ['"8,50","10,00",Ja,-,-,Prima', '"7,00","10,00",Ja,-,-,']
 
 
-def test_moodle_s_gradebook_gets_the_grade_and_the_feedback() -> None:
+def test_a_moodle_gradebook_gets_grade_and_feedback() -> None:
     found = fill(ExportFormat.MOODLE, samples.GRADEBOOK, StudentGrade(BOB, "7", feedback="ok"))
     assert changed(samples.GRADEBOOK, found) == [
         (
@@ -95,7 +95,7 @@ def test_moodle_s_gradebook_gets_the_grade_and_the_feedback() -> None:
     ]
 
 
-def test_gradescope_gets_the_points_of_each_question() -> None:
+def test_a_gradescope_template_gets_the_points_of_each_question() -> None:
     for key in ("1: Mean", "Mean"):
         grade = StudentGrade(ADA, "8", questions=((key, "3.5"),))
         after = changed(samples.GRADESCOPE, fill(ExportFormat.GRADESCOPE, samples.GRADESCOPE, grade))[0][1]
@@ -111,7 +111,7 @@ def test_our_own_table_of_assignments_gets_one_column() -> None:
     )
 
 
-def test_the_penalised_mark_is_written_where_it_is_asked_for() -> None:
+def test_the_mark_after_the_penalty_is_written_on_request() -> None:
     text = "username,hw1\nada,\n"
     assert (
         fill(ExportFormat.CSV, text, StudentGrade(ADA, "9.5", "9.03"), penalised=True).content
@@ -119,14 +119,14 @@ def test_the_penalised_mark_is_written_where_it_is_asked_for() -> None:
     )
 
 
-def test_people_who_are_not_in_the_template_are_named() -> None:
+def test_people_missing_from_the_template_are_named() -> None:
     found = fill(
         ExportFormat.CANVAS, samples.CANVAS, StudentGrade(Member("zoe"), "5"), StudentGrade(Member("yan"), None)
     )
     assert "1 grade of people who are not in the template: zoe" in found.notes
 
 
-def test_drafts_stay_out_of_a_template() -> None:
+def test_drafts_are_not_written_into_a_template() -> None:
     found = fill(
         ExportFormat.MOODLE_WORKSHEET, samples.WORKSHEET, StudentGrade(BOB, "7", feedback="secret", draft=True)
     )
@@ -140,7 +140,7 @@ def test_drafts_stay_out_of_a_template() -> None:
      (ExportFormat.XLSX, samples.CANVAS, "the format xlsx takes no template"),
      (ExportFormat.CANVAS, samples.CANVAS.replace("Homework 1", "Other"), "no column for 'Homework 1'")],
 )  # fmt: skip
-def test_a_template_that_does_not_fit_is_refused(form: ExportFormat, text: str, said: str) -> None:
+def test_a_template_of_another_kind_is_refused(form: ExportFormat, text: str, said: str) -> None:
     with pytest.raises(BadRequest, match=said):
         fill(form, text, StudentGrade(ADA, "5"))
 
@@ -154,7 +154,7 @@ def test_the_encoding_of_the_template_is_kept(encoding: str) -> None:
     assert found.content == text.replace("Adé,", "Adé,5").encode(encoding)
 
 
-def test_two_thousand_rows_are_filled() -> None:
+def test_two_thousand_rows_can_be_filled() -> None:
     rows = "".join(f'"Last, First",{at},{at:05},s{at},Sec,\r\n' for at in range(2000))
     text = "Student,ID,SIS User ID,SIS Login ID,Section,Homework 1 (1)\r\n    Points Possible,,,,,10\r\n" + rows
     found = fill(ExportFormat.CANVAS, text, *(StudentGrade(Member(f"s{at}"), "5") for at in range(2000)))

@@ -1,4 +1,4 @@
-"""What a table would change: each change, each row that is left out, and nothing else."""
+"""The changes that a table would make, and the rows that are left out."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def test_each_change_is_listed_with_the_old_and_the_new_grade() -> None:
     assert (found.same, found.empty, found.problems) == (1, 0, ())
 
 
-def test_every_mistake_is_named_with_its_line_and_nothing_is_written() -> None:
+def test_every_mistake_is_reported_with_its_line_and_nothing_is_written() -> None:
     found = check(
         "username,grade\nada,twelve\nbob,-3\ncleo@example.org,25\nnobody,5\nBOB2,\n", rules=GradeRules(20)
     )  # fmt: skip
@@ -60,7 +60,7 @@ def test_every_mistake_is_named_with_its_line_and_nothing_is_written() -> None:
     assert "1 row without a grade about people who are not in the course: passed over" in found.notes
 
 
-def test_partial_writes_the_rest() -> None:
+def test_a_partial_upload_writes_the_valid_rows() -> None:
     found = check("username,grade\nada,5\nnobody,5\n")
     assert [each.username for each in found.accepted(partial=True)] == ["ada"]
 
@@ -83,7 +83,7 @@ def test_a_row_that_fits_two_people_is_ambiguous() -> None:
     assert check("username,email,grade\nada,bob@example.org,5\n").problems[0].trouble is Trouble.AMBIGUOUS
 
 
-def test_an_empty_cell_or_a_dash_leaves_the_grade_and_clears_it_only_if_asked() -> None:
+def test_an_empty_cell_or_dash_keeps_the_grade_and_clears_it_only_on_request() -> None:
     stored = (entry(username="ada", grade="3", feedback="meh", tutor="T"), entry(username="bob", mark="4"))
     text = "username,grade,feedback\nada,,\nbob,-,\n"
     assert check(text, *stored).entries == ()
@@ -93,19 +93,19 @@ def test_an_empty_cell_or_a_dash_leaves_the_grade_and_clears_it_only_if_asked() 
     assert (ada.grade, ada.feedback, ada.fields["tutor"], bob.grade) == (None, "", "T", None)
 
 
-def test_feedback_alone_leaves_the_grade() -> None:
+def test_feedback_without_a_grade_keeps_the_grade() -> None:
     stored = entry(username="ada", grade="3")
     found = check("username,grade,feedback\nada,,better\n", stored)
     assert [(each.grade, each.feedback) for each in after(found, stored)] == [("3", "better")]
     assert found.changes == (GradeChange("line 2", "ada", "3", "3", "", "better"),)
 
 
-def test_a_grade_above_the_points_is_taken_where_the_assignment_allows_it() -> None:
+def test_a_grade_above_the_maximum_is_accepted_if_the_assignment_allows_it() -> None:
     assert check("username,grade\nada,11\n", rules=GradeRules(10, allow_above=True)).changes[0].new == "11"
     assert check("username,grade\nada,1100\n", rules=GradeRules()).changes[0].new == "1100"
 
 
-def test_a_grade_is_stored_over_the_same_person_s_entry_under_another_system_s_number() -> None:
+def test_a_grade_replaces_the_entry_of_the_same_person_under_an_id_of_another_system() -> None:
     stored = (entry(userid="7", username="ada", mark="3", tutor="T"),)
     found = check("username,grade\nada,5\n", *stored)
     assert found.changes == (GradeChange("line 2", "ada", "3", "5"),)
@@ -113,30 +113,30 @@ def test_a_grade_is_stored_over_the_same_person_s_entry_under_another_system_s_n
     assert (merged.grade, merged.fields["mark"], merged.fields["tutor"]) == ("5", "5", "T")
 
 
-def test_uploading_again_releases_what_was_held_back_and_says_so() -> None:
+def test_uploading_again_releases_withheld_grades_and_says_so() -> None:
     stored = entry(username="ada", grade="5", workflow_state="draft")
     assert check("username,grade\nada,5\n", stored).changes == (GradeChange("line 2", "ada", "5", "5", releases=True),)
     held = check("username,grade,workflow_state\nada,5,draft\n", stored)
     assert (held.changes, held.entries[0].visible) == ((), False)
 
 
-def test_a_person_known_by_number_is_the_one_who_is_stored_under_it() -> None:
+def test_a_person_found_by_a_number_is_stored_under_the_existing_key() -> None:
     stored = entry(userid="17", username="bob", grade="5")
     assert check("userid,grade\n17,6\n", stored).changes == (GradeChange("line 2", "bob", "5", "6"),)
     assert check("userid,username,grade\n99,ada,5\n", stored).changes == (GradeChange("line 2", "ada", None, "5"),)
     assert check("userid,grade\n99,5\n", stored).problems[0].trouble is Trouble.UNKNOWN
 
 
-def test_who_has_a_grade_already_is_known() -> None:
+def test_existing_grades_are_known_when_a_table_is_checked() -> None:
     assert check("username,grade\nzoe,6\n", entry(username="zoe", grade="5")).changes[0].old == "5"
 
 
-def test_a_table_by_hand_that_has_a_person_twice_is_compared_with_what_counts() -> None:
+def test_a_stored_table_with_a_person_twice_is_compared_by_the_row_in_force() -> None:
     twice = (entry(username="ada", grade="1"), entry(username="ada", grade="8"))
     assert check("username,grade\nada,8\n", *twice).changes == ()
 
 
-def test_percent_is_of_the_assignment_s_points_else_of_the_table_s() -> None:
+def test_percentages_refer_to_the_points_of_the_assignment_or_else_of_the_table() -> None:
     assert check("username,grade\nada,85%\n").entries[0].grade == "8.5"
     text = (
         "Identifier,Email address,Grade,Maximum Grade,Last modified (grade)\nParticipant 1,ada@example.org,50 %,20,-\n"
@@ -144,14 +144,14 @@ def test_percent_is_of_the_assignment_s_points_else_of_the_table_s() -> None:
     assert check(text, rules=GradeRules()).entries[0].grade == "10"
 
 
-def test_a_table_out_of_other_points_is_told() -> None:
+def test_a_table_with_other_maximum_points_is_reported() -> None:
     text = "Identifier,Email address,Grade,Maximum Grade,Last modified (grade)\nParticipant 1,ada@example.org,5,100,-\n"
     assert check(text).notes == (
         "the table is out of 100 points, the assignment out of 10: grades are taken as they stand",
     )
 
 
-def test_an_excuse_is_a_grade_that_is_kept() -> None:
+def test_an_excused_grade_is_stored() -> None:
     assert check("username,grade\nada,ex\n").entries[0].grade == "EX"
 
 
@@ -167,7 +167,7 @@ HOSTILE = (
 
 
 @pytest.mark.parametrize("cell", HOSTILE, ids=range(len(HOSTILE)))
-def test_a_hostile_cell_is_text_in_feedback_and_no_grade_and_no_person(cell: str) -> None:
+def test_a_hostile_cell_is_text_in_feedback_and_refused_as_grade_or_person(cell: str) -> None:
     quoted = '"' + cell.replace('"', '""') + '"'
     found = check(f"username,grade,feedback\nada,5,{quoted}\nbob,{quoted},\n{quoted},5,\n")
     assert found.entries[0].fields["feedback"] == cell
@@ -177,7 +177,7 @@ def test_a_hostile_cell_is_text_in_feedback_and_no_grade_and_no_person(cell: str
     assert not set(said) & {"\u202e", "\x07", "\r", "\n"}
 
 
-def test_two_thousand_rows_with_ids_are_checked() -> None:
+def test_two_thousand_rows_with_ids_can_be_checked() -> None:
     members = [
         Member(f"s{at}", f"Student {at}", f"s{at}@example.org", (), (Key(Kind.STUDENT, f"{at:08}"),))
         for at in range(2000)
@@ -194,7 +194,7 @@ CELLS = st.sampled_from(["", "-", "5", "5,0", "11", "-1", "x", "EX", "50%"])
 
 
 @given(rows=st.lists(st.tuples(NAMES, CELLS, st.sampled_from(["", "good"])), max_size=6), clears=st.booleans())
-def test_every_row_is_a_change_or_changes_nothing_or_is_named(rows: list[tuple[str, str, str]], clears: bool) -> None:
+def test_every_row_is_a_change_or_no_change_or_reported(rows: list[tuple[str, str, str]], clears: bool) -> None:
     text = "student,grade,feedback\n" + "".join(f'"{name}","{cell}","{said}"\n' for name, cell, said in rows)
     stored = (entry(username="ada", grade="5"),)
     sheet = read_sheet(text.encode())
@@ -208,7 +208,7 @@ def test_every_row_is_a_change_or_changes_nothing_or_is_named(rows: list[tuple[s
     assert check_grades(read_grades(sheet, HW1), PEOPLE, merged, GradeRules(10, empty_clears=clears)).changes == ()
 
 
-def test_a_table_exported_before_a_mark_was_stored_lists_the_row_and_takes_the_others() -> None:
+def test_a_table_exported_before_a_mark_was_stored_skips_that_row_and_accepts_the_others() -> None:
     then = GradeEntry({"username": "alice", "grade": "8"})
     now = (GradeEntry({"username": "alice", "grade": "9"}), GradeEntry({"username": "bob", "grade": "5"}))
     text = f"username,grade,based_on\nalice,8,{then.version}\nbob,6,{now[1].version}\ncarol,7,none\n"
@@ -221,7 +221,7 @@ def test_a_table_exported_before_a_mark_was_stored_lists_the_row_and_takes_the_o
     ]
 
 
-def test_a_table_with_the_grade_before_the_penalty_changes_nothing_and_a_new_grade_ends_the_penalty() -> None:
+def test_uploading_the_grade_before_the_penalty_changes_nothing_and_a_new_grade_ends_the_penalty() -> None:
     penalty = {"raw_grade": "10", "penalty_pct": "10", "penalised_grade": "9"}
     stored = (GradeEntry({"username": "alice", "grade": "9", **penalty}),)
 

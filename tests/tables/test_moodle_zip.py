@@ -1,4 +1,4 @@
-"""The zip for Moodle's offline feedback: each file's name says whose it is, in Moodle's way."""
+"""The zip for Moodle's offline feedback: each file name identifies its participant as Moodle expects."""
 
 from __future__ import annotations
 
@@ -38,25 +38,25 @@ def test_each_page_is_named_after_the_participant(worksheet: str) -> None:
     assert found.notes == ()
 
 
-def test_the_same_pages_are_the_same_bytes() -> None:
+def test_the_same_pages_give_the_same_bytes() -> None:
     pages = [FeedbackPage(ADA, b"<p>a")]
     assert feedback_zip(samples.WORKSHEET.encode(), pages, HW1) == feedback_zip(samples.WORKSHEET.encode(), pages, HW1)
 
 
-def test_a_name_cannot_lead_elsewhere_or_break_the_form() -> None:
+def test_a_file_name_cannot_lead_outside_or_break_the_format() -> None:
     worksheet = samples.WORKSHEET.replace("Ada Lovelace", "../A_d/a\u0007 _99_").encode()
     (name,) = files(feedback_zip(worksheet, [FeedbackPage(ADA, b"x")], HW1).content)
     assert moodle_reads(name)[0] == 41
     assert "/" not in name
 
 
-def test_pages_of_people_who_are_not_in_the_worksheet_are_named() -> None:
+def test_feedback_pages_of_people_missing_from_the_worksheet_are_named() -> None:
     found = feedback_zip(samples.WORKSHEET.encode(), [FeedbackPage(ADA, b"x"), FeedbackPage(Member("zoe"), b"x")], HW1)
     assert found.notes == ("1 page of people who are not in the worksheet: zoe",)
     with pytest.raises(BadRequest, match="nobody with a feedback page is in the worksheet"):
         feedback_zip(samples.WORKSHEET.encode(), [FeedbackPage(Member("zoe"), b"x")], HW1)
 
 
-def test_another_table_is_refused() -> None:
+def test_a_table_that_is_no_moodle_worksheet_is_refused() -> None:
     with pytest.raises(BadRequest, match="this is a Canvas gradebook, not a Moodle assignment worksheet"):
         feedback_zip(samples.CANVAS.encode(), [FeedbackPage(ADA, b"x")], HW1)

@@ -1,4 +1,4 @@
-"""Rosters: every system's list is read, all ids are kept, and what it would change is said first."""
+"""Rosters: the list of every system is read, all ids are kept, and changes are listed first."""
 
 from __future__ import annotations
 
@@ -49,12 +49,12 @@ ADA_BY_MAIL = "ada@example.org"
     ],
     ids=lambda value: value if isinstance(value, str) and len(value) < 40 else "",
 )  # fmt: skip
-def test_each_system_s_list_is_read_with_every_id(text: str, system: str, first: Member) -> None:
+def test_the_list_of_every_system_is_read_with_every_id(text: str, system: str, first: Member) -> None:
     found = read(text)
     assert (found.system, found.members[0], found.problems) == (system, first, ())
 
 
-def test_canvas_points_and_test_student_are_nobody_and_known_sections_are_taken_apart() -> None:
+def test_points_row_and_test_student_of_canvas_are_no_people_and_known_sections_are_split() -> None:
     found = read(samples.CANVAS)
     assert [(each.username, each.sections) for each in found.members] == [
         ("ada", ("Sec 1",)), ("bob", ("Sec 2", "Sec 1")), ("cleo@example.org", ("Sec 2",)),
@@ -63,23 +63,23 @@ def test_canvas_points_and_test_student_are_nobody_and_known_sections_are_taken_
     assert read(one).members[1].sections == ("Salt and Pepper",)
 
 
-def test_a_github_classroom_identifier_that_is_no_user_name_becomes_the_name() -> None:
+def test_a_github_classroom_identifier_that_is_no_user_name_becomes_the_display_name() -> None:
     bo = read(samples.GITHUB_CLASSROOM).members[1]
     assert (bo.username, bo.name, bo.id(Kind.GITHUB)) == ("boz", "Bo Z", "124")
 
 
-def test_staff_is_passed_over_with_a_note() -> None:
+def test_staff_is_skipped_with_a_note() -> None:
     found = read(samples.CLASSROOM50)
     assert [each.username for each in found.members] == ["ada"]
     assert found.notes == ("line 3: passed over, as instructor is no student: see 'mograder roster add --role'",)
 
 
-def test_columns_of_one_name_are_refused_with_both_named() -> None:
+def test_duplicate_column_names_are_refused_with_both_named() -> None:
     with pytest.raises(BadRequest, match=r"columns 1 \('Username'\) and 2 \('username'\)"):
         read("Username,username,name\nalice,bob,X\n")
 
 
-def test_every_row_that_is_nobody_is_named_and_the_others_are_read() -> None:
+def test_every_row_without_a_person_is_reported_and_the_others_are_read() -> None:
     found = read(
         "username,student_id,name\nada,1,A\n,2,B\nx y,3,C\n1.23E+05,4,D\nbob,1.2E+07,E\nADA,9,F\ncleo,5,G,H\nzoe,6,Z\n"
     )
@@ -119,7 +119,7 @@ def test_a_list_without_people_or_columns_is_refused() -> None:
 def test_our_own_lists_are_read_in_every_form(text: str, expected: list[tuple[str, str]]) -> None:
     people = read(text).accepted()
     assert [(each.username, each.name) for each in people] == expected
-    assert {each.role for each in people} == {"student"}  # a list makes nobody an instructor
+    assert {each.role for each in people} == {"student"}  # an import makes nobody an instructor
 
 
 @pytest.mark.parametrize(
@@ -128,16 +128,16 @@ def test_our_own_lists_are_read_in_every_form(text: str, expected: list[tuple[st
      ("username\n__instructor__\n", "line 2"), ("username\na.py\n", "line 2"),
      (f"username,name\nada,{'x' * (MAX_NAME + 1)}\n", "line 2: the name of 'ada' is longer than 200 characters")],
 )  # fmt: skip
-def test_a_list_with_a_mistake_is_not_accepted_and_the_line_is_named(text: str, said: str) -> None:
+def test_a_list_with_a_mistake_is_refused_with_its_line(text: str, said: str) -> None:
     with pytest.raises(BadRequest, match=f"nobody was added, because of 1 row: {said}"):
         read(text).accepted()
 
 
-def test_the_changes_are_told_before_anything_is_done() -> None:
+def test_changes_are_listed_before_anything_is_done() -> None:
     old = (ADA, BOB, Member("gone"), Member("dee", "Dee", "dee@example.org"), Member("out"))
     text = (
         "username,name,email,section,student_id\n"
-        "ada,Ada Lovelace,,Sec 1,00123\n"  # the same; what is not said stays
+        "ada,Ada Lovelace,,Sec 1,00123\n"  # the same; missing values are kept
         "bob,Robert Noyce,,Sec 3,\n"  # other name and section
         "dee.d,Dee,DEE@example.org,,\n"  # renamed, by address
         "out,,,,\n"  # back
@@ -152,19 +152,19 @@ def test_the_changes_are_told_before_anything_is_done() -> None:
     assert found.updated == (Renamed(BOB, Member("bob", "Robert Noyce", BOB.email, ("Sec 3",), BOB.ids)),)
 
 
-def test_a_user_name_that_is_another_person_s_id_is_no_renaming() -> None:
+def test_a_user_name_that_is_the_id_of_another_person_is_no_renaming() -> None:
     found = compare_rosters(read("username,student_id\nada,00456\nzed,00456\n"), (ADA, BOB))
     assert [(each.old.username, each.new.username) for each in found.renamed] == [("bob", "zed")]
 
 
-def test_an_address_that_two_people_have_renames_neither() -> None:
-    twins = (Member("a", email="x@example.org"), Member("b", email="x@example.org"))
-    found = compare_rosters(read("username,email\nc,x@example.org\n"), twins)
+def test_an_email_address_of_two_people_renames_neither() -> None:
+    same_address = (Member("a", email="x@example.org"), Member("b", email="x@example.org"))
+    found = compare_rosters(read("username,email\nc,x@example.org\n"), same_address)
     assert (found.renamed, found.new) == ((), ())
     assert "could be any of a, b" in found.problems[0].reason
 
 
-def test_what_we_export_is_a_roster_of_the_same_people() -> None:
+def test_an_exported_roster_is_imported_without_changes() -> None:
     grades = tuple(StudentGrade(each, "5") for each in PEOPLE)
     for form in (ExportFormat.CSV, ExportFormat.XLSX, ExportFormat.CANVAS):
         content = export_grades(GradeSheet(HW1, 10, grades), form, Choices()).content
@@ -176,7 +176,9 @@ NAMES = st.sampled_from(["ada", "ADA", "bob", "x y", "", "zoe", "ada@example.org
 
 
 @given(rows=st.lists(st.tuples(NAMES, NAMES, st.sampled_from(["", "A", "B"])), min_size=1, max_size=6))
-def test_every_row_is_a_person_or_named_and_importing_twice_changes_nothing(rows: list[tuple[str, str, str]]) -> None:
+def test_every_row_is_a_person_or_reported_and_importing_twice_changes_nothing(
+    rows: list[tuple[str, str, str]],
+) -> None:
     text = "username,email,section\n" + "".join(f"{one},{two},{three}\n" for one, two, three in rows)
     try:
         table = read(text)
@@ -187,7 +189,7 @@ def test_every_row_is_a_person_or_named_and_importing_twice_changes_nothing(rows
     assert (again.new, again.gone, again.renamed, again.updated, again.same) == ((), (), (), (), len(table.members))
 
 
-def test_two_thousand_people_are_compared() -> None:
+def test_two_thousand_people_can_be_compared() -> None:
     text = "username,name,email,section,student_id\n" + "".join(
         f"s{at},N {at},s{at}@x.org,A,{at:08}\n" for at in range(2000)
     )
@@ -195,7 +197,7 @@ def test_two_thousand_people_are_compared() -> None:
     assert compare_rosters(read(text), members).same == 2000
 
 
-def test_a_section_comes_back_whole_whatever_is_in_its_name() -> None:
+def test_a_section_is_read_back_whatever_its_name_contains() -> None:
     names = ("Mon, 9:00", 'the "late" one', "A; B", "plain")
     member = Member.known("alice", "Alice", sections=names)
     (found,) = read_roster(read_sheet(write_roster([member]))).accepted()

@@ -1,4 +1,4 @@
-"""There and back through files shaped exactly as each system writes and reads them: rosters, then grades."""
+"""Round trips through files exactly as each system writes and reads them: rosters, then grades."""
 
 from __future__ import annotations
 
@@ -126,7 +126,7 @@ Writer = Callable[[Sequence[Someone]], bytes]
 
 @pytest.mark.parametrize(("form", "write"), SYSTEMS.items(), ids=[each.value for each in SYSTEMS])
 @given(people=classes(), data=st.data())
-def test_a_class_comes_from_a_system_and_its_grades_go_back(
+def test_a_roster_is_imported_from_a_system_and_its_grades_are_exported_back(
     form: ExportFormat, write: Writer, people: list[Someone], data: st.DataObject
 ) -> None:
     content = write(people)
@@ -139,7 +139,7 @@ def test_a_class_comes_from_a_system_and_its_grades_go_back(
         assert form is ExportFormat.MOODLE_WORKSHEET or member.sections == ((each.section,) if each.section else ())
         assert form is not ExportFormat.CANVAS or member.id(Kind.CANVAS) == f"9{each.number}"
 
-    # The roster as we write it is the same roster; so is the system's own, once more.
+    # Our export of the roster is the same roster; so is a second export of the other system.
     for again in (write_roster(members), content):
         changes = compare_rosters(read_roster(read_sheet(again)), members)
         assert (changes.same, changes.problems) == (len(members), ())
@@ -162,7 +162,7 @@ def test_a_class_comes_from_a_system_and_its_grades_go_back(
 
 
 def _graded(member: Member, quarters: int) -> StudentGrade:
-    """With points in quarters, some hostile feedback, and half the points in one question."""
+    """A grade with quarters of a point, hostile feedback for some, and half the points in one question."""
     return StudentGrade(
         member, f"{quarters / 4:g}", feedback=HOSTILE[quarters % 8], questions=(("Q1", f"{quarters / 8:g}"),)
     )
@@ -178,7 +178,7 @@ def _only_ours_changed(before: Sheet, after: Sheet, form: ExportFormat) -> None:
             assert left == right or any(name in column for name in OURS), (form, column)
 
 
-def test_a_table_of_two_thousand_goes_round_with_every_hostile_name() -> None:
+def test_a_table_of_two_thousand_people_with_hostile_names_is_exported_and_imported_unchanged() -> None:
     people = [Someone(at, HOSTILE[at % 8], HOSTILE[at // 8 % 8], f"Sec {at % 3}") for at in range(2000)]
     for form, write in ((ExportFormat.CANVAS, canvas), (ExportFormat.MOODLE_WORKSHEET, worksheet)):
         members = read_roster(read_sheet(write(people))).members
@@ -189,7 +189,7 @@ def test_a_table_of_two_thousand_goes_round_with_every_hostile_name() -> None:
         assert (len(taken.entries), taken.problems) == (2000, ())
 
 
-def test_ids_of_every_kind_find_the_person_and_one_that_a_spreadsheet_mangled_is_told() -> None:
+def test_ids_of_every_kind_find_the_person_and_a_damaged_one_is_reported() -> None:
     ids = (Key(Kind.STUDENT, "001234567890123456"), Key(Kind.CANVAS, "987"), Key(Kind.GITHUB, "4711"))
     members = [Member("ada", ids=ids), Member("bob", ids=(Key(Kind.STUDENT, "0042"),))]
 

@@ -1,4 +1,4 @@
-"""Sheets: spreadsheets' habits are understood, ambiguity is refused, hostile files cost little."""
+"""Sheets: usual formats of spreadsheets are read, ambiguous ones refused, hostile files take few resources."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def cells(content: bytes | str, filename: str = "grades.csv") -> list[tuple[str,
     return [sheet.columns, *(row.cells for row in sheet.rows)]
 
 
-def test_three_delimiters_and_a_byte_order_mark_are_the_same_table() -> None:
+def test_three_delimiters_and_a_byte_order_mark_give_the_same_table() -> None:
     expected = [("username", "grade"), ("ada", "5")]
     for delimiter in ",;\t":
         for ends in ("\n", "\r\n", "\r"):
@@ -31,31 +31,31 @@ def test_three_delimiters_and_a_byte_order_mark_are_the_same_table() -> None:
     assert cells("username\tgrade\r\nada\t5\r\n".encode("utf-16")) == expected
 
 
-def test_delimiters_inside_quotes_of_the_header_do_not_count() -> None:
+def test_delimiters_inside_quotes_of_the_header_are_ignored() -> None:
     found = cells('username;grade;"comments, on a, b, c"\r\nada;5;x\r\n')
     assert found == [("username", "grade", "comments, on a, b, c"), ("ada", "5", "x")]
 
 
-def test_the_line_in_which_excel_names_the_delimiter_is_obeyed() -> None:
+def test_the_sep_line_of_excel_is_respected() -> None:
     assert cells("sep=;\r\nusername;grade, of all\r\nada;5\r\n") == [("username", "grade, of all"), ("ada", "5")]
 
 
-def test_short_rows_empty_rows_and_trailing_delimiters_are_what_spreadsheets_leave() -> None:
+def test_short_rows_empty_rows_and_trailing_delimiters_are_accepted() -> None:
     found = cells("\r\n,,\r\nusername,grade,feedback,,\r\nada,5\r\n,,,,\r\n\r\nbob,4,good,,\r\n")
     assert found == [("username", "grade", "feedback"), ("ada", "5", ""), ("bob", "4", "good")]
 
 
-def test_a_line_break_in_a_cell_is_part_of_it_and_places_count_lines() -> None:
+def test_a_line_break_inside_a_cell_is_kept_and_places_count_lines() -> None:
     sheet = read_sheet(b'username,feedback\r\nada,"a\r\nb"\r\nbob,c\r\n')
     assert [(row.place, row.cells) for row in sheet.rows] == [("line 2", ("ada", "a\r\nb")), ("line 4", ("bob", "c"))]
 
 
-def test_cells_behind_the_last_column_are_kept_apart_not_dropped() -> None:
+def test_cells_beyond_the_last_column_are_kept_separately() -> None:
     row = read_sheet(b"username,grade\nada,3,5\n").rows[0]
     assert (row.cells, row.surplus) == (("ada", "3"), ("5",))
 
 
-def test_two_columns_of_one_name_are_refused_with_both_named() -> None:
+def test_duplicate_column_names_are_refused_with_both_named() -> None:
     sheet = read_sheet("username,grade,Gra\u200bde\nada,5,1\n".encode())
     with pytest.raises(BadRequest, match=r"columns 2 \('grade'\) and 3 \('Gra\?de'\) have the same name"):
         sheet.find("GRADE")
@@ -69,7 +69,7 @@ def test_two_columns_of_one_name_are_refused_with_both_named() -> None:
     quoting=st.sampled_from([csv.QUOTE_MINIMAL, csv.QUOTE_ALL]),
     encoding=st.sampled_from(["utf-8", "utf-8-sig", "utf-16"]),
 )
-def test_what_a_spreadsheet_writes_is_read_as_it_was(
+def test_a_table_written_by_a_spreadsheet_is_read_unchanged(
     rows: list[list[str]], delimiter: str, quoting: int, encoding: str
 ) -> None:
     target = io.StringIO(newline="")
@@ -92,12 +92,12 @@ def test_any_bytes_are_a_table_or_a_bad_request(content: bytes) -> None:
     [("", "", "the table is empty"), ("\n\n", "", "the table is empty"), ('a,b\n"x', "", "line 2: unexpected end"),
      ('a\n"b"c\n', "", "line 2:"), ("a,b\n1,2\n", "g.xlsx", "g.xlsx is not an Excel workbook")],
 )  # fmt: skip
-def test_what_is_no_table_is_refused_with_the_line(content: str, filename: str, said: str) -> None:
+def test_an_invalid_table_is_refused_with_the_line(content: str, filename: str, said: str) -> None:
     with pytest.raises(BadRequest, match=said):
         read_sheet(content.encode(), filename)
 
 
-def test_other_files_are_named_for_what_they_are() -> None:
+def test_files_of_other_kinds_are_refused_with_their_kind() -> None:
     with pytest.raises(BadRequest, match="old or protected Excel file"):
         read_sheet(b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + b"\0" * 100, "grades.xls")
     target = io.BytesIO()
@@ -109,7 +109,7 @@ def test_other_files_are_named_for_what_they_are() -> None:
         read_sheet(workbook([["username"]]), "grades.csv")
 
 
-def test_two_thousand_rows_are_read_and_limits_are_told() -> None:
+def test_two_thousand_rows_are_read_and_larger_tables_refused_with_the_limit() -> None:
     header = "username,grade\n"
     assert len(cells(header + "".join(f"s{number},5\n" for number in range(2000)))) == 2001
     with pytest.raises(TooLarge, match=f"more than {MAX_ROWS} rows"):
@@ -122,7 +122,7 @@ def test_two_thousand_rows_are_read_and_limits_are_told() -> None:
         read_sheet(b"a,b\n" + (b"," * 999 + b"\n") * 2_001)
 
 
-def test_a_cell_of_a_mebibyte_is_refused_with_its_line() -> None:
+def test_a_cell_of_one_mebibyte_is_refused_with_its_line() -> None:
     for quote in ("", '"'):
         with pytest.raises(BadRequest, match=f"line 3: a cell has more than {MAX_CELL} characters"):
             read_sheet(f"username,feedback\nada,x\nbob,{quote}{'x' * 2**20}{quote}\n".encode())
@@ -161,11 +161,11 @@ def test_a_workbook_is_read_as_a_person_sees_it() -> None:
     ]  # fmt: skip
 
 
-def test_a_formula_that_was_never_calculated_is_seen_not_taken_for_nothing() -> None:
+def test_a_formula_that_was_never_calculated_is_reported_and_not_read_as_empty() -> None:
     assert cells(workbook([["username", "grade"], ["ada", "=5+4"]]), "g.xlsx")[1] == ("ada", "=5+4")
 
 
-def test_a_workbook_of_several_sheets_is_not_guessed_at() -> None:
+def test_a_workbook_of_several_sheets_is_refused() -> None:
     book = Workbook()
     assert book.active is not None
     book.active["A1"] = "username"
@@ -184,7 +184,7 @@ def test_a_workbook_of_several_sheets_is_not_guessed_at() -> None:
 
 
 @given(rows=st.lists(st.lists(CELL, min_size=2, max_size=2), max_size=4))
-def test_a_written_workbook_holds_text_alone_and_comes_back(rows: list[list[str]]) -> None:
+def test_a_written_workbook_contains_only_text_and_is_read_back(rows: list[list[str]]) -> None:
     content = write_workbook("grades: all", [["username", "note"], *rows], frozenset())
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
         assert b"<f>" not in archive.read("xl/worksheets/sheet1.xml")
@@ -192,7 +192,7 @@ def test_a_written_workbook_holds_text_alone_and_comes_back(rows: list[list[str]
     expected = [tuple(row) for row in rows if any(cell.strip() for cell in row)]
     assert len(found) == len(expected)
     for got, put in zip(found, expected, strict=True):
-        # XML has no form for some control characters and reads each line end as a line feed.
+        # XML cannot represent some control characters and reads each line end as a line feed.
         if all(letter.isprintable() for cell in put for letter in cell):
             assert got == put
 
@@ -231,7 +231,7 @@ def test_a_damaged_or_hostile_workbook_is_a_bad_request(sheet: bytes) -> None:
         read_sheet(rezipped(workbook([["username"]]), {SHEET1: sheet}), "g.xlsx")
 
 
-def test_a_workbook_that_claims_a_cell_at_the_far_end_costs_little() -> None:
+def test_a_workbook_that_claims_a_cell_at_the_far_end_takes_little_memory() -> None:
     far = (
         b'<worksheet xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/main"><sheetData>'
         b'<row r="1"><c r="A1"><v>1</v></c></row><row r="1048576"><c r="XFD1048576"><v>1</v></c></row>'

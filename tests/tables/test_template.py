@@ -1,4 +1,4 @@
-"""Templates: what is not ours to fill stays as it was, byte for byte."""
+"""Templates: everything except the filled cells stays the same, byte for byte."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ SAMPLES = [value for name, value in vars(samples).items() if name.isupper() and 
 
 @pytest.mark.parametrize("text", SAMPLES)
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
-def test_a_template_in_which_nothing_changes_is_the_same_bytes(text: str, encoding: str) -> None:
+def test_an_unchanged_template_has_the_same_bytes(text: str, encoding: str) -> None:
     content = text.removeprefix("\ufeff").encode(encoding)
     template = Template.read(content)
     same = {(row.place, at): cell for row in template.sheet.rows for at, cell in enumerate(row.cells)}
@@ -55,7 +55,7 @@ def test_only_the_filled_cells_change(
     assert len(filled) - len(lines) <= len(values) * (2 + 2 * len(text.encode()) + 2)
 
 
-def test_quotes_line_ends_and_spaces_of_other_cells_stay() -> None:
+def test_quotes_line_ends_and_spaces_of_other_cells_are_kept() -> None:
     content = '\ufeffa;b;"c\nx";d\r\n1;"2, ""q""";3\r\n\r\n4\r\n5; "6";\n7;8;9;10'.encode()
     filled = Template.read(content).fill(
         {("line 3", 1): 'n"o', ("line 5", 1): "x", ("line 5", 3): "y;z", ("line 6", 1): "s", ("line 7", 3): "11"}
@@ -64,7 +64,7 @@ def test_quotes_line_ends_and_spaces_of_other_cells_stay() -> None:
 
 
 @pytest.mark.parametrize("text", ['a,b\n1,2"3\n', 'a,b\n"1""",2\n', "sep=;\r\na;b\r\n1;2\r\n", "a\n\n \n1\n"])
-def test_odd_quotes_and_lines_are_seen_as_the_reader_sees_them(text: str) -> None:
+def test_unusual_quotes_and_lines_are_understood_like_by_the_reader(text: str) -> None:
     assert Template.read(text.encode()).fill({}) == text.encode()
 
 

@@ -1,4 +1,4 @@
-"""A course's application in process, and the real browser, for tests that need one."""
+"""The application of a course in this process, and a real browser, for tests that need one."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.parts import Running
 from tests.web.in_process import Web
 
 
-@pytest.fixture(scope="module")  # not longer: while it lives, no other module of this process may run an event loop
+@pytest.fixture(scope="module")  # not longer, because no other module of this process may run an event loop meanwhile
 def browser() -> Iterator[Browser]:
     executable = find_chromium()
     if executable is None:
@@ -27,7 +27,7 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture
 def tab(browser: Browser, server: Running) -> Iterator[Tab]:
-    """A tab of a browser that nobody has used; whatever a page's scripts say is wrong fails the test."""
+    """A tab of a new browser; an error message of a script of the page fails the test."""
     context = browser.new_context(base_url=server.url, viewport={"width": 800, "height": 900})
     tab = context.new_page()
     wrong: list[str] = []

@@ -1,4 +1,4 @@
-"""The protocol in process: requests to a course's application without a server, and what an error must look like."""
+"""The protocol in process: requests to the application of a course without a server, and the format of errors."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.parts import token_of
 
 
 class Web:
-    """Sends requests to a course's application; `as_` says whose token goes along."""
+    """Sends requests to the application of a course, with the token of the user `as_`."""
 
     def __init__(self, course: Course, **options: Any) -> None:
         self.course = course
@@ -47,6 +47,6 @@ def problem(reply: httpx2.Response, status: int, code: str) -> str:
 
 
 def everything_in(folder: Path) -> dict[str, bytes]:
-    """Every file below `folder` but the ledger's."""
+    """The content of every file below `folder` except those of the ledger."""
     found = (path for path in folder.rglob("*") if path.is_file() and not path.name.startswith(".mograder"))
     return {str(path.relative_to(folder)): path.read_bytes() for path in found}

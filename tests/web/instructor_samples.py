@@ -1,4 +1,4 @@
-"""An instructor's pages in every state."""
+"""Sample pages of an instructor in every state."""
 
 from __future__ import annotations
 
@@ -142,7 +142,7 @@ def person_page(task: Assignment = TASKS[0], name: str = "Alice Example", **stan
 
 
 def hard_result() -> Progress:
-    """A result with all that an instructor is told."""
+    """A result with everything that is shown to an instructor."""
     checks = (*HALF_RIGHT.checks, CheckResult("Q2: own", "Q2", False, CheckStatus.DANGER, (SCRIPT,), 0, 1, True))
     failure = CellFailure("answer", 12, f"ValueError: {SCRIPT}", f"line 12, in answer\n    {SCRIPT}")
     report = replace(

@@ -1,4 +1,4 @@
-"""The pages of marking in every state."""
+"""Sample pages of marking in every state."""
 
 from __future__ import annotations
 

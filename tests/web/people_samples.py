@@ -1,4 +1,4 @@
-"""An instructor's pages about people in every state."""
+"""Sample pages of an instructor about people in every state."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The pages on which an instructor makes assignments and puts up files, and a student's with instructions."""
+"""Sample pages for creating assignments and publishing files, and a student's page with instructions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Sample pages of grading again."""
+"""Sample pages of a regrade."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the sample pages are made of: people, assignments and hard texts."""
+"""Parts of the sample pages: people, assignments and difficult texts."""
 
 from __future__ import annotations
 

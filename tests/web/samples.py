@@ -1,4 +1,4 @@
-"""Every page in every state that it can be in, for the tests and for tools/screenshots.py."""
+"""Sample pages: every page in every state, for the tests and for tools/screenshots.py."""
 
 from __future__ import annotations
 
@@ -58,4 +58,4 @@ SAMPLES: dict[str, Page] = {
     **publish_samples.SAMPLES,
     **regrade_samples.SAMPLES,
 }
-"""By name: the page's, and after a dash the state's."""
+"""Sample pages by name: that of the page, and after a dash that of the state."""

@@ -1,4 +1,4 @@
-"""A student's pages in every state."""
+"""Sample pages of a student in every state."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What anybody may ask for without a token costs little, however large the course is: counted in calls, not in time."""
+"""Anonymous requests take little work however large the course is, counted in calls and not in time."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ FORMS = {"user": "mallory", "code": "wrong", "token": "mallory:" + "0" * 64, "ti
 
 @contextmanager
 def counted() -> Iterator[Counter[str]]:
-    """Calls of functions, and looks at the disk, of all threads until the end of the block."""
+    """Counts calls of functions and accesses to the disk of all threads in the block."""
     counts: Counter[str] = Counter()
 
     def see(_: FrameType, event: str, function: object) -> None:
@@ -65,7 +65,7 @@ def open_web(parent: Path, assignments: int, people: int, code: str) -> Web:
 
 
 def cost(web: Web, method: str, path: str, accept: str) -> Counter[str]:
-    """Of the second such request; its Host is another than the first one had."""
+    """Cost of the second of two such requests, which have different Host fields."""
     path = path.replace("{tag}", "x").replace("{name}", "style.css")
     ours = {"Origin": "http://two", "Sec-Fetch-Site": "same-origin"} if method == "POST" else {}
     extra = {"data": FORMS} if method == "POST" and accept == "text/html" else {}
@@ -81,7 +81,7 @@ def cost(web: Web, method: str, path: str, accept: str) -> Counter[str]:
 def small_and_large(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[tuple[Web, Web]]:
-    with counted():  # so that the threads that the servers make are counted, too
+    with counted():  # so that new threads of the servers are counted, too
         small = open_web(tmp_path_factory.mktemp("small"), 1, 0, request.param)
         large = open_web(tmp_path_factory.mktemp("large"), ASSIGNMENTS, PEOPLE, request.param)
     yield small, large
@@ -90,7 +90,7 @@ def small_and_large(
 
 
 @pytest.mark.parametrize(("method", "path", "accept"), REQUESTS)
-def test_an_anonymous_request_costs_no_more_in_a_large_course(
+def test_an_anonymous_request_does_not_cost_more_in_a_large_course(
     small_and_large: tuple[Web, Web], method: str, path: str, accept: str
 ) -> None:
     small, large = (cost(web, method, path, accept) for web in small_and_large)

@@ -1,4 +1,4 @@
-"""The protocol, in process: a sweep over the whole table."""
+"""The protocol in process: tests of every row of the table."""
 
 from __future__ import annotations
 
@@ -31,18 +31,18 @@ GUARDED = rows(Allow.MEMBER, Allow.SELF, Allow.INSTRUCTOR)
 PERSONS_DIGITS = "0" * 64
 
 
-# the sweep
+# every row of the table
 
 
 @GUARDED
-def test_without_a_token_nothing_is_done(web: Web, row: Endpoint) -> None:
+def test_without_a_token_a_request_is_refused(web: Web, row: Endpoint) -> None:
     reply = web(row.method, address(row), None)
     problem(reply, 401, "unauthenticated")
     assert reply.headers["www-authenticate"] == "Bearer"
 
 
 @rows(Allow.ANYONE)
-def test_what_is_open_to_anyone_needs_no_token_and_ignores_a_bad_one(web: Web, row: Endpoint) -> None:
+def test_an_endpoint_open_to_anyone_needs_no_token_and_ignores_an_invalid_one(web: Web, row: Endpoint) -> None:
     for headers in ({}, {"Authorization": "Bearer nonsense"}):
         assert web(row.method, address(row), None, headers=headers).status_code not in (401, 403)
 
@@ -62,21 +62,21 @@ def test_a_malformed_or_wrong_token_is_refused(web: Web, row: Endpoint) -> None:
 
 
 @rows(Allow.INSTRUCTOR)
-def test_a_student_cannot_reach_what_is_for_instructors(web: Web, row: Endpoint, course_folder: Path) -> None:
+def test_a_student_cannot_use_the_endpoints_of_instructors(web: Web, row: Endpoint, course_folder: Path) -> None:
     before = everything_in(course_folder.parent)
     problem(web(row.method, address(row), "alice"), 403, "forbidden")
     assert everything_in(course_folder.parent) == before
 
 
 @rows(Allow.SELF)
-def test_a_student_cannot_reach_another_students_work(web: Web, row: Endpoint, course_folder: Path) -> None:
+def test_a_student_cannot_access_the_work_of_another_student(web: Web, row: Endpoint, course_folder: Path) -> None:
     for other in ("bob", "ALICE", INSTRUCTOR):
         problem(web(row.method, address(row, other), "alice", content=b"x"), 403, "forbidden")
     assert not (course_folder.parent / "submitted").exists()
 
 
 @pytest.mark.parametrize("row", [row for row in ENDPOINTS if "{assignment}" in row.path], ids=lambda row: row.name)
-def test_an_unknown_assignment_is_not_found_and_nothing_is_made(web: Web, row: Endpoint, course_folder: Path) -> None:
+def test_an_unknown_assignment_is_not_found_and_not_created(web: Web, row: Endpoint, course_folder: Path) -> None:
     before = sorted(course_folder.parent.rglob("*"))
     body: dict[str, Any] = {"content": b'[{"username": "alice"}]'} if row.method == "POST" else {}
     if row.name == "upload_feedback":
@@ -136,7 +136,7 @@ def test_a_trailing_slash_and_an_unknown_query_parameter_change_nothing(web: Web
     for other in (f"{path}/?{query}", f"{path}?{query}&v=2&token=%C3%A4&flag"):
         reply = web(row.method, other)
         assert reply.status_code == plain.status_code
-        if row.name != "login_link":  # each is another
+        if row.name != "login_link":  # each user is another
             assert reply.content == plain.content
 
 
@@ -149,7 +149,9 @@ def test_an_unknown_path_is_not_found_with_and_without_a_token(web: Web, path: s
 
 
 @GUARDED
-def test_with_no_auth_everything_is_allowed_and_a_bad_token_ignored(course: Course, row: Endpoint) -> None:
+def test_without_authentication_everything_is_allowed_and_an_invalid_token_is_ignored(
+    course: Course, row: Endpoint
+) -> None:
     web = Web(course, check_tokens=False)
     for headers in ({}, {"Authorization": "Bearer nonsense"}):
         assert web(row.method, address(row), None, headers=headers).status_code not in (401, 403)
@@ -165,7 +167,7 @@ def test_an_unexpected_exception_is_an_internal_error_without_details(
     assert problem(web("GET", "/assignments"), 500, "internal") == "internal error"
 
 
-def test_the_application_answers_below_where_it_is_mounted(course: Course) -> None:
+def test_the_application_answers_below_its_mount_path(course: Course) -> None:
     from starlette.applications import Starlette
     from starlette.routing import Mount
 

@@ -1,4 +1,4 @@
-"""The instructor's board over HTTP: found, sorted, paged, without a script."""
+"""The board of the instructor over HTTP: search, order and pages, without scripts."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def rows(text: str) -> list[str]:
     return re.findall(r'<th scope="row"><a [^>]*><bdi>(.*?)</bdi>', text)
 
 
-def test_the_board_is_for_instructors_alone(teacher: Visitor, course: Course) -> None:
+def test_only_instructors_see_the_board(teacher: Visitor, course: Course) -> None:
     student = Visitor(course)
     assert student.get("/board").headers["location"] == "/login?next=%2Fboard"
     student.post("/login", token=token_of(course, "alice"))
@@ -36,7 +36,7 @@ def test_the_board_is_for_instructors_alone(teacher: Visitor, course: Course) ->
     assert teacher.get("/board").status_code == 200
 
 
-def test_a_long_board_comes_in_pages_that_lead_to_each_other(teacher: Visitor, course: Course) -> None:
+def test_a_long_board_is_split_into_pages_that_link_to_each_other(teacher: Visitor, course: Course) -> None:
     course.roster.add(COURSE_INSTRUCTOR, [Person.parse(f"student{number:03}") for number in range(250)])
     first, last = teacher.get("/"), teacher.get("/board?page=3")
     assert (len(rows(first.text)), rows(last.text)[0], len(rows(last.text))) == (100, "student200", 50)
@@ -48,7 +48,7 @@ def test_a_long_board_comes_in_pages_that_lead_to_each_other(teacher: Visitor, c
     assert rows(teacher.get("/board?page=x").text) == rows(first.text)
 
 
-def test_the_search_finds_people_and_missing_ones_are_listed_to_copy(teacher: Visitor, course: Course) -> None:
+def test_the_search_finds_people_and_missing_students_are_listed_for_copying(teacher: Visitor, course: Course) -> None:
     course.roster.add(
         COURSE_INSTRUCTOR, [Person.parse("alice", "Alice Example"), Person.parse("bob"), Person.parse("eve")]
     )
@@ -59,13 +59,13 @@ def test_the_search_finds_people_and_missing_ones_are_listed_to_copy(teacher: Vi
     page = teacher.get("/board?assignment=hw1&show=missing&order=name").text
     assert rows(page) == ["bob", "eve"]
     assert re.search(r'<output id="missing"[^>]*>bob\neve</output>', page)
-    submit_work(course.store, course.signer, BOB, b"x", NOON)  # what was kept of the board is not shown again
+    submit_work(course.store, course.signer, BOB, b"x", NOON)  # the cached board is not shown again
     assert rows(teacher.get("/board?assignment=hw1&show=missing").text) == ["eve"]
     assert teacher.get("/board?show=purple").status_code == 400
     assert rows(teacher.get("/board?assignment=gone").text) == ["Alice Example", "bob", "eve"]
 
 
-def test_one_person_is_not_1_people(teacher: Visitor, course: Course, course_folder: Path) -> None:
+def test_one_person_is_written_in_the_singular(teacher: Visitor, course: Course, course_folder: Path) -> None:
     course.roster.add(COURSE_INSTRUCTOR, [Person.parse("alice")])
     assert ">1 person, times in" in teacher.get("/board").text
     assert ">0 of 1 person<" in teacher.get("/board?q=nobody").text
@@ -73,7 +73,9 @@ def test_one_person_is_not_1_people(teacher: Visitor, course: Course, course_fol
     assert "There are no assignments yet, and 1 person." in teacher.get("/board").text
 
 
-def test_what_is_late_is_said_with_the_grace_that_there_is(teacher: Visitor, course_folder: Path) -> None:
+def test_the_board_says_from_when_on_a_submission_is_late_with_the_grace_period(
+    teacher: Visitor, course_folder: Path
+) -> None:
     plan = course_folder.parent / "mograder.toml"
     due = '[[assignments]]\nname = "hw1"\ndue = 2126-03-10T11:00:00Z\n'
     plan.write_text(due)

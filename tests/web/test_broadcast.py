@@ -1,4 +1,4 @@
-"""Streams that keep open pages fresh: what they say, and when they end."""
+"""Streams that keep open pages up to date: their events, and when they end."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from mograder.domain.names import INSTRUCTOR, Username
 from mograder.web import broadcast
 from mograder.web.broadcast import NOTHING, Broadcaster, Changed, Watcher, stream
 from tests.parts import ALICE, BOB, CODE, PATIENCE, Running, running, until
-from tests.postgres import Side
+from tests.postgres import CourseServer
 
 
-def log_in(server: Running | Side, name: str = INSTRUCTOR) -> dict[str, str]:
-    """The header fields of a browser in which somebody is logged in."""
+def log_in(server: Running | CourseServer, name: str = INSTRUCTOR) -> dict[str, str]:
+    """Log somebody in. Returns the header fields of their browser."""
     link = server.client.post("/login-link", headers=server.bearer(name)).json()["url"]
     ours = {"Origin": server.url.partition("/c/")[0], "Sec-Fetch-Site": "same-origin", "Accept": "text/html"}
     with httpx2.Client(base_url=server.url, timeout=PATIENCE) as browser:
@@ -31,9 +31,9 @@ def log_in(server: Running | Side, name: str = INSTRUCTOR) -> dict[str, str]:
 
 
 class Stream:
-    """An open stream: the events that came, and whether it has ended."""
+    """An open stream: its events so far, and whether it has ended."""
 
-    def __init__(self, server: Running | Side, headers: dict[str, str]) -> None:
+    def __init__(self, server: Running | CourseServer, headers: dict[str, str]) -> None:
         self.events, self.rows, self.ended, self.status = 0, "", False, 0
         self._thread = threading.Thread(target=self._read, args=(server.url, headers), daemon=True)
         self._thread.start()
@@ -50,8 +50,8 @@ class Stream:
         self.ended = True
 
 
-def test_a_board_at_one_server_shows_a_submission_here_and_at_another_one(
-    two_servers: Sequence[Running | Side],
+def test_a_board_shows_a_submission_to_its_own_and_to_another_server(
+    two_servers: Sequence[Running | CourseServer],
 ) -> None:
     server, other = two_servers
     instructor = log_in(server)
@@ -77,7 +77,7 @@ def test_a_stream_sends_the_rows_that_have_changed_and_no_others(server: Running
     assert ("of:bob" in stream.rows, stream.events <= 2) == (False, True), "the board is read anew"
 
 
-def test_what_is_sent_is_made_once_for_all_watchers_and_anew_after_each_look() -> None:
+def test_an_event_is_rendered_once_for_all_watchers_and_again_after_each_change() -> None:
     async def go() -> None:
         looks, made = asyncio.Queue[Changed](), itertools.count()
         live = Broadcaster(looks.get)
@@ -91,14 +91,14 @@ def test_what_is_sent_is_made_once_for_all_watchers_and_anew_after_each_look() -
     asyncio.run(go())
 
 
-def test_a_stream_ends_when_the_server_is_told_to_stop(server: Running) -> None:
+def test_a_stream_ends_when_the_server_stops(server: Running) -> None:
     stream = Stream(server, log_in(server))
     until(lambda: stream.events >= 1)
     assert server.stop() == 0
     until(lambda: stream.ended)
 
 
-def test_a_stream_ends_at_logout_and_when_its_reader_is_no_longer_an_instructor(server: Running) -> None:
+def test_a_stream_ends_at_logout_and_when_the_reader_loses_the_instructor_role(server: Running) -> None:
     cookie = log_in(server)
     stream = Stream(server, cookie)
     until(lambda: stream.events >= 1)
@@ -113,7 +113,7 @@ def test_a_stream_ends_at_logout_and_when_its_reader_is_no_longer_an_instructor(
     until(lambda: stream.ended)
 
 
-def test_streams_are_bounded_and_end_when_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_number_of_streams_is_limited_and_they_end_on_request(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(broadcast, "MOST_STREAMS", 2)
 
     async def still() -> bool:
@@ -139,7 +139,7 @@ def test_streams_are_bounded_and_end_when_told(monkeypatch: pytest.MonkeyPatch) 
 
 
 @pytest.mark.parametrize("about", [None, ALICE])
-def test_nobody_takes_the_streams_of_all_others(about: Username | None) -> None:
+def test_one_person_cannot_use_up_the_streams_of_others(about: Username | None) -> None:
     async def look() -> Changed:
         return NOTHING
 
@@ -157,7 +157,7 @@ def test_nobody_takes_the_streams_of_all_others(about: Username | None) -> None:
     asyncio.run(go())
 
 
-def test_a_watcher_is_told_once_of_all_that_has_changed_and_of_one_person_if_it_wants() -> None:
+def test_a_watcher_gets_all_changes_at_once_and_can_ask_for_one_person_only() -> None:
     async def go() -> None:
         board, page = Watcher("ta"), Watcher("alice", ALICE)
         assert (await board.news(0), await page.news(0)) == (None, None)
@@ -177,7 +177,7 @@ def test_a_watcher_is_told_once_of_all_that_has_changed_and_of_one_person_if_it_
 FEW = "from mograder.web import broadcast; broadcast.MOST_STREAMS = 2"
 
 
-def test_a_stream_whose_reader_has_gone_away_makes_room_for_another(course_folder: Path) -> None:
+def test_a_stream_of_a_disconnected_reader_frees_its_place(course_folder: Path) -> None:
     with running(course_folder, first=FEW) as server:
         headers = log_in(server)
 
@@ -189,13 +189,14 @@ def test_a_stream_whose_reader_has_gone_away_makes_room_for_another(course_folde
                 return answer.status_code == 200
 
         with watch() as first, watch() as second:
-            lines = [first.iter_lines(), second.iter_lines()]  # held: one that is let go of ends its stream
+            # Both are referenced to the end of the block, because a collected generator ends its stream.
+            lines = [first.iter_lines(), second.iter_lines()]
             assert [next(each) for each in lines] == ["event: changed"] * 2
             assert not opened()
         until(opened)
 
 
-def test_students_get_no_stream(server: Running, tmp_path: Path) -> None:
+def test_students_cannot_open_a_stream(server: Running, tmp_path: Path) -> None:
     server.client.post("/register", json={"user": "alice", "enrollment_code": CODE}).raise_for_status()
     assert server.client.get("/live", headers=log_in(server, "alice")).status_code == 403
     assert server.client.get("/live", headers={"Accept": "text/html"}).status_code == 303

@@ -1,4 +1,4 @@
-"""The pages in a real browser, before a real server."""
+"""The pages in a real browser with a real server."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def log_out(tab: Tab) -> None:
     expect(tab.get_by_role("heading", level=1)).to_have_text("Log in")
 
 
-def test_a_student_joins_by_the_link_and_comes_back_with_the_token(tab: Tab, server: Running) -> None:
+def test_a_student_joins_by_the_link_and_logs_in_again_with_the_token(tab: Tab, server: Running) -> None:
     asked: list[str] = []
     tab.on("request", lambda request: asked.append(request.url))
     tab.goto(JoinLink(server.url, CODE).text)
@@ -29,7 +29,7 @@ def test_a_student_joins_by_the_link_and_comes_back_with_the_token(tab: Tab, ser
     expect(tab.get_by_role("link", name="Log in")).to_have_count(0)
     token = tab.get_by_label("Your token").inner_text()
     assert token == server.token("alice")
-    tab.context.grant_permissions(["clipboard-write"])  # a browser without windows gives it to no page by itself
+    tab.context.grant_permissions(["clipboard-write"])  # a headless browser gives no page the focus by itself
     tab.get_by_role("button", name="Copy").first.click()
     expect(tab.get_by_role("button", name="Copied")).to_be_visible()
     tab.get_by_role("button", name="Go to the assignments").click()
@@ -41,7 +41,7 @@ def test_a_student_joins_by_the_link_and_comes_back_with_the_token(tab: Tab, ser
     assert not [url for url in asked if token in url or f"={CODE}" in url.partition("#")[0]]
 
 
-def test_an_exam_opens_by_itself_on_the_page_that_waits_for_it(tab: Tab, server: Running) -> None:
+def test_a_page_that_waits_for_an_exam_reloads_itself_when_the_exam_opens(tab: Tab, server: Running) -> None:
     settings = server.root.parent / "mograder.toml"
     settings.write_text('[[assignments]]\nname = "hw1"\ntitle = "Exam"\nopens = 2090-02-01T09:00:00Z\n')
     server.client.post("/register", json={"user": "alice", "enrollment_code": CODE}).raise_for_status()
@@ -52,12 +52,12 @@ def test_an_exam_opens_by_itself_on_the_page_that_waits_for_it(tab: Tab, server:
     expect(tab.get_by_text("This page opens by itself")).to_be_visible()
     expect(tab.locator("[data-reload]")).to_contain_text("days")
     settings.write_text('[[assignments]]\nname = "hw1"\n')
-    for _ in range(2):  # to the opening, and over the moment that each browser waits for itself
+    for _ in range(2):  # to the opening time, and past the random delay of each browser
         tab.clock.fast_forward(70 * 366 * 24 * 3600 * 1000)
     expect(tab.get_by_role("button", name="Submit", exact=True)).to_be_visible()
 
 
-def test_a_submission_and_its_grade_show_to_the_student_and_on_the_board(tab: Tab, server: Running) -> None:
+def test_a_submission_and_its_grade_are_shown_to_the_student_and_on_the_board(tab: Tab, server: Running) -> None:
     server.client.post("/register", json={"user": "alice", "enrollment_code": CODE}).raise_for_status()
     server.submit("alice", b"x = 1\n").raise_for_status()
     link = server.client.post("/login-link", headers=server.bearer("alice")).json()["url"]
@@ -75,7 +75,7 @@ def test_a_submission_and_its_grade_show_to_the_student_and_on_the_board(tab: Ta
     expect(tab.get_by_role("alert")).to_contain_text("used already")
 
 
-def test_the_keyboard_alone_joins(tab: Tab) -> None:
+def test_joining_works_with_the_keyboard_only(tab: Tab) -> None:
     tab.goto("/join")
     tab.keyboard.press("Tab")
     expect(tab.get_by_role("link", name="Skip to the content")).to_be_focused()
@@ -118,7 +118,9 @@ def test_an_instructor_changes_times_and_the_student_sees_them(tab: Tab, server:
     assert row.locator("time").first.get_attribute("datetime") == "2030-02-09T11:45:00.000000Z"
 
 
-def test_two_instructors_who_change_at_once_do_not_overwrite_each_other(browser: Browser, server: Running) -> None:
+def test_two_instructors_who_edit_at_the_same_time_do_not_overwrite_each_other(
+    browser: Browser, server: Running
+) -> None:
     """Without scripts."""
     plan = server.root.parent / "mograder.toml"
     plan.write_text('[[assignments]]\nname = "hw1"\n')
@@ -144,8 +146,8 @@ def test_two_instructors_who_change_at_once_do_not_overwrite_each_other(browser:
     assert plan.read_text() == '[[assignments]]\nname = "hw1"\npoints = 5\ntitle = "Mine"\n'
 
 
-def test_a_feedback_page_cannot_act_for_its_reader(tab: Tab, server: Running) -> None:
-    """A page in a sandbox, as feedback is shown, neither reads the session nor sends a form that counts."""
+def test_a_feedback_page_cannot_act_as_its_reader(tab: Tab, server: Running) -> None:
+    """A sandboxed page, like feedback, can neither read the session nor send a form that is accepted."""
     tab.goto(server.client.post("/login-link", headers=server.bearer("alice")).json()["url"])
     expect(tab.get_by_role("heading", level=1)).to_have_text("Your assignments")
     form = "<form method=post action=/logout></form><script>document.forms[0].submit()</script>"

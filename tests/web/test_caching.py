@@ -1,4 +1,4 @@
-"""Lists that many ask for at once: never older than the question, read once for all who wait."""
+"""Answers to simultaneous requests are read once for all of them and are never older than the request."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def test_requests_during_a_read_share_the_next_one() -> None:
         later = [asyncio.create_task(lists.get("list", read)) for _ in range(3)]
         other = asyncio.create_task(lists.get("another", lambda: -1))
         await asyncio.sleep(0)
-        later[0].cancel()  # who goes away takes nobody's answer along
+        later[0].cancel()  # a cancelled request does not affect the others
         go_on.set()
         answers = [await first, *await asyncio.gather(*later[1:])]
         return answers, await other
@@ -53,7 +53,7 @@ def test_requests_during_a_read_share_the_next_one() -> None:
     assert asyncio.run(ask()) == ([1, 2, 2], -1)
 
 
-def test_a_failed_read_fails_only_for_the_requests_that_waited_for_it() -> None:
+def test_a_failed_read_fails_only_the_requests_that_waited_for_it() -> None:
     async def ask() -> int:
         async def run(read: Callable[[], int]) -> int:
             return read()
@@ -66,7 +66,7 @@ def test_a_failed_read_fails_only_for_the_requests_that_waited_for_it() -> None:
     assert asyncio.run(ask()) == 5
 
 
-def test_a_memo_lasts_until_its_value_changes() -> None:
+def test_a_memo_keeps_its_value_until_the_version_changes() -> None:
     written: Memo[str] = Memo(most=2)
     assert written.get("list", (1,), lambda: "one") == "one"
     assert written.get("list", (1,), lambda: "again") == "one"
@@ -75,7 +75,7 @@ def test_a_memo_lasts_until_its_value_changes() -> None:
 
 
 def test_polling_shows_every_change_at_once(course: Course, course_folder: Path) -> None:
-    """Submissions, grades, feedback, files and the course's plan, by hand and by the server, right after a poll."""
+    """Submissions, grades, feedback, files and settings, changed by hand and by the server, right after a poll."""
     submitted = course_folder.parent / "submitted" / "hw1"
     feedback = course_folder / "hw1" / "feedback" / "alice.html"
 
@@ -127,7 +127,9 @@ def test_polling_shows_every_change_at_once(course: Course, course_folder: Path)
     asyncio.run(ask())
 
 
-def test_simultaneous_requests_of_several_people_get_their_own_times(course: Course, course_folder: Path) -> None:
+def test_simultaneous_requests_of_several_people_get_the_times_of_each_person(
+    course: Course, course_folder: Path
+) -> None:
     (course_folder.parent / "mograder.toml").write_text('[[assignments]]\nname = "hw1"\nduedate = 1773144000\n')
     for name in ("alice", "bob"):
         course.accounts.register(name, CODE)
@@ -147,8 +149,8 @@ def test_simultaneous_requests_of_several_people_get_their_own_times(course: Cou
     assert asyncio.run(ask()) == [1773144000 + 3600, 1773144000] * 10
 
 
-def test_a_tick_cache_lasts_for_one_turn_of_the_event_loop() -> None:
-    """Whoever asks after a value was read has it read again."""
+def test_a_tick_cache_keeps_its_value_for_one_iteration_of_the_event_loop() -> None:
+    """A request after a value was read causes a new read."""
     reads = itertools.count()
     shared = TickCache()
 
@@ -162,10 +164,10 @@ def test_a_tick_cache_lasts_for_one_turn_of_the_event_loop() -> None:
     assert asyncio.run(ask_twice()) == [0, 0, 0, 1]
     assert asyncio.run(ask()) == 2
     assert asyncio.run(ask()) == 3
-    assert [shared.get("list", lambda: next(reads)) for _ in range(2)] == [4, 5]  # a thread has no turns
+    assert [shared.get("list", lambda: next(reads)) for _ in range(2)] == [4, 5]  # a thread without an event loop
 
 
-def test_a_read_that_failed_is_tried_again_for_the_next_request() -> None:
+def test_a_failed_read_is_repeated_for_the_next_request() -> None:
     shared = TickCache()
 
     async def ask() -> int:
@@ -176,7 +178,7 @@ def test_a_read_that_failed_is_tried_again_for_the_next_request() -> None:
     assert asyncio.run(ask()) == 5
 
 
-def test_a_client_that_asks_again_at_once_sees_a_change_in_between(course: Course, course_folder: Path) -> None:
+def test_a_client_that_polls_sees_a_change_made_in_between(course: Course, course_folder: Path) -> None:
     grades = course_folder / "hw1" / "grades.json"
 
     async def ask() -> list[str]:
@@ -193,7 +195,9 @@ def test_a_client_that_asks_again_at_once_sees_a_change_in_between(course: Cours
     assert asyncio.run(ask()) == ["1", "2", "3"]
 
 
-def test_an_edit_by_hand_to_a_value_that_python_calls_equal_shows_at_once(course: Course, course_folder: Path) -> None:
+def test_an_edit_by_hand_shows_at_once_even_if_python_considers_the_values_equal(
+    course: Course, course_folder: Path
+) -> None:
     course.accounts.register("alice", CODE)
     web, api, shown = Web(course), Api(course), []
     for value in ("1", "true", "1.0", "1"):

@@ -1,4 +1,4 @@
-"""What the endpoints say of time: listings, answers and status, to each person what is theirs."""
+"""Times in the answers of the endpoints: listings, replies and status, for each person their own."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def extend(web: Web, until: str, user: str = "alice") -> None:
     assert web("POST", "/extensions", json={"changes": [change]}).status_code == 200
 
 
-def test_the_listing_has_each_persons_own_times_and_what_a_submission_would_be_now(web: Web, clock: Clock) -> None:
+def test_the_listing_has_the_times_of_each_person_and_what_a_submission_would_be_now(web: Web, clock: Clock) -> None:
     extend(web, "+4d")
     clock.now = NOON + 5 * 60 * SECOND
     keys = ("duedate", "closes", "grace", "late", "days_late", "penalty")
@@ -54,7 +54,7 @@ def test_the_listing_has_each_persons_own_times_and_what_a_submission_would_be_n
     assert listed("alice") == [DUE + 4 * DAY, DUE + 4 * DAY, 300, False, 0, 0]
 
 
-def test_a_late_submission_is_answered_with_its_cost_and_with_what_counts(web: Web, clock: Clock) -> None:
+def test_a_late_submission_is_answered_with_its_penalty_and_with_what_counts(web: Web, clock: Clock) -> None:
     first = web.submit(content=b"one").json()
     clock.now = NOON + DAY * SECOND + SECOND
     late = web.submit(content=b"two").json()
@@ -70,7 +70,7 @@ def test_a_late_submission_is_answered_with_its_cost_and_with_what_counts(web: W
     ]  # fmt: skip
 
 
-def test_what_an_instructor_submits_after_closing_is_in_time_and_marked(web: Web, clock: Clock) -> None:
+def test_a_submission_by_an_instructor_after_closing_is_on_time_and_marked_as_such(web: Web, clock: Clock) -> None:
     clock.now = NOON + 9 * DAY * SECOND
     message = problem(web.submit(), 403, "closed")
     assert message == "'hw1' closed at Fri 2026-03-13 13:00 CET; this arrived at Thu 2026-03-19 13:00 CET"
@@ -80,7 +80,7 @@ def test_what_an_instructor_submits_after_closing_is_in_time_and_marked(web: Web
     assert (listed["by"], listed["late"], listed["counts"]) == ("__instructor__", False, reply["version"])
 
 
-def test_a_commitment_dates_the_submission_and_the_reply_has_both_moments(web: Web, clock: Clock) -> None:
+def test_a_commitment_dates_the_submission_and_the_reply_has_both_times(web: Web, clock: Clock) -> None:
     announced = {"sha256": sha256(b"work"), "size": 4}
     reply = web("POST", "/assignments/hw1/commit?user=alice", "alice", json=announced).json()
     assert reply == {
@@ -97,7 +97,7 @@ def test_a_commitment_dates_the_submission_and_the_reply_has_both_moments(web: W
         problem(web("POST", "/assignments/hw1/commit?user=alice", "alice", json=bad), 400, "bad_request")
 
 
-def test_an_extension_is_asked_for_decided_and_shown(web: Web) -> None:
+def test_an_extension_is_requested_decided_and_shown(web: Web) -> None:
     wanted = {"until": "+2d", "reason": "ill"}
     asked = web("POST", "/assignments/hw1/extension?user=alice", "alice", json=wanted).json()
     assert asked == {
@@ -115,7 +115,7 @@ def test_an_extension_is_asked_for_decided_and_shown(web: Web) -> None:
     assert web("GET", "/extensions").json() == [granted]
 
 
-def test_a_manifest_gives_times_and_rules_and_mograder_toml_overrides_it_key_by_key(
+def test_a_manifest_gives_times_and_rules_and_mograder_toml_overrides_single_keys(
     web: Web, course_folder: Path, clock: Clock
 ) -> None:
     entry = {
@@ -138,7 +138,7 @@ def test_a_manifest_gives_times_and_rules_and_mograder_toml_overrides_it_key_by_
 @pytest.mark.parametrize(
     "keys", [{"due": "soon"}, {"due": [1]}, {"due": "2026-03-12", "closes": "2026-03-11"}, {"points": "many"}]
 )
-def test_a_manifest_whose_times_cannot_be_read_is_reported_with_its_place(
+def test_a_manifest_with_unreadable_times_is_reported_with_its_entry(
     web: Web, course_folder: Path, keys: dict[str, object]
 ) -> None:
     (course_folder / "assignments.json").write_text(json.dumps([{"name": "hw1", "duedate": "whenever", **keys}]))

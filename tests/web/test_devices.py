@@ -1,4 +1,4 @@
-"""Remembered browsers, and the ways back in for a person without a token at hand."""
+"""Remembered browsers, and login codes for a person who does not have the token."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def code_from(visitor: Visitor, path: str = "/devices/code") -> str:
     return found[1]
 
 
-def test_a_remembered_browser_stays_logged_in_while_it_is_used_in_the_term(alice: Visitor, clock: Clock) -> None:
+def test_a_remembered_browser_stays_logged_in_during_the_term_while_it_is_used(alice: Visitor, clock: Clock) -> None:
     assert f"max-age={REMEMBERED // SECOND}" in alice.set[0].lower()
     for _ in range(3):
         clock.now += REMEMBERED - SECOND
@@ -49,12 +49,12 @@ def test_a_remembered_browser_stays_logged_in_while_it_is_used_in_the_term(alice
     assert alice.sees == "Join the course"
 
 
-def test_the_session_of_an_instructor_or_grader_stays_short_although_the_box_was_ticked(
+def test_sessions_of_instructors_and_graders_stay_short_despite_the_checkbox(
     alice: Visitor, course: Course, clock: Clock
 ) -> None:
     teacher = Visitor(course)
     teacher.post("/login", token=token_of(course, INSTRUCTOR), remember="yes")
-    course.roster.set_role(COURSE_INSTRUCTOR, ALICE, Role.INSTRUCTOR)  # remembered as a student
+    course.roster.set_role(COURSE_INSTRUCTOR, ALICE, Role.INSTRUCTOR)  # remembered while a student
     course.accounts.register("grace", CODE)
     course.roster.set_role(COURSE_INSTRUCTOR, Username("grace"), Role.GRADER)
     grader = Visitor(course)
@@ -63,7 +63,7 @@ def test_the_session_of_an_instructor_or_grader_stays_short_although_the_box_was
     assert (teacher.sees, alice.sees, grader.sees) == ("Join the course",) * 3
 
 
-def test_many_logins_that_are_remembered_end_the_first_and_are_one_line_of_the_audit_log(
+def test_each_person_has_a_limited_number_of_remembered_browsers_and_repeats_are_one_audit_line(
     alice: Visitor, course: Course
 ) -> None:
     for _ in range(MOST_DEVICES - 1):
@@ -77,7 +77,7 @@ def test_many_logins_that_are_remembered_end_the_first_and_are_one_line_of_the_a
     assert [each.count for each in lines] == [2 * MOST_DEVICES]
 
 
-def test_one_remembered_browser_is_ended_from_another_and_nobody_elses(
+def test_a_person_can_end_one_of_their_remembered_browsers_from_another(
     alice: Visitor, course: Course, clock: Clock
 ) -> None:
     other = Visitor(course)
@@ -101,7 +101,7 @@ def test_one_remembered_browser_is_ended_from_another_and_nobody_elses(
     assert "Safari on iPhone" not in alice.get("/devices").text
 
 
-def test_logging_in_without_the_box_remembers_nothing(course: Course) -> None:
+def test_without_the_checkbox_the_browser_is_not_remembered(course: Course) -> None:
     course.accounts.register("alice", CODE)
     visitor = Visitor(course)
     visitor.post("/login", token=token_of(course, "alice"))
@@ -111,7 +111,7 @@ def test_logging_in_without_the_box_remembers_nothing(course: Course) -> None:
 
 @pytest.mark.parametrize("spell", [str, str.upper, lambda code: code.replace("-", " ")])
 @pytest.mark.parametrize("giver", ["alice", INSTRUCTOR])
-def test_a_login_code_from_oneself_or_an_instructor_logs_another_device_in_once(
+def test_a_login_code_from_the_person_or_an_instructor_logs_another_device_in_once(
     alice: Visitor, course: Course, giver: str, spell: Callable[[str], str]
 ) -> None:
     teacher = Visitor(course)
@@ -119,27 +119,29 @@ def test_a_login_code_from_oneself_or_an_instructor_logs_another_device_in_once(
     code = code_from(alice) if giver == "alice" else code_from(teacher, "/people/alice/login-code")
     phone = Visitor(course)
     assert phone.post("/login", user=" Alice ", token=spell(code)).status_code == 303
-    assert (phone.sees, alice.sees) == ("Your assignments",) * 2  # nothing else was ended
+    assert (phone.sees, alice.sees) == ("Your assignments",) * 2  # no other session was ended
     again = Visitor(course)
     assert again.post("/login", user="alice", token=code).status_code == 401
-    assert code_from(alice) != code  # the next one is another
+    assert code_from(alice) != code  # the next code is different
     assert ("give login code", "alice") in [(each.action, each.subject) for each in course.audit.events()]
 
 
-def test_a_login_code_is_for_its_person_and_for_an_hour_at_most(alice: Visitor, course: Course, clock: Clock) -> None:
+def test_a_login_code_is_valid_for_its_person_and_for_at_most_an_hour(
+    alice: Visitor, course: Course, clock: Clock
+) -> None:
     course.accounts.register("bob", CODE)
     code = code_from(alice)
-    stranger = Visitor(course)
-    refusals = {stranger.post("/login", user=user, token=code).text.replace(user, "") for user in ("bobby", "bob")}
-    assert len(refusals) == 1  # who is enrolled is not told
+    visitor = Visitor(course)
+    refusals = {visitor.post("/login", user=user, token=code).text.replace(user, "") for user in ("bobby", "bob")}
+    assert len(refusals) == 1  # the answer does not tell who is enrolled
     clock.now += WINDOW
     late = code_from(alice)
     clock.now += WINDOW
-    assert stranger.post("/login", user="alice", token=code).status_code == 401
-    assert stranger.post("/login", user="alice", token=late).status_code == 303
+    assert visitor.post("/login", user="alice", token=code).status_code == 401
+    assert visitor.post("/login", user="alice", token=late).status_code == 303
 
 
-def test_a_reset_and_a_removal_void_login_codes(alice: Visitor, course: Course) -> None:
+def test_a_reset_or_a_removal_invalidates_login_codes(alice: Visitor, course: Course) -> None:
     code = code_from(alice)
     _, personal = course.roster.reset(COURSE_INSTRUCTOR, ALICE)
     assert Visitor(course).post("/login", user="alice", token=code).status_code == 401
@@ -153,12 +155,12 @@ def test_login_codes_are_limited_in_number(alice: Visitor, course: Course) -> No
     assert alice.post("/devices/code").status_code == 429
 
 
-def test_a_student_gives_no_login_code_of_somebody_else(alice: Visitor, course: Course) -> None:
+def test_a_student_cannot_get_a_login_code_for_another_person(alice: Visitor, course: Course) -> None:
     course.accounts.register("bob", CODE)
     assert alice.post("/people/bob/login-code").status_code == 403
 
 
-def test_a_token_is_accepted_without_the_name_before_it(course: Course) -> None:
+def test_a_token_is_accepted_without_the_user_name_before_it(course: Course) -> None:
     course.accounts.register("alice", CODE)
     digits = token_of(course, "alice").partition(":")[2]
     assert Visitor(course).post("/login", user="ALICE", token=digits).status_code == 303
@@ -174,11 +176,11 @@ def test_a_token_is_accepted_without_the_name_before_it(course: Course) -> None:
         ("", "A browser"),
     ],
 )
-def test_a_browser_is_called_by_what_it_is(agent: str, name: str) -> None:
+def test_a_browser_is_named_by_its_user_agent(agent: str, name: str) -> None:
     assert browser_name(agent) == name
 
 
-def test_joining_offers_the_token_as_a_password_and_the_browser_is_remembered(
+def test_joining_offers_to_save_the_token_as_a_password_and_remembers_the_browser(
     tab: Tab, server: Running, tmp_path: Path
 ) -> None:
     tab.goto(JoinLink(server.url, CODE).text)

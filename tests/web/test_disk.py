@@ -1,4 +1,4 @@
-"""What the machine may do to a server: killed at any instant, a full disk, a folder gone or not writable."""
+"""Faults of the machine: a server killed at any moment, a full disk, a missing or read-only folder."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ ROUNDS = 10
 HW1 = AssignmentName("hw1")
 
 
-def wrong(root: Path) -> list[findings.Finding]:
+def problems(root: Path) -> list[findings.Finding]:
     return [each for each in doctor.check(Folders.of(root), utc_now()) if each.severity is not findings.Severity.NOTE]
 
 
 # kill -9
 
 
-def test_kill_9_at_any_instant_again_and_again_loses_nothing_that_was_answered(course_folder: Path) -> None:
+def test_kill_9_at_any_moment_loses_nothing_that_was_acknowledged(course_folder: Path) -> None:
     seed = int(os.environ.get("MOGRADER_SEED", "0")) or random.randrange(1, 1 << 30)
     print(f"MOGRADER_SEED={seed}")  # shown when the test fails
     chance = random.Random(seed)
@@ -43,18 +43,18 @@ def test_kill_9_at_any_instant_again_and_again_loses_nothing_that_was_answered(c
     sent: set[str] = set()
     for round_ in range(ROUNDS):
         with running(course_folder) as server:
-            assert worked(server) < 3, "the start after a crash takes too long"
+            assert processor_seconds(server) < 3, "the start after a crash takes too long"
             assert pending(course_folder) == 0, "the start has not finished what the kill left"
             check_everything_is_there(server, answered, sent)
             kill_in_a_rush(server, round_, chance, answered, sent)
     with running(course_folder) as server:
         check_everything_is_there(server, answered, sent)
         assert server.stop() == 0
-    assert wrong(course_folder) == []
+    assert problems(course_folder) == []
 
 
-def worked(server: Running) -> float:
-    """Seconds of a processor that a server has had, which others on the machine do not add to; Linux tells."""
+def processor_seconds(server: Running) -> float:
+    """Processor seconds used by a server, independent of other load on the machine (Linux)."""
     stat = Path(f"/proc/{server.process.pid}/stat")
     if not stat.exists():
         return 0
@@ -65,7 +65,7 @@ def worked(server: Running) -> float:
 def kill_in_a_rush(
     server: Running, round_: int, chance: random.Random, answered: dict[str, str], sent: set[str]
 ) -> None:
-    """Eight people submit without a pause; some large. The server is killed at some instant after some answer."""
+    """Kill the server at a random moment after an answer, while eight people submit small and large files."""
 
     def send(name: str) -> None:
         with contextlib.suppress(httpx2.TransportError), httpx2.Client(base_url=server.url, timeout=PATIENCE) as client:
@@ -83,7 +83,7 @@ def kill_in_a_rush(
         sending = [pool.submit(send, f"s{number}") for number in range(8)]
         try:
             until(lambda: len(answered) >= enough or any(each.done() for each in sending))
-            time.sleep(chance.uniform(0, 0.1))  # the instant is what varies
+            time.sleep(chance.uniform(0, 0.1))  # a random moment
         finally:
             server.kill()
     for each in sending:
@@ -109,7 +109,7 @@ def check_everything_is_there(server: Running, answered: dict[str, str], sent: s
 
 @contextlib.contextmanager
 def small_disk(place: Path, megabytes: int) -> Iterator[Path]:
-    """A file system of its own."""
+    """A small file system in an image."""
     if sys.platform != "linux" or os.geteuid() != 0:
         if os.environ.get("CI") and sys.platform == "linux" and os.geteuid() == 0:
             raise AssertionError("in CI as root this runs")
@@ -129,7 +129,7 @@ def small_disk(place: Path, megabytes: int) -> Iterator[Path]:
 
 
 def fill(server: Running, size: int) -> tuple[dict[str, bytes], httpx2.Response]:
-    """Submit until it is refused; what was taken, and the refusal."""
+    """Submit until a submission is refused. Returns the accepted ones and the refusal."""
     taken = {}
     for number in range(10_000):
         content = f"{number} ".encode() + os.urandom(size)
@@ -141,7 +141,7 @@ def fill(server: Running, size: int) -> tuple[dict[str, bytes], httpx2.Response]
 
 
 @pytest.mark.parametrize("size", [20_000, 1_500_000])
-def test_a_full_disk_is_507_loses_nothing_and_works_again_when_there_is_room(tmp_path: Path, size: int) -> None:
+def test_a_full_disk_is_answered_507_and_loses_nothing(tmp_path: Path, size: int) -> None:
     with small_disk(tmp_path / "disk", 16) as disk:
         root = make_course_folder(disk)
         (root.parent / "mograder.toml").write_text("[server]\nmax_per_hour = 10000\n")
@@ -165,12 +165,12 @@ def test_a_full_disk_is_507_loses_nothing_and_works_again_when_there_is_room(tmp
             check_taken(server, taken)
             assert not [path for path in server.submitted.rglob(".*") if ".incoming-" not in path.name]
             assert server.stop() == 0
-        assert wrong_but_space(root) == []
+        assert problems_but_space(root) == []
         with running(root) as server:
             check_taken(server, taken)
 
 
-def test_feedback_and_registrations_on_a_full_disk_are_507_and_change_nothing(tmp_path: Path) -> None:
+def test_feedback_and_registrations_on_a_full_disk_are_answered_507_and_change_nothing(tmp_path: Path) -> None:
     with small_disk(tmp_path / "disk", 12) as disk:
         root = make_course_folder(disk)
         page = root / "hw1" / "feedback" / "alice.html"
@@ -199,7 +199,7 @@ def test_feedback_and_registrations_on_a_full_disk_are_507_and_change_nothing(tm
             listed = server.client.get("/roster", headers=server.bearer()).json()
             assert len(listed) == len(joined)
             assert page.read_bytes() == b"after"
-        assert wrong_but_space(root) == []
+        assert problems_but_space(root) == []
 
 
 def give_feedback(server: Running, page: bytes) -> httpx2.Response:
@@ -211,8 +211,8 @@ def join(server: Running, name: str) -> httpx2.Response:
     return server.client.post("/register", json={"user": name, "enrollment_code": CODE})
 
 
-def wrong_but_space(root: Path) -> list[findings.Finding]:
-    return [each for each in wrong(root) if "MiB are free" not in each.what]
+def problems_but_space(root: Path) -> list[findings.Finding]:
+    return [each for each in problems(root) if "MiB are free" not in each.what]
 
 
 def check_taken(server: Running, taken: dict[str, bytes]) -> None:
@@ -224,14 +224,14 @@ def check_taken(server: Running, taken: dict[str, bytes]) -> None:
     assert [each["sha256"] for each in listed if each["username"] == "alice"] == [sha256(taken[last])]
 
 
-def test_a_disk_that_may_not_be_written_is_503_and_works_again_afterwards(tmp_path: Path) -> None:
+def test_a_read_only_disk_is_answered_503_until_it_is_writable_again(tmp_path: Path) -> None:
     with small_disk(tmp_path / "disk", 16) as disk:
         root = make_course_folder(disk)
         with running(root) as server:
             assert server.submit("alice", b"before").status_code == 200
             server.client.get("/assignments/hw1/submissions", headers=server.bearer())
-            # Files that are open for writing keep a remount from happening, so the disk is frozen for new writers:
-            # the folder of submissions becomes read-only by a mount over itself.
+            # Files that are open for writing prevent a read-only remount of the disk, so the folder of submissions is
+            # mounted over itself, read-only.
             subprocess.run(["mount", "--bind", server.submitted, server.submitted], check=True)
             try:
                 subprocess.run(["mount", "-o", "remount,bind,ro", server.submitted], check=True)
@@ -246,11 +246,11 @@ def test_a_disk_that_may_not_be_written_is_503_and_works_again_afterwards(tmp_pa
             assert [each["sha256"] for each in listed] == [sha256(b"before")]
             assert server.submit("alice", b"after").json()["attempt"] == 2
             assert server.stop() == 0
-        assert wrong_but_space(root) == []
+        assert problems_but_space(root) == []
 
 
 @pytest.mark.parametrize("size", [10, 1_500_000])
-def test_a_folder_that_is_gone_is_503_and_works_again_when_it_is_back(course_folder: Path, size: int) -> None:
+def test_a_missing_folder_is_answered_503_until_it_is_back(course_folder: Path, size: int) -> None:
     away = course_folder.parent.with_name("away")
     with running(course_folder) as server:
         bearers = server.bearer("alice")
@@ -263,14 +263,14 @@ def test_a_folder_that_is_gone_is_503_and_works_again_when_it_is_back(course_fol
         away.rename(course_folder.parent)
         assert server.submit("alice", b"y" * size).json()["attempt"] == 2
         assert server.stop() == 0
-    assert wrong(course_folder) == []
+    assert problems(course_folder) == []
     store = open_store(course_folder)
     assert [each.submission.sha256 for each in store.submissions.receipts()] == [sha256(b"before"), sha256(b"y" * size)]
     store.close()
 
 
 @pytest.mark.parametrize("size", [10, 1_500_000])
-def test_submissions_whose_folder_is_gone_are_503_until_it_is_back(server: Running, size: int) -> None:
+def test_submissions_whose_folder_is_missing_are_answered_503_until_it_is_back(server: Running, size: int) -> None:
     away = server.submitted.with_name("away")
     assert server.submit("alice", b"before").status_code == 200
     server.submitted.rename(away)
@@ -283,7 +283,7 @@ def test_submissions_whose_folder_is_gone_are_503_until_it_is_back(server: Runni
     away.rename(server.submitted)
     assert server.submit("alice", b"x" * size).json()["attempt"] == 2
     assert server.stop() == 0
-    assert wrong(server.root) == []
+    assert problems(server.root) == []
 
 
 def unavailable(reply: httpx2.Response) -> None:
@@ -292,7 +292,7 @@ def unavailable(reply: httpx2.Response) -> None:
 
 
 def powerless() -> tuple[str, ...]:
-    """What makes modes count for a server that runs as root as well."""
+    """The command prefix that makes file modes apply to a server that runs as root."""
     if sys.platform == "win32":
         pytest.skip("Windows has no modes")
     if os.geteuid() != 0:
@@ -303,7 +303,7 @@ def powerless() -> tuple[str, ...]:
     return (setpriv, "--bounding-set", "-dac_override,-dac_read_search")
 
 
-def test_folders_that_may_not_be_written_are_503_and_leave_everything_as_it_was(course_folder: Path) -> None:
+def test_unwritable_folders_are_answered_503_and_nothing_changes(course_folder: Path) -> None:
     with running(course_folder, under=powerless()) as server:
         teacher = server.bearer()
         folders = [server.submitted / "hw1", course_folder / "hw1", course_folder / "hw1" / "feedback"]
@@ -337,11 +337,11 @@ def test_folders_that_may_not_be_written_are_503_and_leave_everything_as_it_was(
             folder.chmod(0o755)
         assert [reply.status_code for reply in attempts()] == [200] * 5
         assert server.stop() == 0
-    assert wrong(course_folder) == []
+    assert problems(course_folder) == []
 
 
 def contents(course: Path) -> dict[Path, bytes]:
-    """Every file but the ledger's own."""
+    """The content of every file except those of the ledger."""
     files = (path for path in course.rglob("*") if path.is_file() and not path.name.startswith(".mograder"))
     return {path: path.read_bytes() for path in files}
 
@@ -353,7 +353,9 @@ def pending(root: Path) -> int:
 
 
 @pytest.mark.parametrize("size", [1000, 300_000])
-def test_a_released_file_that_may_not_be_read_is_503_in_json_and_hides_no_other(course_folder: Path, size: int) -> None:
+def test_an_unreadable_released_file_is_answered_503_in_json_and_hides_no_other_file(
+    course_folder: Path, size: int
+) -> None:
     secret = course_folder / "hw1" / "files" / "secret.py"
     secret.write_bytes(b"x" * size)
     secret.chmod(0o000)

@@ -1,4 +1,4 @@
-"""Who has downloaded something is noted: of each person and assignment once, behind the answer."""
+"""Downloads are recorded once for each person and assignment, after the answer."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.parts import ALICE, BOB, HW1, NOON, Running, open_store, until
 STUDENT = Actor(ALICE, Role.STUDENT)
 
 
-def test_a_students_download_is_noted_and_nothing_else_is(server: Running) -> None:
+def test_only_successful_downloads_of_students_are_recorded(server: Running) -> None:
     address = "/assignments/hw1/files/hw1.py"
     assert server.client.get(address, headers=server.bearer(INSTRUCTOR)).status_code == 200
     assert server.client.get(address + "x", headers=server.bearer("carol")).status_code == 404
@@ -33,7 +33,7 @@ def test_a_students_download_is_noted_and_nothing_else_is(server: Running) -> No
         store.close()
 
 
-def test_downloads_at_the_same_moment_are_recorded_together_and_once_each(course: Course) -> None:
+def test_simultaneous_downloads_are_recorded_in_one_write_and_once_each(course: Course) -> None:
     writes: list[int] = []
 
     async def write(work: Callable[[], None]) -> None:
@@ -56,7 +56,7 @@ def test_downloads_at_the_same_moment_are_recorded_together_and_once_each(course
     assert course.store.release.fetched() == [Fetched(HW1, ALICE, NOON), Fetched(HW1, BOB, NOON)]
 
 
-def test_a_failed_record_is_made_at_the_next_download(course: Course) -> None:
+def test_a_download_that_could_not_be_recorded_is_recorded_at_the_next_download(course: Course) -> None:
     full = [True]
 
     async def write(work: Callable[[], None]) -> None:
@@ -74,7 +74,7 @@ def test_a_failed_record_is_made_at_the_next_download(course: Course) -> None:
     assert not full
 
 
-def test_what_is_remembered_of_downloads_is_bounded(course: Course, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_memory_for_recorded_downloads_is_limited(course: Course, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(downloads, "REMEMBERED", 3)
     written: list[int] = []
 

@@ -1,4 +1,4 @@
-"""What makes an answer durable happens before it leaves: seen in the system calls of the real server."""
+"""Data is synced before the answer is sent, as the system calls of a real server show."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def test_submissions_are_synced_before_the_response_is_sent(
     with running(course_folder, under=strace) as server:
         seen = len(lines_of(trace))
         assert request_(server).status_code == 200
-        server.client.get("/")  # its answer comes after: the trace then holds all of the one before
+        server.client.get("/")  # after its answer the trace contains everything about the one before
         until(lambda: sum("HTTP/1.1 200" in line for line in lines_of(trace)[seen:]) >= 2)
         lines = lines_of(trace)[seen:]
     answer = next(number for number, line in enumerate(lines) if "HTTP/1.1 200" in line)
@@ -81,7 +81,7 @@ def lines_of(trace: Path) -> list[str]:
 
 
 def returned(lines: list[str], call: str, file: str) -> list[int]:
-    """The lines at which such a call on such a file had returned, and well."""
+    """The lines at which such a call on such a file returned successfully."""
     found = []
     for index, line in enumerate(lines):
         if re.search(rf"\b{call}\(\d+<[^>]*{file}>", line):

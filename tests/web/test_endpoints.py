@@ -1,4 +1,4 @@
-"""Every endpoint's own promises (PROTOCOL.md), in process."""
+"""What each endpoint promises (docs/reference/protocol.md), in process."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def register(web: Web, user: object = "alice", code: object = CODE, **extra: Any
 
 
 @pytest.mark.parametrize("name", ["alice", "bob-smith", "user_1", "first.last", "a@uni.de", "x+y@uni.de"])
-def test_registering_gives_a_token_that_works(web: Web, course_folder: Path, name: str) -> None:
+def test_registering_returns_a_token_that_works(web: Web, course_folder: Path, name: str) -> None:
     reply = register(web, f" {name}\n")
     secret = (course_folder / ".mograder-secret").read_text().strip()
     digest = hmac.digest(secret.encode(), name.encode(), "sha256").hex()
@@ -61,13 +61,13 @@ def test_an_invalid_registration_is_refused_for_the_first_reason(web: Web, body:
 
 
 @pytest.mark.parametrize("check_tokens", [True, False])
-def test_without_a_code_registration_is_off_whatever_is_sent(course: Course, check_tokens: bool) -> None:
+def test_without_a_code_registration_is_off(course: Course, check_tokens: bool) -> None:
     web = Web(Course(course.store, course.signer, course.clock), check_tokens=check_tokens)
     for body in (b"{", b'{"user": "alice", "enrollment_code": ""}'):
         problem(web("POST", "/register", None, content=body), 403, "registration_off")
 
 
-def test_a_name_is_claimed_once(web: Web) -> None:
+def test_a_name_can_be_registered_once(web: Web) -> None:
     register(web)
     for name in ("alice", "Alice", " alice "):
         assert "taken" in problem(register(web, name), 409, "name_taken")
@@ -75,7 +75,7 @@ def test_a_name_is_claimed_once(web: Web) -> None:
     assert [each.username for each in web.course.store.accounts.all()] == ["alice"]
 
 
-def test_a_name_under_which_work_stands_cannot_be_claimed(web: Web, submitted: Path) -> None:
+def test_a_name_with_existing_work_cannot_be_registered(web: Web, submitted: Path) -> None:
     submitted.mkdir(parents=True)
     (submitted / "alice.py").write_bytes(b"from last year's server")
     problem(register(web), 409, "name_taken")
@@ -89,7 +89,7 @@ def test_a_registration_answer_is_not_cached(web: Web) -> None:
 # assignments and released files
 
 
-def test_assignments_are_listed_with_what_clients_need(web: Web) -> None:
+def test_assignments_are_listed_with_the_fields_that_clients_need(web: Web) -> None:
     (entry,) = web("GET", "/assignments", "alice").json()
     assert entry == {
         "name": "hw1", "id": "hw1",
@@ -113,7 +113,7 @@ def test_names_in_any_script_survive_the_round_trip(web: Web, course_folder: Pat
     assert web("GET", listed[0]["url"]).content == b"x"
 
 
-def test_a_path_is_decoded_once(web: Web, course_folder: Path) -> None:
+def test_a_path_is_percent_decoded_once(web: Web, course_folder: Path) -> None:
     files = course_folder / "hw1" / "files"
     (files / "a%62.py").write_bytes(b"percent")
     (files / "ab.py").write_bytes(b"plain")
@@ -122,7 +122,7 @@ def test_a_path_is_decoded_once(web: Web, course_folder: Path) -> None:
     assert web("GET", "/assignments/hw1/files/%FF.py").status_code == 400
 
 
-def test_a_manifest_is_passed_on_whole(web: Web, course_folder: Path) -> None:
+def test_a_manifest_is_passed_on_unchanged(web: Web, course_folder: Path) -> None:
     entries = [
         {"name": "b", "id": 7, "duedate": 0, "files": [{"filename": "x", "url": "https://e.org/x"}], "more": {"a": 1}},
         {"name": "a", "id": 2**70, "files": None, "weight": 1.5},
@@ -131,7 +131,7 @@ def test_a_manifest_is_passed_on_whole(web: Web, course_folder: Path) -> None:
     assert web("GET", "/assignments", "alice").json() == entries
 
 
-def test_a_broken_manifest_is_told_in_full_to_the_instructor_alone(web: Web, course_folder: Path) -> None:
+def test_the_details_of_a_broken_manifest_are_shown_to_instructors_only(web: Web, course_folder: Path) -> None:
     (course_folder / "assignments.json").write_text("{")
     assert "place" not in web("GET", "/assignments", "alice").json()
     reply = web("GET", "/assignments")
@@ -150,7 +150,7 @@ TRAVERSALS = [
 
 @pytest.mark.parametrize("path", TRAVERSALS)
 @pytest.mark.parametrize("base", ["/assignments/hw1/files/", "/assignments/hw1/submissions/", "/assignments/"])
-def test_no_spelling_of_a_path_leads_out(web: Web, base: str, path: str) -> None:
+def test_no_encoding_of_a_path_leads_out_of_its_folder(web: Web, base: str, path: str) -> None:
     web.submit()
     if base + path == "/assignments/hw1/files/hw1.py/":  # a trailing slash is tolerated
         return
@@ -172,7 +172,7 @@ def test_no_spelling_of_a_path_leads_out(web: Web, base: str, path: str) -> None
 
 
 @pytest.mark.parametrize("size", [1000, 600_000])
-def test_a_file_is_sent_whole_by_range_and_as_304(web: Web, course_folder: Path, size: int) -> None:
+def test_a_file_is_sent_whole_by_range_or_as_304(web: Web, course_folder: Path, size: int) -> None:
     content = bytes(range(256)) * (size // 256)
     (course_folder / "hw1" / "files" / "data.bin").write_bytes(content)
     path = "/assignments/hw1/files/data.bin"
@@ -211,7 +211,7 @@ def test_an_empty_file_is_sent(web: Web, course_folder: Path) -> None:
 
 
 @pytest.mark.parametrize("path", ["/assignments", "/assignments/hw1/submissions", "/assignments/hw1/status?user=a"])
-def test_what_has_not_changed_is_not_sent_again(web: Web, path: str) -> None:
+def test_unchanged_content_is_answered_304(web: Web, path: str) -> None:
     tag = web("GET", path).headers["etag"]
     for known in (tag, f'"x", {tag}', f"W/{tag}", "*"):
         reply = web("GET", path, headers={"If-None-Match": known})
@@ -238,7 +238,7 @@ def test_a_submission_is_answered_with_its_receipt(web: Web, submitted: Path, cl
     assert (submitted / "alice.py").read_bytes() == b"work"
 
 
-def test_receipts_are_listed_for_an_assignment_and_for_all_with_what_verifies_them(web: Web, clock: Clock) -> None:
+def test_receipts_are_listed_for_one_or_all_assignments_with_the_keys_to_verify_them(web: Web, clock: Clock) -> None:
     (web.course.store.folders.root / "hw2" / "files").mkdir(parents=True)  # type: ignore[attr-defined]
     texts = [web.submit(content=content).json()["receipt"] for content in (b"one", b"two")]
     web.submit("bob", b"bob's")
@@ -259,12 +259,12 @@ def test_receipts_are_listed_for_an_assignment_and_for_all_with_what_verifies_th
     assert web("GET", "/chain", "bob").json() == {"number": 4, "hash": sha256(other.encode())}
 
 
-def test_the_chain_begins_at_nothing(web: Web) -> None:
+def test_the_chain_of_a_new_course_is_empty(web: Web) -> None:
     assert web("GET", "/chain", "bob").json() == {"number": 0, "hash": ""}
     assert web("GET", "/receipts/bob", "bob").json() == []
 
 
-def test_each_version_is_downloaded_by_its_owner_and_nothing_else_is(web: Web) -> None:
+def test_a_version_can_be_downloaded_by_its_owner_only(web: Web) -> None:
     for content in (b"one", b"two"):
         web.submit(content=content)
     web.submit("bob", b"bob's")
@@ -278,14 +278,14 @@ def test_each_version_is_downloaded_by_its_owner_and_nothing_else_is(web: Web) -
 
 @pytest.mark.parametrize("field", ["file", "files", "", "x" * 100, "ä"])
 @pytest.mark.parametrize("filename", ["hw1.py", "../../x.py", "ä.py", "alice.zip"])
-def test_a_form_may_call_field_and_file_as_it_likes(web: Web, submitted: Path, field: str, filename: str) -> None:
+def test_a_form_may_use_any_names_for_field_and_file(web: Web, submitted: Path, field: str, filename: str) -> None:
     content = bytes(range(256)) + b"\r\n--x\r\n"
     reply = web("POST", "/assignments/hw1/submit?user=alice", "alice", files={field: (filename, content)})
     assert reply.json()["filename"] == f"alice{Path(filename).suffix}"
     assert (submitted / "alice.py").read_bytes() == content
 
 
-def test_a_file_field_that_was_left_empty_does_not_count(web: Web, submitted: Path) -> None:
+def test_an_empty_file_field_is_ignored(web: Web, submitted: Path) -> None:
     part = '--b\r\nContent-Disposition: form-data; name="f"; filename="{}"\r\n\r\n{}\r\n'
     body = part.format("", "") + part.format("x.py", "work") + "--b--\r\n"
     form = {"Content-Type": "multipart/form-data; boundary=b"}
@@ -293,7 +293,7 @@ def test_a_file_field_that_was_left_empty_does_not_count(web: Web, submitted: Pa
     assert (submitted / "alice.py").read_bytes() == b"work"
 
 
-def test_a_form_may_have_fields_beside_its_file_and_no_second_file(web: Web, submitted: Path) -> None:
+def test_a_form_may_have_fields_beside_its_file_but_no_second_file(web: Web, submitted: Path) -> None:
     files = {"note": (None, b"text"), "a": ("first.py", b"first")}
     web("POST", "/assignments/hw1/submit?user=alice", "alice", files=files)
     assert (submitted / "alice.py").read_bytes() == b"first"
@@ -304,13 +304,13 @@ def test_a_form_may_have_fields_beside_its_file_and_no_second_file(web: Web, sub
 
 
 @pytest.mark.parametrize(("filename", "status"), [("essay.docx", 415), ("work.PY", 200), ("blob", 200)])
-def test_the_usual_file_endings_hold_where_the_instructor_names_none(web: Web, filename: str, status: int) -> None:
+def test_the_default_file_endings_apply_where_the_instructor_names_none(web: Web, filename: str, status: int) -> None:
     reply = web("POST", "/assignments/hw1/submit?user=alice", "alice", files={"file": (filename, b"work")})
     assert reply.status_code == status, reply.text
 
 
 @pytest.mark.parametrize("name", ["alice%0A", "%20alice", "alice%09", "%C2%A0alice", "alice%00", "al%C4%B1ce"])
-def test_a_name_in_an_address_is_exact(web: Web, name: str) -> None:
+def test_a_user_name_in_a_url_must_match_exactly(web: Web, name: str) -> None:
     for method, path in (("GET", "status"), ("GET", "receipts"), ("POST", "submit"), ("POST", "extension")):
         reply = web(method, f"/assignments/hw1/{path}?user={name}", content=b"{}" if method == "POST" else None)
         problem(reply, 400, "bad_name")
@@ -318,11 +318,11 @@ def test_a_name_in_an_address_is_exact(web: Web, name: str) -> None:
         problem(web("GET", path), 404, "not_found")
 
 
-def test_a_space_in_a_query_is_no_part_of_a_name(web: Web) -> None:
+def test_a_space_in_a_query_is_not_stripped_from_a_name(web: Web) -> None:
     problem(web("GET", "/assignments/hw1/status?user=alice+"), 400, "bad_name")
 
 
-def test_two_feedback_pages_for_one_person_are_refused(web: Web) -> None:
+def test_two_feedback_pages_for_one_user_are_refused(web: Web) -> None:
     pages = [("files", ("alice.html", b"<p>1")), ("files", ("alice.HTML", b"<p>2"))]
     assert "twice" in problem(web("POST", "/assignments/hw1/feedback", files=pages), 400, "bad_request")
     assert web("GET", "/assignments/hw1/feedback/alice").status_code == 404
@@ -349,7 +349,9 @@ def test_a_large_submission_is_kept_whole(web: Web, submitted: Path, form: bool,
          "headers": {"Content-Type": "multipart/form-data; boundary=b"}},
     ],
 )  # fmt: skip
-def test_a_submission_without_data_or_cut_short_is_refused(web: Web, submitted: Path, body: dict[str, Any]) -> None:
+def test_a_submission_without_data_or_with_a_truncated_body_is_refused(
+    web: Web, submitted: Path, body: dict[str, Any]
+) -> None:
     problem(web("POST", "/assignments/hw1/submit?user=alice", "alice", **body), 400, "bad_request")
     assert not submitted.exists() or names_in(submitted) == []
 
@@ -360,7 +362,7 @@ def test_a_submission_without_data_or_cut_short_is_refused(web: Web, submitted: 
      ("?user=alice&user=bob", 400), ("?user=a_20260310T200800", 400), ("?User=alice", 400)],
 )  # fmt: skip
 @pytest.mark.parametrize("name", ["submit", "status"])
-def test_a_request_that_names_no_user_is_refused(web: Web, query: str, status: int, name: str) -> None:
+def test_a_request_without_a_user_is_refused(web: Web, query: str, status: int, name: str) -> None:
     method = BY_NAME[name].method
     assert web(method, f"/assignments/hw1/{name}{query}", content=b"x").status_code == status
     assert web(method, f"/assignments/hw1/{name}{query}", None, content=b"x").status_code == 401
@@ -394,7 +396,7 @@ def test_a_submission_beyond_the_limit_is_refused_before_it_is_read(course: Cour
     assert web.submit(content=b"x" * 1000).status_code == 200
 
 
-def test_more_than_anybody_submits_in_an_hour_is_refused_with_the_time_to_wait(
+def test_submissions_beyond_the_hourly_limit_are_refused_with_the_time_to_wait(
     web: Web, course_folder: Path, clock: Clock
 ) -> None:
     (course_folder.parent / "mograder.toml").write_text("[server]\nmax_per_hour = 3\nmax_person_mb = 1\n")
@@ -416,7 +418,7 @@ def test_more_than_anybody_submits_in_an_hour_is_refused_with_the_time_to_wait(
     assert "max_person_mb" in reply.json()["error"]
 
 
-def test_attempts_an_hour_are_bounded_and_how_many_are_left_is_said_first(
+def test_attempts_per_hour_are_limited_and_the_status_says_how_many_are_left(
     web: Web, course_folder: Path, clock: Clock
 ) -> None:
     plan = course_folder.parent / "mograder.toml"
@@ -436,7 +438,7 @@ def test_attempts_an_hour_are_bounded_and_how_many_are_left_is_said_first(
     reply = web.submit(content=b"3")
     assert "2 times within an hour" in problem(reply, 429, "too_many_submissions")
     assert reply.headers["retry-after"] == "3480"
-    plan.write_text("[[assignments]]\nname = 'hw1'\ngrading = { per_hour = 'many' }\n")  # what was said before holds
+    plan.write_text("[[assignments]]\nname = 'hw1'\ngrading = { per_hour = 'many' }\n")  # the first answer stays valid
     assert left() == (0, NOON / SECOND + 3600)
     clock.now = NOON + 3600 * SECOND
     assert left() == (1, None)
@@ -448,7 +450,7 @@ def test_attempts_an_hour_are_bounded_and_how_many_are_left_is_said_first(
 PLAN = "[[assignments]]\nname = 'hw1'\nopens = 2026-03-10\ncloses = 2026-03-10T12:00:00\naccepts = ['py', '.ZIP']\n"
 
 
-def test_the_plan_of_the_course_is_kept(web: Web, course_folder: Path, clock: Clock) -> None:
+def test_rules_of_the_course_file_are_enforced_by_the_endpoints(web: Web, course_folder: Path, clock: Clock) -> None:
     (course_folder.parent / "mograder.toml").write_text(PLAN)
     form = {"files": {"f": ("x.R", b"x")}}
     problem(web("POST", "/assignments/hw1/submit?user=alice", "alice", **form), 415, "wrong_type")
@@ -492,7 +494,7 @@ def grade(web: Web, document: object) -> httpx2.Response:
 
 
 @pytest.mark.parametrize("wrap", [lambda rows: rows, lambda rows: {"grades": rows, "workflow_state": ""}])
-def test_grades_come_as_a_list_or_in_an_object_and_are_merged(web: Web, course_folder: Path, wrap: Any) -> None:
+def test_grades_are_accepted_as_a_list_or_in_an_object_and_merged(web: Web, course_folder: Path, wrap: Any) -> None:
     assert grade(web, wrap([{"username": "alice", "grade": "1", "x": [1]}])).json()["count"] == 1
     reply = grade(web, wrap([{"username": "alice", "grade": "2"}, {"userid": "bob", "grade": 3}]))
     assert reply.json() == {"status": "ok", "count": 2, "received": 2, "unknown": ["alice", "bob"]}
@@ -512,7 +514,7 @@ def test_grades_come_as_a_list_or_in_an_object_and_are_merged(web: Web, course_f
         b'[{"username": "a", "x": ' + b"[" * 100_000 + b"]" * 100_000 + b"}]",
     ],
 )  # fmt: skip
-def test_grades_that_cannot_be_taken_change_nothing(web: Web, course_folder: Path, document: bytes) -> None:
+def test_refused_grades_change_nothing(web: Web, course_folder: Path, document: bytes) -> None:
     grade(web, [{"username": "zoe", "grade": "1"}])
     before = everything_in(course_folder)
     problem(grade(web, document), 400, "bad_request")
@@ -520,13 +522,13 @@ def test_grades_that_cannot_be_taken_change_nothing(web: Web, course_folder: Pat
 
 
 @pytest.mark.parametrize("value", ["1" * 400, "1" * 5000, "-0.0", "1e308", "[" * 500 + "]" * 500])
-def test_odd_values_in_grades_are_taken_or_refused_and_never_a_fault(web: Web, value: str) -> None:
+def test_unusual_values_in_grades_are_accepted_or_refused_without_an_internal_error(web: Web, value: str) -> None:
     reply = grade(web, f'[{{"username": {value}}}, {{"username": "a", "grade": {value}}}]'.encode())
     assert reply.status_code in (200, 400)
     assert web("GET", "/assignments/hw1/status?user=a").status_code == 200
 
 
-def test_grades_of_megabytes_are_taken_and_more_is_refused(web: Web) -> None:
+def test_grades_of_several_megabytes_are_accepted_and_larger_ones_refused(web: Web) -> None:
     rows = [{"username": f"s{number}", "feedback": "x" * 1000} for number in range(3000)]
     assert grade(web, rows).json()["count"] == 3000
     problem(grade(web, b"[" + b" " * BY_NAME["upload_grades"].limit + b"]"), 413, "too_large")  # type: ignore[operator]
@@ -538,7 +540,7 @@ def status(web: Web, user: str = "alice") -> dict[str, Any]:
     return dict(reply.json())
 
 
-def test_the_status_says_where_a_student_stands(web: Web, course_folder: Path) -> None:
+def test_the_status_has_state_grade_and_times_of_a_student(web: Web, course_folder: Path) -> None:
     new = {"status": "new", "graded": False, "grade": None, "feedback": "", "feedback_available": False}
     new |= {"attempts": 0, "rule": "latest"}
     assert status(web) == new
@@ -561,7 +563,9 @@ def test_the_status_says_where_a_student_stands(web: Web, course_folder: Path) -
      ({"grade": None}, None), ({}, None), ({"grade": "1", "workflow_state": "inreview"}, None),
      ({"grade": "1", "workflow_state": "released"}, "1")],
 )  # fmt: skip
-def test_a_grade_is_shown_as_text_and_no_grade_as_none(web: Web, fields: dict[str, Any], shown: str | None) -> None:
+def test_a_grade_is_shown_as_text_and_a_missing_grade_as_null(
+    web: Web, fields: dict[str, Any], shown: str | None
+) -> None:
     for person in ("username", "userid", "student"):
         grade(web, [{person: "alice", **fields}])
         assert (status(web)["grade"], status(web)["graded"]) == (shown, shown is not None)
@@ -571,7 +575,7 @@ def test_a_grade_is_shown_as_text_and_no_grade_as_none(web: Web, fields: dict[st
 # feedback
 
 
-def test_feedback_is_kept_and_shown_as_a_page_without_rights(web: Web, course_folder: Path) -> None:
+def test_feedback_is_served_as_a_sandboxed_page(web: Web, course_folder: Path) -> None:
     pages = [("files", ("alice.html", "<p>gut gemacht, Zoë".encode())), ("files", ("bob.HTML", b"<p>"))]
     reply = web("POST", "/assignments/hw1/feedback", files=pages)
     assert reply.json() == {"status": "ok", "files": ["alice.html", "bob.html"]}
@@ -594,14 +598,14 @@ def test_feedback_is_kept_and_shown_as_a_page_without_rights(web: Web, course_fo
         {"content": b"x", "headers": {"Content-Type": "multipart/form-data; boundary=b"}},
     ],
 )  # fmt: skip
-def test_feedback_that_cannot_be_taken_changes_nothing(web: Web, course_folder: Path, body: dict[str, Any]) -> None:
+def test_refused_feedback_changes_nothing(web: Web, course_folder: Path, body: dict[str, Any]) -> None:
     before = everything_in(course_folder)
     assert web("POST", "/assignments/hw1/feedback", **body).status_code == 400
     assert everything_in(course_folder) == before
 
 
 @pytest.mark.parametrize("user", ["alice", "..", "%2e%2e%2fgrades", "a%00", ".x", "a.py", "grades.json"])
-def test_feedback_that_is_not_there_is_not_found(web: Web, user: str) -> None:
+def test_missing_feedback_is_not_found(web: Web, user: str) -> None:
     problem(web("GET", f"/assignments/hw1/feedback/{user}"), 404, "not_found")
 
 
@@ -631,15 +635,15 @@ def test_a_person_on_the_roster_registers_with_the_personal_code(web: Web) -> No
     problem(register(web), 409, "name_taken")
 
 
-def test_the_audit_log_names_the_instructor_who_did_it(web: Web) -> None:
+def test_the_audit_log_names_the_instructor_who_acted(web: Web) -> None:
     web.submit()
     assert web("POST", "/roster/alice/role", json={"role": "instructor"}).json()["role"] == "instructor"
     assert web("POST", "/assignments/hw1/grades", "alice", json=[{"username": "bob"}]).status_code == 200
-    trail = web("GET", "/events", "alice").json()
-    assert [(each["actor"], each["action"], each["subject"]) for each in trail] == [
+    events = web("GET", "/events", "alice").json()
+    assert [(each["actor"], each["action"], each["subject"]) for each in events] == [
         ("alice", "grades", "hw1"), (INSTRUCTOR, "role", "alice"),
     ]  # fmt: skip
-    assert trail[0]["moment"] == NOON / SECOND
+    assert events[0]["moment"] == NOON / SECOND
 
 
 @pytest.mark.parametrize(
@@ -668,14 +672,14 @@ def test_an_unknown_role_is_refused(web: Web) -> None:
     problem(web("POST", "/roster/alice/role", json={"role": "god"}), 400, "bad_request")
 
 
-# the rest
+# other endpoints
 
 
-def test_health_says_ok(web: Web) -> None:
+def test_the_health_endpoint_says_ok(web: Web) -> None:
     assert web("GET", "/", None).json() == {"status": "ok"}
 
 
-def test_the_configuration_for_clients_names_address_and_assignments(web: Web, course_folder: Path) -> None:
+def test_the_configuration_for_clients_has_server_address_and_assignments(web: Web, course_folder: Path) -> None:
     import tomllib
 
     (course_folder.parent / "mograder.toml").write_text("title = 'Kurs \"ä\"'\n[https]\ntoken = 'secret'\n" + PLAN)

@@ -1,6 +1,6 @@
-"""Several servers on one database, while it restarts, fails over to its replica, and while servers die.
+"""Several servers on one database while the database restarts or fails over to its replica, or servers are killed.
 
-Nothing acknowledged is lost, nothing is kept twice, and no server has to be restarted.
+Nothing acknowledged is lost, nothing is stored twice, and no server has to be restarted.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ PEOPLE = [Username(f"s{number}") for number in range(6)]
 
 @dataclass
 class Rush:
-    """People who submit without a pause, each always something new, at whichever server answers."""
+    """People who submit without a pause, always something new, to any server that answers."""
 
     urls: list[str]
     tokens: dict[Username, str]
@@ -100,7 +100,7 @@ class Deployment:
                 found = store.submissions.file(HW1, FileName(receipt.submission.filename))
                 assert found is not None
                 assert found.read() == self.rush.acknowledged[receipt.text]
-        # Each person's submissions differ, so a content that stands twice was kept twice.
+        # All submissions of a person differ, so equal contents would mean a duplicate.
         assert len({each.submission.sha256 for each in kept}) == len(kept)
         courses.close()
 
@@ -125,13 +125,13 @@ def deployed(url: str, folder: Path) -> Iterator[Deployment]:
         yield Deployment(url, name, urls, [process for process, _, _ in started], rush)
 
 
-def test_a_failover_to_the_replica_loses_nothing_that_was_acknowledged(tmp_path: Path) -> None:
+def test_a_failover_to_the_replica_loses_no_acknowledged_submission(tmp_path: Path) -> None:
     with servers("primary", "replica") as (primary, replica):
         primary.make()
         primary.start()
         replica.make_replica_of(primary)
         replica.start()
-        # From here on a commit is answered once the replica has it as well.
+        # From here on a commit is acknowledged only after the replica has it.
         primary.set_now(synchronous_standby_names="replica")
         primary.wait_for_replica("replica")
         url = fresh_database(primary)
@@ -146,7 +146,7 @@ def test_a_failover_to_the_replica_loses_nothing_that_was_acknowledged(tmp_path:
             deployment.assert_all_there()
 
 
-def test_a_restart_of_the_database_is_answered_503_and_needs_no_restart_of_a_server(tmp_path: Path) -> None:
+def test_a_restart_of_the_database_is_answered_503_and_servers_recover_by_themselves(tmp_path: Path) -> None:
     with servers("primary") as (primary,):
         primary.make()
         primary.start()
@@ -171,7 +171,7 @@ def test_a_restart_of_the_database_is_answered_503_and_needs_no_restart_of_a_ser
             deployment.assert_all_there()
 
 
-def test_servers_that_are_killed_leave_nothing_half_written(tmp_path: Path, postgres_server: Server) -> None:
+def test_killed_servers_leave_nothing_half_written(tmp_path: Path, postgres_server: Server) -> None:
     with deployed(fresh_database(postgres_server), tmp_path) as deployment:
         rush = deployment.rush
         with rush.going_on():

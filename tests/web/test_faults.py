@@ -1,4 +1,4 @@
-"""A sender that goes away and a course that is broken: nothing is lost and nothing is told to strangers."""
+"""Clients that disconnect and broken files of a course: nothing is lost, and only instructors see details."""
 
 from __future__ import annotations
 
@@ -56,8 +56,10 @@ def test_a_client_that_disconnects_during_the_write_does_not_damage_the_submissi
 @pytest.mark.parametrize(
     ("expect", "wanted"), [({}, ["refuse", "read", "read", "d"]), ({"expect": "100-continue"}, ["refuse", "d"])]
 )
-def test_a_refusal_is_whole_once_its_sender_is_done(expect: dict[str, str], wanted: list[str]) -> None:
-    """The server ends the connection of a whole answer, and one that still sends would lose it."""
+def test_the_answer_to_a_refused_upload_is_completed_after_its_body_was_received(
+    expect: dict[str, str], wanted: list[str]
+) -> None:
+    """The server closes the connection after a complete answer; a client that still sends would not receive it."""
     happened = []
     pieces = iter([True, False])
 
@@ -75,7 +77,7 @@ def test_a_refusal_is_whole_once_its_sender_is_done(expect: dict[str, str], want
     assert happened == wanted
 
 
-def test_only_instructors_are_told_which_file_of_the_course_is_broken(course: Course, course_folder: Path) -> None:
+def test_only_instructors_learn_which_file_of_the_course_is_broken(course: Course, course_folder: Path) -> None:
     (course_folder.parent / "mograder.toml").write_text("title = \n")
 
     async def ask(path: str, user: str | None) -> httpx2.Response:
@@ -94,7 +96,7 @@ def test_only_instructors_are_told_which_file_of_the_course_is_broken(course: Co
     )
 
 
-def test_a_broken_table_of_grades_stops_only_what_needs_it(course: Course, course_folder: Path) -> None:
+def test_a_broken_table_of_grades_stops_only_the_requests_that_need_it(course: Course, course_folder: Path) -> None:
     table = course_folder / "hw1" / "grades.json"
     table.write_bytes(b'[{"username": "alice", "grade": 1},')
     (course_folder / "hw2" / "files").mkdir(parents=True)

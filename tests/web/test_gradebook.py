@@ -1,4 +1,4 @@
-"""Grades and rosters there and back in a real browser: preview, the partial upload, exports, sections, the dropped."""
+"""Import and export of grades and rosters in a real browser: previews, partial uploads, sections, dropped people."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ points = 10
 CANVAS_GRADES = (
     "Student,ID,SIS User ID,SIS Login ID,Section,Homework 1 (12345)\r\n"
     "    Points Possible,,,,,10\r\n"
-    '"Lovelace, Ada",987,,,Sec 1,9.50\r\n'  # known by the Canvas id alone
-    '"Noyce, Bob",,00456,,Sec 2,12\r\n'  # above the points
-    '"Xavier, Xu",1001,,xu,Sec 1,5\r\n'  # nobody
+    '"Lovelace, Ada",987,,,Sec 1,9.50\r\n'  # known only by the Canvas id
+    '"Noyce, Bob",,00456,,Sec 2,12\r\n'  # above the maximum points
+    '"Xavier, Xu",1001,,xu,Sec 1,5\r\n'  # unknown
 )
 
 
@@ -44,7 +44,7 @@ def choose(tab: Tab, label: str, path: Path, content: str | bytes) -> None:
     tab.get_by_label(label, exact=True).set_input_files(path)
 
 
-def test_a_list_grades_and_exports_go_round_with_sections_and_nothing_is_stored_unseen(
+def test_roster_grades_and_exports_work_with_sections_and_nothing_is_stored_without_a_preview(
     tab: Tab, server: Running, tmp_path: Path
 ) -> None:
     (server.root.parent / "mograder.toml").write_text(TOML)
@@ -64,7 +64,7 @@ def test_a_list_grades_and_exports_go_round_with_sections_and_nothing_is_stored_
     server.submit("ada", b"x = 1").raise_for_status()
     server.submit("bob", b"x = 2").raise_for_status()
 
-    # grades: the first table has a person above the points and one whom nobody knows
+    # grades: the first table has a grade above the maximum and an unknown person
     tab.goto("/board/hw1")
     choose(tab, "Upload grades", tmp_path / "grades.csv", CANVAS_GRADES)
     tab.get_by_role("button", name="Preview").click()
@@ -82,7 +82,7 @@ def test_a_list_grades_and_exports_go_round_with_sections_and_nothing_is_stored_
     expect(tab.get_by_role("status")).to_have_text("The grades are stored: 2 in all.")
     assert {each["username"]: each["grade"] for each in stored()} == {"ada": "9.5", "bob": "12"}
 
-    # a column and an encoding that a person names
+    # a column and an encoding chosen by the user
     told = "username,Punkte,feedback\nada,8,Schön\n".encode("latin-1")
     choose(tab, "Upload grades", tmp_path / "latin.csv", told)
     tab.get_by_text("How to read it", exact=True).click()
@@ -126,7 +126,7 @@ def test_a_list_grades_and_exports_go_round_with_sections_and_nothing_is_stored_
     assert name == "hw1-moodle-feedback.zip"
     assert zipfile.ZipFile(io.BytesIO(content)).namelist() == ["Cleo Ng_43_assignfeedback_file_feedback.html"]
 
-    # a dropped student leaves the lists and keeps the work
+    # a dropped student is not listed, and the work is kept
     tab.goto("/people")
     choose(tab, "CSV table", tmp_path / "newer.csv", "username,email,section\nada,ada@example.org,Sec 2\n")
     tab.get_by_role("button", name="Preview").click()

@@ -1,4 +1,4 @@
-"""Submitting and watching the result come, in a real browser before a real server, and what new tests do to it."""
+"""Submitting, watching the result appear, and the effect of new tests, in a real browser with a real server."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def grade_what_waits(server: Running) -> None:
     assert run(["worker", str(server.root), "--drain"]) == 0
 
 
-def test_a_student_watches_the_result_come_and_sees_the_points_of_new_tests(
+def test_a_student_sees_the_result_appear_and_the_points_of_new_tests(
     tab: Tab, browser: Browser, server: Running, tmp_path: Path
 ) -> None:
     write_source(server, SOURCE)

@@ -47,7 +47,7 @@ def fields(text: str) -> dict[str, str]:
     return {name: unescape(value) for name, value in re.findall(r'type="hidden" name="(\w+)" value="([^"]*)"', text)}
 
 
-def test_students_get_403_for_these_pages(course: Course) -> None:
+def test_students_cannot_open_the_pages_of_grading(course: Course) -> None:
     student = Visitor(course)
     student.post("/login", token=token_of(course, "alice"))
     for path in ("/board/hw1", "/board/hw1/submissions.zip", "/board/hw1/people/alice", "/board/hw1/feedback/alice"):
@@ -63,7 +63,7 @@ def test_students_get_403_for_these_pages(course: Course) -> None:
         assert student.post(path).status_code == 403
 
 
-def test_every_submission_is_listed_opened_and_downloaded(teacher: Visitor) -> None:
+def test_every_submission_can_be_listed_opened_and_downloaded(teacher: Visitor) -> None:
     assert 'href="/board/hw1/people/alice"' in teacher.get("/board/hw1").text
     page = teacher.get("/board/hw1/people/alice").text
     names = re.findall(r'href="(/board/hw1/people/alice/[^"/]+)">Open', page)
@@ -75,7 +75,7 @@ def test_every_submission_is_listed_opened_and_downloaded(teacher: Visitor) -> N
     assert teacher.get("/board/hw9").status_code == 404
 
 
-def test_a_file_that_was_put_there_by_hand_is_opened_too(teacher: Visitor, course_folder: Path) -> None:
+def test_a_file_placed_by_hand_can_be_opened_too(teacher: Visitor, course_folder: Path) -> None:
     (course_folder.parent / "submitted" / "hw1" / "dora.py").write_bytes(f"by = '{SCRIPT}'".encode())
     assert "/board/hw1/people/dora/dora.py" in teacher.get("/board/hw1/people/dora").text
     assert SCRIPT not in teacher.get("/board/hw1/people/dora/dora.py").text
@@ -102,14 +102,14 @@ def test_all_or_selected_submissions_are_downloaded_as_a_zip(teacher: Visitor, c
     assert "as a zip" not in teacher.get("/board/hw1?show=missing").text
 
 
-def test_where_nobody_has_submitted_there_is_no_zip_to_download(teacher: Visitor, course_folder: Path) -> None:
+def test_an_assignment_without_submissions_has_no_zip_to_download(teacher: Visitor, course_folder: Path) -> None:
     (course_folder / "hw2" / "files").mkdir(parents=True)
     page = teacher.get("/board/hw2").text
     assert "/board/hw2/people/alice" in page
     assert "as a zip" not in page
 
 
-def test_grades_are_stored_only_after_what_changes_was_seen(teacher: Visitor, course: Course) -> None:
+def test_grades_are_stored_only_after_a_preview_of_the_changes(teacher: Visitor, course: Course) -> None:
     table = f"username,grade,feedback\nalice,9,{SCRIPT}\nbob,{SCRIPT},\n{SCRIPT},1,\n".encode()
     seen = upload(teacher, "/board/hw1/grades", ("grades.csv", table))
     assert (seen.status_code, course.store.grades.of(HW1)) == (200, ())
@@ -125,7 +125,7 @@ def test_grades_are_stored_only_after_what_changes_was_seen(teacher: Visitor, co
     assert SCRIPT not in teacher.get("/board/hw1").text + teacher.get("/board/hw1/people/bob").text
 
 
-def test_mistakes_in_a_table_are_listed_and_never_stored(teacher: Visitor, course: Course, course_folder: Path) -> None:
+def test_mistakes_in_a_table_are_listed_and_not_stored(teacher: Visitor, course: Course, course_folder: Path) -> None:
     (course_folder.parent / "mograder.toml").write_text('[[assignments]]\nname = "hw1"\npoints = 20\n')
     table = b"username,grade\nALICE,5\nalcie,5\nbob,twelve\nbob,-3\n,4\nindex,7\nbob,25\n"
     page = upload(teacher, "/board/hw1/grades", ("grades.csv", table)).text
@@ -155,7 +155,7 @@ def export(visitor: Visitor, *files: tuple[str, bytes], to: str = "export", **da
     return visitor.send("POST", f"/board/hw1/{to}", OURS, files=sent, data=data)
 
 
-def test_grades_are_exported_as_they_are_asked_for(teacher: Visitor, course: Course) -> None:
+def test_grades_are_exported_in_the_requested_format(teacher: Visitor, course: Course) -> None:
     task = course.release.assignment(COURSE_INSTRUCTOR, "hw1")
     given = [{"username": "alice", "grade": "8", "feedback": "=1+1"}]
     course.grades.upload(COURSE_INSTRUCTOR, task, {"grades": given, "workflow_state": "marking"})
@@ -173,7 +173,7 @@ def test_grades_are_exported_as_they_are_asked_for(teacher: Visitor, course: Cou
     assert [(each["username"], each["grade"]) for each in found.json()["grades"]] == [("alice", "8"), ("bob", None)]
 
 
-def test_an_export_that_cannot_be_made_says_why(teacher: Visitor) -> None:
+def test_an_export_that_is_impossible_says_why(teacher: Visitor) -> None:
     csv = ("t.csv", b"username,grade\nalice,\n")
     for answer, said in (
         (export(teacher), "Choose a format"),
@@ -188,7 +188,7 @@ def test_an_export_that_cannot_be_made_says_why(teacher: Visitor) -> None:
         assert said in unescape(answer.text)
 
 
-def test_the_export_of_another_system_is_previewed_for_this_assignment(teacher: Visitor, course: Course) -> None:
+def test_an_export_of_another_system_is_previewed_for_this_assignment(teacher: Visitor, course: Course) -> None:
     table = (
         "Student,ID,SIS User ID,SIS Login ID,Section,hw1 (5),hw2 (6)\n    Points Possible,,,,,10,10\n"
         '"Example, Alice",1,001,alice,A,"9,5",3\n"Student, Test",2,,x,A,1,1\nBob,3,003,bob,A,,\n'
@@ -215,16 +215,18 @@ def test_grades_that_changed_since_the_preview_are_not_overwritten(teacher: Visi
 
 
 @pytest.mark.parametrize("content", [b"", b"\xff\xfe\x00", b"name,points\nalice,3\n", b'username,grade\n"alice'])
-def test_a_table_that_is_not_understood_is_said_on_the_page(teacher: Visitor, content: bytes) -> None:
+def test_an_invalid_table_is_explained_on_the_page(teacher: Visitor, content: bytes) -> None:
     answer = upload(teacher, "/board/hw1/grades", ("grades.csv", content))
     assert answer.status_code == 400
     assert 'role="alert"' in answer.text
     assert "Upload grades" in answer.text
 
 
-def test_feedback_pages_are_kept_and_framed_and_those_of_strangers_refused(teacher: Visitor, course: Course) -> None:
-    stranger = upload(teacher, "/board/hw1/feedback", ("alice.html", b"a"), ("zoe.html", b"z"))
-    assert (stranger.status_code, course.store.grades.feedback(HW1, ALICE)) == (400, None)
+def test_feedback_pages_are_stored_and_shown_in_a_frame_and_those_for_unknown_users_refused(
+    teacher: Visitor, course: Course
+) -> None:
+    refused = upload(teacher, "/board/hw1/feedback", ("alice.html", b"a"), ("zoe.html", b"z"))
+    assert (refused.status_code, course.store.grades.feedback(HW1, ALICE)) == (400, None)
     kept = upload(teacher, "/board/hw1/feedback", ("alice.html", SCRIPT.encode()))
     assert kept.headers["location"] == "/board/hw1?pages=1"
     page = teacher.get("/board/hw1/feedback/alice")
@@ -246,7 +248,7 @@ def test_an_instructor_submits_for_a_student(teacher: Visitor, course: Course) -
     assert "the file is empty" in empty.text
 
 
-def test_more_time_is_granted_and_taken_back(teacher: Visitor, course: Course, course_folder: Path) -> None:
+def test_more_time_is_granted_and_withdrawn(teacher: Visitor, course: Course, course_folder: Path) -> None:
     plan = 'timezone = "Europe/Berlin"\n[[assignments]]\nname = "hw1"\ndue = 2026-03-10T11:00:00Z\n'
     (course_folder.parent / "mograder.toml").write_text(plan)
     place = "/board/hw1/people/bob/extension"

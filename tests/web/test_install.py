@@ -1,4 +1,4 @@
-"""The page that says how to install the client, and the file that it names: at a root, below a path, with own TLS."""
+"""The page that says how to install the client, and its wheel: at a root, below a path, with own TLS."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tests.web.samples import WHEEL
 HTML = {"Accept": "text/html"}
 
 
-def test_anybody_gets_the_wheel_once_and_304_afterwards(web: Web) -> None:
+def test_anybody_can_download_the_wheel_and_gets_304_afterwards(web: Web) -> None:
     wheel = own_wheel()
     assert wheel is not None
     reply = web("GET", f"/client/{wheel.name}", None)
@@ -46,7 +46,7 @@ def get(course: Course, path: str, proxies: Proxies, **headers: str) -> httpx2.R
 
 
 @pytest.mark.parametrize("how", ["flag", "header"])
-def test_below_a_path_the_lines_name_the_public_address(course: Course, how: str) -> None:
+def test_below_a_mount_path_the_install_commands_use_the_public_address(course: Course, how: str) -> None:
     proxies = Proxies.parse("127.0.0.1", "/uni/course" if how == "flag" else "")
     said = {"X_Forwarded_Prefix": "/uni/course"} if how == "header" else {}
     page = get(course, "/install", proxies, Host="example.org", X_Forwarded_Proto="https", **said)
@@ -55,8 +55,8 @@ def test_below_a_path_the_lines_name_the_public_address(course: Course, how: str
     assert get(course, address.removeprefix("https://example.org"), proxies, **said).status_code == 200
 
 
-def test_with_a_certificate_of_its_own_installers_are_given_the_file_that_the_browser_got() -> None:
-    """uv would have to be told to trust any certificate, and compares no checksum."""
+def test_with_a_self_signed_certificate_the_install_commands_use_a_downloaded_file() -> None:
+    """uv could install from the URL only without checking the certificate, and it compares no checksum."""
     text = render(Install(NOBODY, "https://192.0.2.7", WHEEL, "5f" * 32))
     assert f"uv tool install &#34;./{WHEEL[0]}&#34;" in text
     assert "insecure" not in text

@@ -1,4 +1,4 @@
-"""An instructor's whole journey in a real browser, before a real server; and what strangers write."""
+"""The work of an instructor in a real browser with a real server."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ points = 10
 def log_in(tab: Tab, server: Running, name: str = INSTRUCTOR) -> None:
     tab.goto(server.client.post("/login-link", headers=server.bearer(name)).json()["url"])
     expect(tab.get_by_role("heading", level=1)).to_have_text("Board")
-    tab.wait_for_load_state()  # from then on its scripts listen
+    tab.wait_for_load_state()  # from then on its scripts handle events
 
 
 def register(server: Running, *names: str) -> None:
@@ -36,7 +36,7 @@ def register(server: Running, *names: str) -> None:
 
 
 def tab_to(tab: Tab, name: str) -> None:
-    """To the field or button of this name, by the keyboard."""
+    """Press Tab until the field or button of this name has the focus."""
     for _ in range(60):
         tab.keyboard.press("Tab")
         if tab.evaluate("(document.activeElement.labels?.[0] ?? document.activeElement).textContent") == name:
@@ -51,19 +51,21 @@ def press(tab: Tab, name: str) -> None:
 
 def choose(tab: Tab, name: str, file: Path, text: str) -> None:
     file.write_text(text)
-    with tab.expect_file_chooser() as chooser:  # asked of Chromium, not waited for: the next key may overtake it
+    with tab.expect_file_chooser() as chooser:  # asked only once: the next key may come before the answer
         tab_to(tab, name)
         tab.keyboard.press("Enter")
     chooser.value.set_files(file)
 
 
-def test_from_the_board_to_grades_feedback_and_more_time(tab: Tab, server: Running, tmp_path: Path) -> None:
+def test_an_instructor_gets_from_the_board_to_grades_feedback_and_extensions(
+    tab: Tab, server: Running, tmp_path: Path
+) -> None:
     (server.root.parent / "mograder.toml").write_text(TOML)
     register(server, "alice", "bob")
     log_in(tab, server)
     expect(tab.get_by_role("row", name="alice")).to_contain_text("new")
     server.submit("alice", f"# {SCRIPT}\nanswer = 42\n".encode()).raise_for_status()
-    expect(tab.get_by_role("row", name="alice")).to_contain_text("submitted")  # live: nobody has reloaded
+    expect(tab.get_by_role("row", name="alice")).to_contain_text("submitted")  # a live update, without a reload
     expect(tab.locator("#rush")).to_contain_text("1 submission,")
     tab.get_by_role("searchbox", name="Student").fill("bob")
     expect(tab.get_by_role("row", name="alice")).to_have_count(0)
@@ -99,14 +101,14 @@ def test_from_the_board_to_grades_feedback_and_more_time(tab: Tab, server: Runni
     assert "taken" not in tab.title().replace(SCRIPT.replace("'", '"'), "")
 
 
-def test_the_roster_is_kept_and_the_join_link_shown(tab: Tab, server: Running, tmp_path: Path) -> None:
+def test_the_roster_is_edited_and_the_join_link_shown(tab: Tab, server: Running, tmp_path: Path) -> None:
     log_in(tab, server)
     tab.get_by_role("link", name="People").click()
     tab.get_by_label("User name").fill("tom")
     tab.get_by_label("Name", exact=True).last.fill(SCRIPT)
     tab.get_by_role("button", name="Add").click()
     code, person = tab.get_by_label("Personal code", exact=True), tab.get_by_role("region", name="Personal code")
-    first = code.inner_text()  # what is copied is the code alone
+    first = code.inner_text()  # only the code is copied
     assert re.fullmatch(r"[a-z2-9-]{14}", first)
     expect(person).to_contain_text("With it tom joins")
     listed = tmp_path / "list.csv"
@@ -131,7 +133,7 @@ def test_the_roster_is_kept_and_the_join_link_shown(tab: Tab, server: Running, t
     tab.wait_for_function("document.fullscreenElement !== null")
 
 
-def test_the_keyboard_alone_finds_opens_and_extends(tab: Tab, server: Running) -> None:
+def test_finding_opening_and_extending_work_with_the_keyboard_only(tab: Tab, server: Running) -> None:
     (server.root.parent / "mograder.toml").write_text(TOML)
     register(server, "alice", "bob")
     server.submit("alice", b"x = 1\n").raise_for_status()
@@ -149,7 +151,7 @@ def test_the_keyboard_alone_finds_opens_and_extends(tab: Tab, server: Running) -
     expect(tab.get_by_text("with the extension")).to_be_visible()
 
 
-def test_the_keyboard_alone_grades_and_gives_feedback(tab: Tab, server: Running, tmp_path: Path) -> None:
+def test_grading_and_feedback_work_with_the_keyboard_only(tab: Tab, server: Running, tmp_path: Path) -> None:
     register(server, "alice")
     log_in(tab, server)
     tab.goto("/board/hw1")
@@ -163,7 +165,7 @@ def test_the_keyboard_alone_grades_and_gives_feedback(tab: Tab, server: Running,
     expect(tab.get_by_role("status")).to_have_text("1 feedback page is stored.")
 
 
-def test_the_keyboard_alone_keeps_the_roster(tab: Tab, server: Running, tmp_path: Path) -> None:
+def test_editing_the_roster_works_with_the_keyboard_only(tab: Tab, server: Running, tmp_path: Path) -> None:
     log_in(tab, server)
     tab.goto("/people")
     choose(tab, "CSV table", tmp_path / "list.csv", "username,name\ntom,Tom Tutor\n")
@@ -191,7 +193,7 @@ def test_the_keyboard_alone_keeps_the_roster(tab: Tab, server: Running, tmp_path
     expect(codes).to_contain_text("bob ")
 
 
-def test_a_live_update_leaves_focus_selection_and_scroll_position_where_they_are(tab: Tab, server: Running) -> None:
+def test_a_live_update_keeps_focus_selection_and_scroll_position(tab: Tab, server: Running) -> None:
     for number in range(2, 12):
         (server.root / f"hw{number}" / "files").mkdir(parents=True)
     register(server, "alice", "bob")
@@ -207,7 +209,7 @@ def test_a_live_update_leaves_focus_selection_and_scroll_position_where_they_are
     assert tab.locator(".scroll:has(.board)").evaluate("each => each.scrollLeft") == 100
 
 
-def test_a_board_that_was_opened_before_anybody_joined_shows_the_first_submission(tab: Tab, server: Running) -> None:
+def test_a_board_opened_before_anybody_joined_shows_the_first_submission(tab: Tab, server: Running) -> None:
     log_in(tab, server)
     expect(tab.get_by_text("Nobody has joined yet.")).to_be_visible()
     register(server, "alice")
@@ -216,13 +218,13 @@ def test_a_board_that_was_opened_before_anybody_joined_shows_the_first_submissio
     expect(tab.get_by_role("heading", level=1)).to_have_text("alice")
 
 
-def test_a_click_during_a_live_update_still_opens_the_link(tab: Tab, server: Running) -> None:
+def test_a_click_during_a_live_update_follows_the_link(tab: Tab, server: Running) -> None:
     register(server, "alice", "bob")
     server.submit("alice", b"x = 1\n").raise_for_status()
     log_in(tab, server)
     tab.get_by_role("row", name="alice").get_by_role("link", name="submitted").hover()
     tab.mouse.down()
-    server.submit("alice", b"x = 2\n").raise_for_status()  # her own row changes
+    server.submit("alice", b"x = 2\n").raise_for_status()  # the row of alice changes
     server.submit("bob", b"x = 3\n").raise_for_status()
     expect(tab.get_by_role("row", name="bob")).to_contain_text("submitted")
     tab.mouse.up()
@@ -252,10 +254,10 @@ LISTS = """() => {
   }
   return [lists.length, wrong];
 }"""
-"""Every list of up to four rows turned into every other: how many lists, and what went wrong."""
+"""Updates every list of up to four rows to every other. Returns the number of lists and the errors."""
 
 
-def test_a_live_update_keeps_the_rows_and_links_that_stay_in_place(tab: Tab, server: Running) -> None:
+def test_a_live_update_does_not_move_rows_and_links(tab: Tab, server: Running) -> None:
     register(server, "alice")
     log_in(tab, server)
     assert tab.evaluate(LISTS) == [65, []]
@@ -277,7 +279,7 @@ def test_the_board_works_without_scripts(browser: Browser, server: Running) -> N
         expect(tab.get_by_label("Who has no submission")).to_have_text("bob")
 
 
-def test_a_search_typed_during_a_live_update_is_carried_out(tab: Tab, server: Running) -> None:
+def test_a_search_typed_during_a_live_update_is_executed(tab: Tab, server: Running) -> None:
     register(server, "alice", "bob")
     log_in(tab, server)
     tab.evaluate("window.heard = 0; document.addEventListener('htmx:sseMessage', () => { heard += 1 })")
@@ -293,7 +295,7 @@ def test_a_search_typed_during_a_live_update_is_carried_out(tab: Tab, server: Ru
     expect(tab.get_by_role("row", name="alice")).to_have_count(0)
 
 
-def test_a_board_that_cannot_be_brought_up_to_date_says_so(tab: Tab, server: Running) -> None:
+def test_a_board_that_cannot_be_updated_shows_a_notice(tab: Tab, server: Running) -> None:
     register(server, "alice")
     log_in(tab, server)
     stale = tab.get_by_text("may be out of date")

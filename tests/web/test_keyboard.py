@@ -1,4 +1,4 @@
-"""A student's pages by keyboard alone; submitting stands in test_student_journey.py."""
+"""The pages of a student with the keyboard only; for submitting see test_student_journey.py."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tests.web.test_student_journey import grade, log_in
 
 
 def go_to(tab: Tab, wanted: Locator) -> None:
-    """Press Tab until the focus is there. The page that has it must be there already."""
+    """Press Tab until the element has the focus. Its page must be loaded already."""
     expect(wanted).to_be_visible()
     for _ in range(40):
         tab.keyboard.press("Tab")
@@ -24,7 +24,7 @@ def press(tab: Tab, wanted: Locator) -> None:
     tab.keyboard.press("Enter")
 
 
-def test_the_keyboard_alone_comes_in_with_a_personal_code(tab: Tab, server: Running) -> None:
+def test_joining_with_a_personal_code_works_with_the_keyboard_only(tab: Tab, server: Running) -> None:
     roster = {"people": [{"user": "alice"}]}
     (alice,) = server.client.post("/roster", json=roster, headers=server.bearer()).raise_for_status().json()
     tab.goto("/login")
@@ -38,7 +38,7 @@ def test_the_keyboard_alone_comes_in_with_a_personal_code(tab: Tab, server: Runn
     expect(tab.get_by_role("heading", level=1)).to_have_text("Your assignments")
 
 
-def test_the_keyboard_alone_reads_feedback_and_gets_into_its_page(tab: Tab, server: Running) -> None:
+def test_reading_feedback_works_with_the_keyboard_only(tab: Tab, server: Running) -> None:
     server.submit("alice", b"x = 1\n").raise_for_status()
     grade(server, "<h1>Well done</h1><a href='#more'>More</a>")
     log_in(tab, server)
@@ -55,7 +55,7 @@ def test_the_keyboard_alone_reads_feedback_and_gets_into_its_page(tab: Tab, serv
     expect(tab.get_by_role("heading", level=1)).to_have_text("Well done")
 
 
-def test_the_keyboard_alone_asks_for_more_time(tab: Tab, server: Running) -> None:
+def test_requesting_more_time_works_with_the_keyboard_only(tab: Tab, server: Running) -> None:
     (server.root.parent / "mograder.toml").write_text('[[assignments]]\nname = "hw1"\ndue = 2099-02-08\n')
     log_in(tab, server)
     press(tab, tab.get_by_role("link", name="hw1"))

@@ -1,4 +1,4 @@
-"""The real server under slow, large and malformed requests: each has an end, and none costs others anything."""
+"""The real server under slow, large and malformed requests: each of them ends, and none affects others."""
 
 from __future__ import annotations
 
@@ -34,14 +34,14 @@ sys.exit()
 """
 
 HASTY = f"from mograder.web.serving import server\nserver.HEADER_SECONDS = 2\n{IMPATIENT}"
-"""A server that waits two seconds for a head, for which another waits 15."""
+"""A server that waits two seconds for a head, instead of 15."""
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="reads what /proc says of the server")
 
 
 @pytest.fixture
 def impatient(course_folder: Path) -> Iterator[Running]:
-    """A server that waits half a second for what another waits 20."""
+    """A server that waits half a second where the default is 20."""
     with running(course_folder, first=IMPATIENT) as server:
         yield server
 
@@ -62,7 +62,7 @@ def head(server: Running, *fields: str, request: str = SUBMIT, user: str = "alic
 
 
 def answer(connection: socket.socket) -> tuple[int, dict[str, str], bytes]:
-    """Status, header fields and body of the answer; status 0 when there is none."""
+    """Status, header fields and body of the answer; status 0 if there is none."""
     received = b""
     with contextlib.suppress(ConnectionResetError):
         while piece := connection.recv(65536):
@@ -79,18 +79,18 @@ def refused(connection: socket.socket, status: int, code: str) -> None:
 
 
 def memory(server: Running, which: str = "VmRSS") -> int:
-    """In bytes, as the kernel says."""
+    """Memory of the server in bytes, as reported by the kernel."""
     text = Path(f"/proc/{server.process.pid}/status").read_text()
     return int(next(line for line in text.splitlines() if line.startswith(which)).split()[1]) * 1024
 
 
 def is_empty(server: Running) -> bool:
-    """Whether nothing is kept of any submission, cut short or whole."""
+    """Whether nothing of any submission is stored, neither complete nor in part."""
     return not [path for path in server.submitted.rglob("*") if path.is_file()]
 
 
 def has_read_all(server: Running) -> bool:
-    """Whether the server has taken from the kernel whatever was sent to it."""
+    """Whether the server has read everything that was sent to it."""
     rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
     waiting = [row[4].partition(":")[2] for row in rows if row[1].endswith(f":{server.port:04X}")]
     return all(int(size, 16) == 0 for size in waiting)
@@ -100,17 +100,17 @@ def has_read_all(server: Running) -> bool:
 
 
 @pytest.mark.parametrize("path", ["/register", "/assignments/hw1/grades", "/assignments/hw1/submit?user=alice"])
-def test_a_body_that_stops_coming_is_answered_408(impatient: Running, path: str) -> None:
+def test_a_body_that_stops_arriving_is_answered_408(impatient: Running, path: str) -> None:
     with impatient.connect() as connection:
         connection.sendall(head(impatient, "Content-Length: 1000", request=f"POST {path}", user=INSTRUCTOR) + b"{")
         refused(connection, 408, "request_timeout")
     assert is_empty(impatient)
 
 
-def test_a_body_that_comes_in_drops_is_answered_408(impatient: Running) -> None:
+def test_a_body_that_arrives_byte_by_byte_is_answered_408(impatient: Running) -> None:
     with impatient.connect() as connection:
         connection.sendall(head(impatient, "Content-Length: 1000"))
-        for _ in range(900):  # a drop each tenth of the longest pause
+        for _ in range(900):  # one byte in each tenth of the longest permitted pause
             with contextlib.suppress(OSError):
                 connection.sendall(b"x")
             if select.select([connection], [], [], 0.05)[0]:
@@ -120,7 +120,7 @@ def test_a_body_that_comes_in_drops_is_answered_408(impatient: Running) -> None:
 
 @linux
 @pytest.mark.parametrize("address", ["/assignments/hw1/files/data.bin", "/my/hw1/files/data.bin", "/my/hw1/all.zip"])
-def test_a_reader_that_stops_reading_is_cut_off(impatient: Running, address: str) -> None:
+def test_a_client_that_stops_reading_is_disconnected(impatient: Running, address: str) -> None:
     path = impatient.root / "hw1" / "files" / "data.bin"
     path.write_bytes(os.urandom(30 * MIB))
     link = impatient.client.post("/login-link", headers=impatient.bearer("alice")).json()["url"]
@@ -146,7 +146,7 @@ def test_two_hundred_stalled_uploads_do_not_delay_other_requests(server: Running
             connection = kept.enter_context(server.connect())
             if number % 2:
                 connection.sendall(b"GET / HTTP/1.1\r\nHost: x\r\nX-Half: a")
-        for _ in range(80):  # more than there are threads that write
+        for _ in range(80):  # more than there are writer threads
             connection = kept.enter_context(server.connect())
             connection.sendall(head(server, "Content-Length: 5000") + b"x" * 100)
         form = "Content-Type: multipart/form-data; boundary=b"
@@ -160,7 +160,7 @@ def test_two_hundred_stalled_uploads_do_not_delay_other_requests(server: Running
         assert len(server.client.get("/assignments/hw1/submissions", headers=server.bearer()).json()) == 20
 
 
-def test_a_silent_or_half_finished_connection_is_closed(course_folder: Path) -> None:
+def test_a_silent_or_incomplete_connection_is_closed(course_folder: Path) -> None:
     with running(course_folder, first=HASTY) as server, ExitStack() as kept:
         connections = []
         for said in (b"", b"GET / HTTP/1.1\r\nX-Half: a", b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"):
@@ -174,7 +174,7 @@ def test_a_silent_or_half_finished_connection_is_closed(course_folder: Path) -> 
 
 
 @linux
-def test_uploads_under_way_cost_no_memory_by_their_number(server: Running) -> None:
+def test_the_memory_for_uploads_does_not_grow_with_their_number(server: Running) -> None:
     before = memory(server)
     with ExitStack() as kept:
         for _ in range(400):
@@ -183,11 +183,11 @@ def test_uploads_under_way_cost_no_memory_by_their_number(server: Running) -> No
         while not has_read_all(server):
             select.select([], [], [], 0.02)
         assert server.submit("bob", b"work").status_code == 200
-        assert memory(server) - before < 200 * MIB  # of the 400 that came
+        assert memory(server) - before < 200 * MIB  # of the 400 MiB that were sent
 
 
 @linux
-def test_what_is_too_large_costs_no_memory(course_folder: Path) -> None:
+def test_a_body_that_is_too_large_takes_no_memory(course_folder: Path) -> None:
     with running(course_folder, first=LINGERING) as server:
         refuse_what_is_too_large(server)
 
@@ -226,7 +226,7 @@ FORMS = {
 
 
 @linux
-def test_no_form_is_a_bomb(server: Running) -> None:
+def test_no_multipart_form_takes_much_memory(server: Running) -> None:
     before = memory(server, "VmHWM")
     for name, body in FORMS.items():
         form = {"Content-Type": "multipart/form-data; boundary=b", **server.bearer("alice")}
@@ -236,12 +236,12 @@ def test_no_form_is_a_bomb(server: Running) -> None:
     assert is_empty(server)
 
 
-# shape
+# malformed requests
 
 
 @pytest.mark.parametrize("opening", [b"[", b'{"a":'])
 @pytest.mark.parametrize("name", ["register", "upload_grades", "add_people", "set_role"])
-def test_json_nested_as_deep_as_it_may_be_long_is_a_bad_request(shared: Running, opening: bytes, name: str) -> None:
+def test_deeply_nested_json_is_a_bad_request(shared: Running, opening: bytes, name: str) -> None:
     row = BY_NAME[name]
     body = (opening * 100_000)[: row.limit]
     target = row.path.replace("{assignment}", "hw1").replace("{user}", "alice")
@@ -250,7 +250,7 @@ def test_json_nested_as_deep_as_it_may_be_long_is_a_bad_request(shared: Running,
 
 
 @pytest.mark.parametrize("kind", ["gzip", "br", "GZIP", "deflate, gzip", "x"])
-def test_a_compressed_body_is_refused_and_never_kept_as_it_is(shared: Running, kind: str) -> None:
+def test_a_compressed_body_is_refused_and_not_stored(shared: Running, kind: str) -> None:
     headers = {"Content-Encoding": kind, **shared.bearer("alice")}
     reply = shared.client.post("/assignments/hw1/submit?user=alice", content=b"x", headers=headers)
     assert (reply.status_code, reply.json()["code"]) == (415, "wrong_type")
@@ -281,7 +281,7 @@ def test_a_request_head_that_is_too_large_or_ambiguous_is_refused(shared: Runnin
         (b"GET / HTTP/1.1" + b"".join(b"\r\nX%d: a" % number for number in range(101)), 431),
     ],
 )  # fmt: skip
-def test_what_is_no_http_is_answered_without_a_body_and_reaches_no_course(
+def test_a_request_that_is_not_http_is_answered_without_a_body_and_does_not_reach_the_course(
     shared: Running, request_line: bytes, status: int
 ) -> None:
     with shared.connect() as connection:
@@ -298,7 +298,7 @@ def test_http_2_is_closed_without_an_answer(shared: Running) -> None:
         assert answer(connection)[0] == 0
 
 
-def test_a_request_inside_a_body_is_not_executed_and_one_after_it_is(shared: Running) -> None:
+def test_a_request_inside_a_body_is_not_executed_but_a_pipelined_one_is(shared: Running) -> None:
     inner = b"GET /mograder.toml HTTP/1.1\r\n\r\n"
     get = b"GET / HTTP/1.1\r\nHost: x\r\n"
     with shared.connect() as connection:
@@ -327,7 +327,7 @@ def test_a_request_inside_a_body_is_not_executed_and_one_after_it_is(shared: Run
         ("/assignments%c0%af", 404), ("/" + "a" * 50_000, 404), ("/assignments\\hw1", 404),
     ],
 )  # fmt: skip
-def test_a_path_has_one_spelling_and_the_host_in_a_target_is_nothing(shared: Running, target: str, status: int) -> None:
+def test_an_unusual_request_target_is_routed_by_its_path_only(shared: Running, target: str, status: int) -> None:
     with shared.connect() as connection:
         connection.sendall(head(shared, "Connection: close", request=f"GET {target}"))
         got, fields, _ = answer(connection)

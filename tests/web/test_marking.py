@@ -1,4 +1,4 @@
-"""Marking over HTTP: nothing of a draft reaches a student, graders do what they may, hidden names stay hidden."""
+"""Marking over HTTP: students see no drafts, graders have only their rights, hidden names stay hidden."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def test_assignments_to_mark_are_in_the_order_of_their_due_times(course_folder: 
 
 
 @pytest.mark.parametrize(("name", "label"), [(INSTRUCTOR, "Course"), ("grace", "You"), ("s01", "You"), ("", "You")])
-def test_the_navigation_marks_the_page_that_is_shown(desk: Course, name: str, label: str) -> None:
+def test_the_navigation_highlights_the_current_page(desk: Course, name: str, label: str) -> None:
     visitor = visit(desk, name) if name else Visitor(desk)
 
     def found(path: str, pattern: str) -> list[str]:
@@ -90,7 +90,7 @@ BELOW = {
         ("s01", "You", ["/"]),
     ],
 )
-def test_the_navigation_marks_the_section_of_every_page_below(
+def test_the_navigation_highlights_the_section_of_every_page_below_it(
     desk: Course, name: str, label: str, sections: list[str]
 ) -> None:
     visitor = visit(desk, name)
@@ -104,13 +104,13 @@ def test_the_navigation_marks_the_section_of_every_page_below(
             assert (path, marked) == (path, [(section, "page" if path == "/" else "true")])
 
 
-def test_a_mounted_course_marks_its_sections_too() -> None:
+def test_the_navigation_of_a_mounted_course_highlights_its_section_too() -> None:
     frame = Frame("Algebra", 0, "/my", path="/my/hw1")
     assert [each for each in ("/", "/my-receipts", "/devices") if frame.current(each)] == ["/"]
 
 
-def looks(course: Course, name: str) -> dict[str, tuple[int, bytes, str]]:
-    """All that a person can read, at every address of the protocol and of the pages, with the ETags."""
+def everything_readable(course: Course, name: str) -> dict[str, tuple[int, bytes, str]]:
+    """Everything that a person can read at every address of the protocol and the pages, with the ETags."""
     web, visitor = Web(course), visit(course, name)
     found = {}
     for row in ENDPOINTS:
@@ -119,15 +119,15 @@ def looks(course: Course, name: str) -> dict[str, tuple[int, bytes, str]]:
             reply = web("GET", path, name)
             found[path] = (reply.status_code, reply.content, reply.headers.get("etag", ""))
     for view in VIEWS:
-        if view.method == "GET" and view.path != "/join":  # which has a new random text each time
+        if view.method == "GET" and view.path != "/join":  # except random parts
             reply = visitor.get(address(view.path))
             found[address(view.path)] = (reply.status_code, reply.content, reply.headers.get("location", ""))
     return found
 
 
-def test_nothing_of_a_draft_reaches_a_student_and_all_of_a_release_does(desk: Course) -> None:
-    looks(desk, "s01")  # the first look downloads the files, which shows
-    before = looks(desk, "s01")
+def test_students_see_nothing_of_a_draft_and_everything_after_the_release(desk: Course) -> None:
+    everything_readable(desk, "s01")  # the first visit downloads the files, which is recorded
+    before = everything_readable(desk, "s01")
     give_all(desk, "s01", 8, 4.5)
     item = desk.marking.put_item(GRACE, task(desk), "", RubricItem("Essay", "no conclusion", -2), 0)
     give(desk, "s02", "Essay", None, items=(item.key,), comment="a draft of a comment")
@@ -135,7 +135,7 @@ def test_nothing_of_a_draft_reaches_a_student_and_all_of_a_release_does(desk: Co
     desk.marking.write_text(GRACE, task(desk), S1, Kind.REMARK, "cell 1", "draft of a remark", 0)
     desk.marking.hand_out(TEACHER, task(desk), {("s01", ""): "grace"})
     desk.marking.set_anonymous(TEACHER, task(desk), True)
-    assert looks(desk, "s01") == before
+    assert everything_readable(desk, "s01") == before
     assert "draft" not in visit(desk, "s02").get("/my/hw1").text
     desk.mark_release.release(TEACHER, task(desk))
     page = visit(desk, "s01").get("/my/hw1").text
@@ -147,7 +147,7 @@ def test_nothing_of_a_draft_reaches_a_student_and_all_of_a_release_does(desk: Co
     assert "12.5" not in visit(desk, "s01").get("/my/hw1").text
 
 
-def test_a_grader_marks_and_reaches_nothing_that_is_an_instructors(desk: Course) -> None:
+def test_a_grader_marks_and_cannot_use_the_pages_of_instructors(desk: Course) -> None:
     web, grader, student = Web(desk), visit(desk, "grace"), visit(desk, "s01")
     for row in ENDPOINTS:
         if row.allow in (Allow.INSTRUCTOR, Allow.SELF):
@@ -168,7 +168,7 @@ def test_a_grader_marks_and_reaches_nothing_that_is_an_instructors(desk: Course)
     assert len(desk.audit.events()) == before
 
 
-def test_what_is_saved_by_script_says_what_holds_and_a_conflict_shows_the_other(desk: Course) -> None:
+def test_saving_by_script_returns_the_stored_mark_and_a_conflict_returns_the_other_mark(desk: Course) -> None:
     grace, guy, path = visit(desk, "grace"), visit(desk, "guy"), "/marking/hw1/people/s01/mark"
 
     def save(visitor: Visitor, points: str, version: str = "0") -> httpx2.Response:
@@ -195,7 +195,7 @@ def test_what_is_saved_by_script_says_what_holds_and_a_conflict_shows_the_other(
     assert desk.marking.of(task(desk), S1).questions[0].mark.points == 6
 
 
-def test_next_and_before_lead_round_through_what_is_left(desk: Course) -> None:
+def test_next_and_previous_go_through_the_unfinished_submissions_in_a_cycle(desk: Course) -> None:
     grace = visit(desk, "grace")
 
     def step(query: str) -> str:
@@ -213,7 +213,7 @@ def test_next_and_before_lead_round_through_what_is_left(desk: Course) -> None:
     assert step("after=s01") == "?said=done"
 
 
-def test_a_rubric_item_is_made_while_marking_and_changed_after_it_is_shown_what_changes(desk: Course) -> None:
+def test_a_rubric_item_is_created_while_marking_and_changed_after_a_preview_of_the_effect(desk: Course) -> None:
     grace = visit(desk, "grace")
     made = grace.post("/marking/hw1/items", question="Essay", text="no end", points="-2", person="s01")
     assert made.headers["location"] == "/marking/hw1/people/s01?question=Essay"
@@ -229,7 +229,7 @@ def test_a_rubric_item_is_made_while_marking_and_changed_after_it_is_shown_what_
     assert desk.marking.of(task(desk), S1).marks.so_far == 0
 
 
-def test_where_names_are_hidden_no_page_header_or_file_of_marking_has_one(desk: Course) -> None:
+def test_with_hidden_names_no_page_header_or_file_of_marking_has_a_name(desk: Course) -> None:
     for each in ("s01", "s02", "s03"):
         submit_work(desk.store, desk.signer, Username(each), b"\x89PNG\r\n\x1a\n" + each[::-1].encode())
     course = checked(desk)
@@ -258,7 +258,7 @@ def test_where_names_are_hidden_no_page_header_or_file_of_marking_has_one(desk: 
     ("start", "kind", "policy"),
     [(b"%PDF-1.7 <script>", "application/pdf", "object-src"), (b"\x89PNG\r\n\x1a\n<script>", "image/png", "sandbox")],
 )
-def test_what_is_no_text_is_shown_as_what_its_first_bytes_are_and_runs_nothing(
+def test_a_submission_that_is_not_text_is_shown_by_its_content_type_and_never_executed(
     desk: Course, start: bytes, kind: str, policy: str
 ) -> None:
     submit_work(desk.store, desk.signer, S1, start)
@@ -270,7 +270,7 @@ def test_what_is_no_text_is_shown_as_what_its_first_bytes_are_and_runs_nothing(
     assert visit(desk, "grace").get("/marking/hw1/people/s01/file").status_code == 404
 
 
-def test_release_withdraw_and_regrade_on_the_pages(desk: Course) -> None:
+def test_release_withdrawal_and_regrade_request_work_on_the_pages(desk: Course) -> None:
     give_all(desk, "s01", 8, 4.5)
     teacher, grace, student = visit(desk, INSTRUCTOR), visit(desk, "grace"), visit(desk, "s01")
     seen = re.search(r'name="seen" value="(\w+)"', teacher.get("/marking/hw1/release").text)
@@ -291,7 +291,7 @@ def test_release_withdraw_and_regrade_on_the_pages(desk: Course) -> None:
     assert Web(desk)("GET", "/assignments/hw1/status?user=s01", "s01").json()["grade"] is None
 
 
-def test_a_section_is_handed_out_and_released_on_its_own(desk: Course) -> None:
+def test_a_section_is_assigned_to_a_grader_and_released_separately(desk: Course) -> None:
     for user in ("s01", "s02", "s03"):
         give_all(desk, user, 8, 4.5)
     teacher = visit(desk, INSTRUCTOR)
@@ -307,15 +307,13 @@ def test_a_section_is_handed_out_and_released_on_its_own(desk: Course) -> None:
 
 
 def names_in(text: str, names: Names) -> list[str]:
-    """The students of these pseudonyms, in the order in which a page names them."""
+    """The students behind the pseudonyms of a page, in the order of the page."""
     known = {names.shown(f"s{number:02}"): f"s{number:02}" for number in range(1, 13)}
     found = re.findall(rf"(?:<bdi>|^)({'|'.join(known)})\b", text, re.MULTILINE)
     return [known[each] for each in found]
 
 
-def test_where_names_are_hidden_neither_an_order_nor_an_answer_says_whose_it_is(
-    course_folder: Path, clock: Clock
-) -> None:
+def test_with_hidden_names_neither_order_nor_answers_reveal_a_student(course_folder: Path, clock: Clock) -> None:
     desk = marked_course(course_folder, clock, students=12)
     users = [f"s{number:02}" for number in range(1, 13)]
     item = desk.marking.put_item(GRACE, task(desk), "", RubricItem("Essay", "no end", -2), 0)
@@ -348,7 +346,7 @@ def test_where_names_are_hidden_neither_an_order_nor_an_answer_says_whose_it_is(
     desk.close()
 
 
-def test_graders_reach_neither_their_own_work_nor_what_others_are_given(desk: Course) -> None:
+def test_graders_see_neither_their_own_work_nor_submissions_assigned_to_others(desk: Course) -> None:
     submit_work(desk.store, desk.signer, GRACE.username, b"x = 1\n")
     give(desk, "grace", "Essay", 3, actor=GUY, comment="a draft about grace")
     grace = visit(desk, "grace")
@@ -361,7 +359,7 @@ def test_graders_reach_neither_their_own_work_nor_what_others_are_given(desk: Co
     item = desk.marking.put_item(GUY, task(desk), "", RubricItem("Essay", "no end", -2), 0)
     desk.marking.hand_out(TEACHER, task(desk), {("s01", ""): "guy", ("", "Essay"): "guy"})
     changes = {"text": "x", "points": "1", "key": item.key, "version": "1", "confirmed": "yes"}
-    for question in ("Essay", "Plot"):  # the item is moved out of the question of which it is
+    for question in ("Essay", "Plot"):  # the form moves the item to another question
         assert grace.post("/marking/hw1/items", question=question, **changes).status_code == 403
     assert grace.post("/marking/hw1/items", how="remove", **changes).status_code == 403
     assert grace.post("/marking/hw1/items", question="Essay", text="x", points="1").status_code == 403
@@ -369,12 +367,15 @@ def test_graders_reach_neither_their_own_work_nor_what_others_are_given(desk: Co
     remark = {"place": "cell 1", "text": "bad", "version": "0"}
     assert grace.post("/marking/hw1/people/s01/remark", **remark).status_code == 403
     assert 'action="/marking/hw1/people/s01/remark"' not in grace.get("/marking/hw1/people/s01").text
-    assert grace.post("/marking/hw1/people/s02/remark", **remark).status_code == 303  # Plot is anybody's
+    # For s02, Plot is assigned to nobody, so it is open to all graders.
+    assert grace.post("/marking/hw1/people/s02/remark", **remark).status_code == 303
     assert visit(desk, "guy").post("/marking/hw1/people/s01/remark", **remark).status_code == 303
 
 
 @pytest.mark.parametrize("comment", ["=1+1", "-2+3", "@SUM(A1)"])
-def test_no_table_of_marks_has_a_cell_that_a_spreadsheet_runs(course_folder: Path, clock: Clock, comment: str) -> None:
+def test_no_exported_table_of_marks_has_a_cell_that_a_spreadsheet_executes(
+    course_folder: Path, clock: Clock, comment: str
+) -> None:
     plan = f"[[assignments]]\nname = 'hw1'\n[[assignments.questions]]\nkey = {json.dumps(comment)}\npoints = 5\n"
     desk = marked_course(course_folder, clock, plan)
     give(desk, "s01", comment, 3, comment=comment)
@@ -385,7 +386,7 @@ def test_no_table_of_marks_has_a_cell_that_a_spreadsheet_runs(course_folder: Pat
     desk.close()
 
 
-def test_the_statistics_as_csv_are_all_the_figures_of_the_page(desk: Course) -> None:
+def test_the_statistics_in_csv_have_all_figures_of_the_page(desk: Course) -> None:
     for user, essay, plot in (("s01", 10, 5), ("s02", 6, 3), ("s03", 2, 1)):
         give_all(desk, user, essay, plot)
     table = visit(desk, INSTRUCTOR).get("/marking/hw1/statistics.csv").text

@@ -1,4 +1,4 @@
-"""Marking in a real browser: by keyboard alone, two at once, with a broken connection, and what the student sees."""
+"""Marking in a real browser: with the keyboard only, by two graders, without a connection, and the student's view."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from tests.parts import SECOND, Clock, Running, make_course_folder, open_store, 
 ANOTHER = '[[assignments]]\nname = "hw2"\npoints = 20\n'
 
 NOTHING_KEPT = "localStorage.length === 0"
-"""The server has all that was typed in this browser."""
+"""True once no unsaved text is stored in the browser."""
 
 
 @pytest.fixture(scope="module")
 def marked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    """hw1 with twenty submissions and two questions, hw2 with one mark and a submission of s01; grace and guy mark."""
+    """A course with two graders: hw1 with twenty submissions and two questions, hw2 with one submission and mark."""
     root = make_course_folder(tmp_path_factory.mktemp("marked"), "hw1", "hw2")
     course = marked_course(root, Clock(utc_now() - 60 * SECOND), PLAN + ANOTHER, 20)
     course.close()
@@ -40,7 +40,7 @@ def marked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
 
 @contextmanager
 def logged_in(browser: Browser, server: Running, name: str) -> Iterator[Tab]:
-    """A tab of a browser of one's own; whatever a page's scripts say is wrong fails the test."""
+    """A tab of a new browser in which somebody is logged in; an error message of a script fails the test."""
     context = browser.new_context(base_url=server.url, viewport={"width": 1200, "height": 900})
     tab = context.new_page()
     wrong: list[str] = []
@@ -55,7 +55,7 @@ def logged_in(browser: Browser, server: Running, name: str) -> Iterator[Tab]:
     assert wrong == []
 
 
-def test_twenty_submissions_are_marked_by_keyboard_alone(browser: Browser, marked: Running) -> None:
+def test_twenty_submissions_are_marked_with_the_keyboard_only(browser: Browser, marked: Running) -> None:
     with logged_in(browser, marked, "grace") as tab:
         tab.goto("/marking/hw1/next")
         for number in range(1, 21):
@@ -76,7 +76,7 @@ def test_twenty_submissions_are_marked_by_keyboard_alone(browser: Browser, marke
         expect(tab.locator("#total")).to_have_text("8 of 15")
 
 
-def test_two_who_mark_the_same_on_two_servers_see_each_other_and_a_conflict_stands_side_by_side(
+def test_two_graders_on_two_servers_see_each_other_and_their_conflicting_marks_side_by_side(
     browser: Browser, marked: Running
 ) -> None:
     with (
@@ -92,7 +92,7 @@ def test_two_who_mark_the_same_on_two_servers_see_each_other_and_a_conflict_stan
         expect(grace.locator("#present")).to_have_text("guy looks at this work now, too.")
         points = "[name=points][inputmode]"
         grace.locator(points).fill("11")
-        expect(guy.locator(points)).to_have_value("11")  # while nobody types there
+        expect(guy.locator(points)).to_have_value("11")  # because nobody types there
         expect(guy.locator(".saved").first).to_contain_text("grace")
         guy.context.set_offline(True)
         guy.locator(points).fill("12")
@@ -110,7 +110,9 @@ def test_two_who_mark_the_same_on_two_servers_see_each_other_and_a_conflict_stan
         expect(guy.locator("#unsaved")).to_be_hidden()
 
 
-def test_what_was_typed_while_the_connection_was_broken_outlives_the_page(browser: Browser, marked: Running) -> None:
+def test_text_typed_without_a_connection_is_still_there_after_leaving_the_page(
+    browser: Browser, marked: Running
+) -> None:
     with logged_in(browser, marked, "grace") as tab:
         tab.goto("/marking/hw1/people/s02")
         tab.context.set_offline(True)
@@ -125,12 +127,12 @@ def test_what_was_typed_while_the_connection_was_broken_outlives_the_page(browse
         expect(tab.locator("#note")).to_have_value("typed in a tunnel")
 
 
-def test_what_arrived_while_its_page_was_closed_is_kept_no_longer_and_is_no_conflict(
+def test_a_mark_that_was_saved_as_its_page_closed_is_neither_kept_locally_nor_a_conflict(
     browser: Browser, marked: Running
 ) -> None:
     with logged_in(browser, marked, "grace") as tab:
         tab.goto("/marking/hw1/people/s04")
-        # As in a page that is closed before the answer is there:
+        # As in a page that is closed before it gets the answer:
         tab.evaluate("Storage.prototype.removeItem = () => {}")
         tab.locator("#note").fill("sent at the end")
         expect(tab.locator(".saved").last).to_contain_text("Saved")
@@ -175,7 +177,7 @@ def test_a_mark_is_drafted_released_disputed_changed_and_released_again(browser:
         expect(student.locator("#mark")).to_have_count(0)
 
 
-def test_anonymous_marking_has_no_name_in_page_header_or_file_name(browser: Browser, marked: Running) -> None:
+def test_anonymous_marking_shows_no_name_in_page_header_or_file_name(browser: Browser, marked: Running) -> None:
     with logged_in(browser, marked, INSTRUCTOR) as teacher, logged_in(browser, marked, "grace") as grace:
         teacher.goto("/marking/hw2")
         teacher.get_by_role("button", name="Hide names").click()

@@ -1,4 +1,4 @@
-"""The application works below a path of another one, and the example of docs/mounting.md runs as it stands there."""
+"""The application works below a path of another one, and the example of docs/mounting.md runs unchanged."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ PageRequest = Callable[[httpx2.AsyncClient], Coroutine[Any, Any, None]]
 
 @pytest.fixture
 def visit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[PageRequest], None]:
-    """Runs the example of the document in a fresh folder and visits it without a network."""
+    """Runs the example of the document in a new folder and sends requests to it without a network."""
     for name, text in {
         "course/release/hw1/files/homework.py": "x = 1\n",
         "course/release/Übung 2/files/aufgabe.py": "x = 2\n",
@@ -71,7 +71,7 @@ def test_the_example_serves_the_notebook_and_the_course(visit: Callable[[PageReq
     visit(visitor)
 
 
-def test_a_student_works_below_the_mount(visit: Callable[[PageRequest], None], tmp_path: Path) -> None:
+def test_a_student_works_below_the_mount_path(visit: Callable[[PageRequest], None], tmp_path: Path) -> None:
     async def visitor(client: httpx2.AsyncClient) -> None:
         joined = await client.post("/course/register", json={"user": "alice", "enrollment_code": CODE})
         token = {"Authorization": f"Bearer {joined.json()['token']}"}
@@ -87,7 +87,7 @@ def test_a_student_works_below_the_mount(visit: Callable[[PageRequest], None], t
     assert (tmp_path / "course/submitted/hw1/alice.py").read_bytes() == b"x = 3\n"
 
 
-def test_unknown_paths_below_the_mount_are_404_of_the_course(visit: Callable[[PageRequest], None]) -> None:
+def test_unknown_paths_below_the_mount_path_get_the_404_of_the_course(visit: Callable[[PageRequest], None]) -> None:
     async def visitor(client: httpx2.AsyncClient) -> None:
         for path in ("/course/nothing", "/course/course/", "/course/%2e%2e/"):
             answer = await client.get(path)
@@ -97,7 +97,7 @@ def test_unknown_paths_below_the_mount_are_404_of_the_course(visit: Callable[[Pa
     visit(visitor)
 
 
-def test_a_browser_gets_the_pages_below_the_mount(visit: Callable[[PageRequest], None]) -> None:
+def test_a_browser_gets_pages_below_the_mount_path(visit: Callable[[PageRequest], None]) -> None:
     async def visitor(client: httpx2.AsyncClient) -> None:
         page = await client.get("/course/", headers={"Accept": "text/html"})
         style = re.search(r'href="(/course/static/[^"]+\.css)"', page.text)

@@ -1,4 +1,4 @@
-"""Many courses on one server, in a database and in a folder: each has the whole protocol and people of its own."""
+"""Many courses on one server, in a database and in a folder: each has the whole protocol and its own people."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ NOTE = Event(NOON, "test", "test", "course")
 
 @dataclass(frozen=True)
 class Many:
-    """A server with the courses algebra and logic. `make` adds another one."""
+    """A server with the courses algebra and logic. `make` adds another course."""
 
     client: httpx2.Client
     courses: Courses
@@ -77,7 +77,7 @@ def register(many: Many, course: str, user: str = "alice", code: str = "") -> ht
     return many.client.post(f"/c/{course}/register", json=body)
 
 
-def test_a_course_below_its_path_has_the_whole_protocol(many: Many) -> None:
+def test_a_course_below_its_path_serves_the_whole_protocol(many: Many) -> None:
     get, post, base = many.client.get, many.client.post, "/c/algebra"
     assert get(base).json() == get(f"{base}/").json() == get("/").json() == {"status": "ok"}
     alice = {"Authorization": f"Bearer {register(many, 'algebra').json()['token']}"}
@@ -102,7 +102,7 @@ def test_a_course_below_its_path_has_the_whole_protocol(many: Many) -> None:
     assert f"{base}" in get(f"{base}/mograder.toml").text
 
 
-def test_people_codes_and_tokens_are_a_courses_own(many: Many) -> None:
+def test_people_codes_and_tokens_belong_to_one_course(many: Many) -> None:
     token = register(many, "algebra").json()["token"]
     assert register(many, "algebra").status_code == 409
     assert register(many, "logic", code="code of algebra").status_code == 403
@@ -114,7 +114,7 @@ def test_people_codes_and_tokens_are_a_courses_own(many: Many) -> None:
     assert many.client.get("/c/algebra/roster", headers=teacher).status_code == 200
 
 
-def test_other_addresses_are_404(many: Many) -> None:
+def test_addresses_outside_the_courses_are_404(many: Many) -> None:
     for path in (
         "/assignments",
         "/c",
@@ -145,20 +145,20 @@ def test_a_new_course_is_served_at_once_and_an_archived_one_is_404_until_it_is_r
 
     assert status() == 200
     many.courses.archive(CourseName("sets"), NOON, NOTE)
-    while status() != 404:  # a server asks again every other second
+    while status() != 404:  # a server looks for courses every two seconds
         pass
     assert [each.archived for each in many.courses.entries()] == [None, None, NOON]
     many.courses.archive(CourseName("sets"), None, NOTE)
     assert status() == 200
 
 
-def test_methods_at_the_root_are_those_of_the_health(many: Many) -> None:
+def test_the_root_allows_only_the_methods_of_the_health_endpoint(many: Many) -> None:
     assert many.client.options("/anything").status_code == 204
     refused = many.client.post("/")
     assert (refused.status_code, refused.headers["allow"]) == (405, "GET, HEAD, OPTIONS")
 
 
-def test_a_session_of_one_server_is_good_at_the_others_and_a_link_logs_in_once_in_all(
+def test_a_session_is_valid_at_all_servers_and_a_login_link_logs_in_once_in_total(
     postgres_server: Server, tmp_path: Path
 ) -> None:
     url = fresh_database(postgres_server)

@@ -1,4 +1,4 @@
-"""Files out of forms: whatever was put in comes out byte for byte, and no form at all does harm."""
+"""Files in multipart forms are received byte for byte, and malformed forms do no harm."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from mograder.web.multipart import read_files, read_single_file
 NAMES = st.text(
     st.characters(codec="utf-8", exclude_categories=("Cc", "Cs", "Zl", "Zp")), min_size=1, max_size=40
 ).filter(
-    lambda name: name.strip() == name and not set(name) & set('"\\%')  # how these are escaped is the sender's business
+    lambda name: name.strip() == name and not set(name) & set('"\\%')  # clients escape these characters differently
 )
 FORM = {"content-type": "multipart/form-data; boundary=b"}
 
@@ -46,7 +46,7 @@ def encoded(**parts: object) -> tuple[dict[str, str], bytes]:
     field=st.sampled_from(["file", "files", "x", "ü"]),
     size=st.integers(1, 999),
 )
-def test_a_file_comes_out_as_it_was_put_in(content: bytes, name: str, field: str, size: int) -> None:
+def test_a_file_is_received_byte_for_byte(content: bytes, name: str, field: str, size: int) -> None:
     headers, body = encoded(data={"note": "hello"}, files={field: (name, content)})
     filename, upload = single_file(headers, body, size)
     assert filename == name
@@ -54,7 +54,7 @@ def test_a_file_comes_out_as_it_was_put_in(content: bytes, name: str, field: str
     assert upload.sha256 == hashlib.sha256(content).hexdigest()
 
 
-def test_a_file_is_kept_as_it_comes_and_not_in_a_temporary_file_before(
+def test_a_file_is_written_to_its_upload_directly_without_a_temporary_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "nowhere"))
@@ -72,7 +72,7 @@ def test_a_file_is_kept_as_it_comes_and_not_in_a_temporary_file_before(
 
 
 @given(contents=st.lists(st.binary(max_size=300), max_size=6))
-def test_every_page_of_the_field_files_comes_out_in_order(contents: list[bytes]) -> None:
+def test_every_file_of_the_field_files_is_received_in_order(contents: list[bytes]) -> None:
     named = [("files", (f"s{index}.html", content)) for index, content in enumerate(contents)]
     headers, body = encoded(files=[*named, ("files", (None, b"a field"))])
     found = asyncio.run(read_files(headers, pieces(body, 64)))
@@ -97,18 +97,18 @@ ONE = part('name="file"; filename="one.py"')
         (ONE.replace("\r\n\r\nx\r\n", "\r\n\r\nx"), "cut short"),
     ],
 )
-def test_a_file_that_cannot_be_kept_is_refused_and_not_dropped(form: str, said: str) -> None:
+def test_a_file_that_cannot_be_stored_is_refused_and_not_dropped(form: str, said: str) -> None:
     end = "" if said == "cut short" else "--b--\r\n"
     with pytest.raises(BadRequest, match=said):
         single_file(FORM, (form + end).encode())
 
 
-def test_a_file_with_both_kinds_of_name_is_taken_by_the_plain_one() -> None:
+def test_a_file_with_both_kinds_of_name_uses_the_plain_one() -> None:
     form = part('name="file"; filename="one.py"; filename*=UTF-8\'\'%C3%B6ne.py') + "--b--\r\n"
     assert single_file(FORM, form.encode())[0] == "one.py"
 
 
-def test_a_file_outside_the_field_files_is_refused_where_many_are_wanted() -> None:
+def test_a_file_in_another_field_is_refused_where_several_files_are_expected() -> None:
     headers, body = encoded(files=[("files", ("a.html", b"a")), ("page", ("b.html", b"b"))])
     with pytest.raises(BadRequest, match="'page'"):
         asyncio.run(read_files(headers, pieces(body, 64)))
@@ -124,7 +124,7 @@ PIECES = [
     body=st.binary(max_size=400) | st.lists(st.sampled_from(PIECES)).map(b"".join),
     boundary=st.sampled_from(["b", "", '"b"', "ü", "b; charset=utf-9", "x" * 500]),
 )
-def test_a_malformed_form_is_refused_and_nothing_worse_happens(body: bytes, boundary: str) -> None:
+def test_any_form_gives_a_file_or_a_bad_request(body: bytes, boundary: str) -> None:
     headers = {"content-type": f"multipart/form-data; boundary={boundary}"}
     with contextlib.suppress(BadRequest):
         single_file(headers, body)
@@ -136,7 +136,7 @@ def test_a_form_with_too_many_parts_is_refused() -> None:
         single_file(FORM, part * 100 + b"--b--\r\n", size=4096)
 
 
-def test_a_text_that_a_store_cannot_keep_is_refused() -> None:
+def test_a_text_field_that_a_store_cannot_keep_is_refused() -> None:
     headers, body = encoded(data={"column": "a\0b"}, files={"files": ("a.html", b"a")})
     with pytest.raises(BadRequest, match="NUL"):
         asyncio.run(read_files(headers, pieces(body, 64)))

@@ -39,7 +39,7 @@ def roles(course: Course) -> dict[str, Role]:
     return {each.username: each.role for each in course.roster.all() if not each.removed}
 
 
-def test_students_get_403_for_these_pages(course: Course) -> None:
+def test_students_cannot_open_the_pages_about_people(course: Course) -> None:
     student = Visitor(course)
     student.post("/login", token=token_of(course, "alice"))
     for path in ("/people", "/people/alice/remove", "/invite", "/more-time", "/audit"):
@@ -55,7 +55,7 @@ def test_students_get_403_for_these_pages(course: Course) -> None:
         assert student.post(path, user="eve", role="instructor").status_code == 403
 
 
-def test_an_added_person_gets_a_code_that_is_shown_once_and_works(teacher: Visitor, course: Course) -> None:
+def test_an_added_person_gets_a_code_that_works_and_is_shown_once(teacher: Visitor, course: Course) -> None:
     answer = teacher.post("/people", user="alice", name=f"Alice {SCRIPT}", role="student")
     found = A_CODE.search(answer.text)
     assert found
@@ -71,14 +71,14 @@ def test_an_added_person_gets_a_code_that_is_shown_once_and_works(teacher: Visit
     assert list(roles(course)) == ["alice"]
 
 
-def test_a_list_is_shown_first_and_imported_whole_or_not_at_all(teacher: Visitor, course: Course) -> None:
+def test_a_list_is_previewed_and_imported_whole_or_not_at_all(teacher: Visitor, course: Course) -> None:
     bad = upload(teacher, "/people/import", ("list.csv", b"username,name\nalice,Alice\n.bob,Bob\n"))
     assert "line 3: " in unescape(bad.text)
     assert "Change the roster" not in bad.text
     assert upload(teacher, "/people/import", ("list.csv", b"")).status_code == 400
     good = upload(teacher, "/people/import", ("list.csv", f"username,name\nalice,{SCRIPT}\nbob,B\n".encode()))
     assert SCRIPT not in good.text
-    assert course.roster.all() == []  # nothing was done yet
+    assert course.roster.all() == []  # nothing has changed yet
 
     kept = teacher.post("/people/import/keep", **hidden(good.text))
     assert (kept.status_code, len(A_CODE.findall(kept.text)), SCRIPT in kept.text) == (200, 2, False)
@@ -87,7 +87,9 @@ def test_a_list_is_shown_first_and_imported_whole_or_not_at_all(teacher: Visitor
     assert (again.status_code, "the roster has changed since" in again.text.lower()) == (409, True)
 
 
-def test_a_newer_list_updates_and_drops_if_said_and_the_roster_is_downloaded(teacher: Visitor, course: Course) -> None:
+def test_a_newer_list_updates_people_and_drops_them_on_request_and_the_roster_can_be_downloaded(
+    teacher: Visitor, course: Course
+) -> None:
     canvas = teacher.post("/people/import/keep", **hidden(upload(teacher, "/people/import", ("c.csv", CANVAS)).text))
     assert len(A_CODE.findall(canvas.text)) == 3
     newer = ("n.csv", b"username,email,section\nada,ada@u.de,Sec 2\nrob,bob@u.de,\n")
@@ -111,7 +113,7 @@ def test_a_newer_list_updates_and_drops_if_said_and_the_roster_is_downloaded(tea
         "ada,Ada Lovelace,ada@u.de,Sec 2,00123,987,,,", "rob,,bob@u.de,,,,,,",
     ]  # fmt: skip
 
-    # Somebody is known by the address although the user name is another.
+    # A person is recognised by the email address although the user name differs.
     renamed = upload(teacher, "/people/import", ("r.csv", b"username,email\nada,\nrobert,BOB@u.de\n"))
     assert "of the list is" in renamed.text
     teacher.post("/people/import/keep", **hidden(renamed.text))
@@ -119,18 +121,18 @@ def test_a_newer_list_updates_and_drops_if_said_and_the_roster_is_downloaded(tea
 
 
 def hidden(page: str) -> dict[str, str]:
-    """What the form that confirms sends by itself."""
+    """The hidden fields of the form that confirms."""
     found = re.findall(r'<input type="hidden" name="(\w+)" value="([^"]*)">', page)
     return {name: unescape(value) for name, value in found}
 
 
-def test_everybody_gets_a_new_code_in_one_table(teacher: Visitor, course: Course) -> None:
+def test_everybody_gets_a_new_code_in_a_downloaded_table(teacher: Visitor, course: Course) -> None:
     course.roster.add(COURSE_INSTRUCTOR, [Person.parse("bob", "=1+1, Bob")])
     course.accounts.register("carol", CODE)
     course.roster.add(COURSE_INSTRUCTOR, [Person.parse("dave")])
     course.roster.remove(COURSE_INSTRUCTOR, Username("dave"))
     old = Token.parse(token_of(course, "carol"))
-    assert teacher.post("/new-codes").status_code == 400  # not before it is confirmed
+    assert teacher.post("/new-codes").status_code == 400  # it must be confirmed
     course.accounts.authenticate(old)
     answer = teacher.post("/new-codes", sure="yes")
     rows = list(csv.DictReader(io.StringIO(answer.content.decode("utf-8-sig"))))
@@ -145,7 +147,7 @@ def test_everybody_gets_a_new_code_in_one_table(teacher: Visitor, course: Course
     assert teacher.sees == "Board"
 
 
-def test_a_reset_ends_the_token_and_shows_a_new_code_once(teacher: Visitor, course: Course) -> None:
+def test_a_reset_revokes_the_token_and_shows_a_new_code_once(teacher: Visitor, course: Course) -> None:
     token = course.accounts.register("alice", CODE)[1]
     code = A_CODE.search(teacher.post("/people/alice/reset").text)
     assert code
@@ -155,9 +157,7 @@ def test_a_reset_ends_the_token_and_shows_a_new_code_once(teacher: Visitor, cour
     assert teacher.post("/people/nobody/reset").status_code == 404
 
 
-def test_a_persons_name_is_changed_and_an_impossible_one_is_refused_with_the_form(
-    teacher: Visitor, course: Course
-) -> None:
+def test_a_person_is_renamed_and_an_invalid_name_is_refused_with_the_form(teacher: Visitor, course: Course) -> None:
     course.roster.add(COURSE_INSTRUCTOR, [Person.parse("alice", "Alcie")])
     assert teacher.post("/people/alice/name", name=" Alice  Ames").status_code == 303
     assert course.roster.all()[0].name == "Alice Ames"
@@ -167,7 +167,7 @@ def test_a_persons_name_is_changed_and_an_impossible_one_is_refused_with_the_for
     assert course.audit.events(1, 0)[0].action == "rename"
 
 
-def test_roles_are_given_and_people_removed_after_a_question(teacher: Visitor, course: Course) -> None:
+def test_changing_a_role_and_removing_a_person_need_confirmation(teacher: Visitor, course: Course) -> None:
     course.accounts.register("alice", CODE)
     assert teacher.post("/people/alice/role", role="instructor").status_code == 303
     assert roles(course) == {"alice": Role.INSTRUCTOR}
@@ -179,9 +179,7 @@ def test_roles_are_given_and_people_removed_after_a_question(teacher: Visitor, c
     assert "Bring back" not in teacher.get("/people?q=bob").text
 
 
-def test_the_audit_log_is_in_words_names_the_instructor_counts_one_as_one_and_shows_moments(
-    teacher: Visitor, course: Course
-) -> None:
+def test_the_audit_log_is_in_words_and_names_the_instructor(teacher: Visitor, course: Course) -> None:
     task = course.release.assignment(COURSE_INSTRUCTOR, "hw1")
     course.grades.upload(COURSE_INSTRUCTOR, task, [{"username": "bob", "grade": 1}])
     said = f"until 2030-02-08T11:45:00.000000Z, not 2030-13-08T11:45:00Z {SCRIPT}"
@@ -193,7 +191,7 @@ def test_the_audit_log_is_in_words_names_the_instructor_counts_one_as_one_and_sh
     assert f"until {time}, not 2030-13-08T11:45:00Z {escape(SCRIPT)}" in page
 
 
-def test_the_join_link_holds_the_code_behind_the_hash_and_is_drawn(teacher: Visitor) -> None:
+def test_the_join_link_holds_the_code_in_its_fragment_and_is_shown_as_a_qr_code(teacher: Visitor) -> None:
     page = teacher.get("/invite").text
     assert f"http://course.example/join#code={CODE}" in page
     assert "<svg" in page
@@ -219,7 +217,7 @@ def test_requests_for_more_time_are_decided_on_one_page(teacher: Visitor, course
     assert "declined" in teacher.get("/more-time").text
 
 
-def test_the_audit_log_is_searched_and_paged(teacher: Visitor, course: Course) -> None:
+def test_the_audit_log_can_be_searched_and_has_pages(teacher: Visitor, course: Course) -> None:
     for number in range(120):
         course.accounts.register(f"student{number:03}", CODE)
     first = teacher.get("/audit").text
@@ -248,7 +246,7 @@ def test_one_student_cannot_push_anything_out_of_the_audit_log(teacher: Visitor,
         assert web("GET", f"/events?page={wrong}").status_code == 400
 
 
-def test_many_registrations_are_said_on_the_board_and_end_at_a_ceiling(
+def test_many_registrations_are_reported_on_the_board_and_stop_at_a_limit(
     teacher: Visitor, course: Course, course_folder: Path
 ) -> None:
     (course_folder.parent / "mograder.toml").write_text("[server]\nmax_people = 30\n")
@@ -269,7 +267,7 @@ def test_many_registrations_are_said_on_the_board_and_end_at_a_ceiling(
     assert "lets nobody else in" not in teacher.get("/").text
 
 
-def test_one_person_s_page_shows_every_assignment_with_state_grade_and_more_time(
+def test_the_page_of_a_person_shows_every_assignment_with_state_grade_and_extension(
     teacher: Visitor, course: Course, course_folder: Path
 ) -> None:
     (course_folder / "hw2" / "files").mkdir(parents=True)
@@ -283,19 +281,19 @@ def test_one_person_s_page_shows_every_assignment_with_state_grade_and_more_time
         assert f'href="{link}"' in page
         assert teacher.get(link).status_code == 200
     assert "<bdi>7</bdi>" in page
-    assert page.count('class="state new"') == 1  # hw2
+    assert page.count('class="state new"') == 1  # the extension of hw2
     assert 'href="/people/alice"' in teacher.get("/people").text
     assert 'href="/people/alice"' in teacher.get("/board").text
     assert 'href="/people/alice"' in teacher.get("/board/hw1/people/alice").text
 
 
 @pytest.mark.parametrize("name", ["nobody", "alice%0A", "%20alice", "alice.py", "a%2Fb"])
-def test_there_is_no_page_for_a_name_that_is_nobody_s(teacher: Visitor, course: Course, name: str) -> None:
+def test_an_unknown_name_has_no_page(teacher: Visitor, course: Course, name: str) -> None:
     course.accounts.register("alice", CODE)
     assert teacher.get(f"/people/{name}").status_code == 404
 
 
-def test_somebody_who_was_removed_still_has_a_page(teacher: Visitor, course: Course) -> None:
+def test_a_removed_person_still_has_a_page(teacher: Visitor, course: Course) -> None:
     course.accounts.register("alice", CODE)
     course.roster.remove(COURSE_INSTRUCTOR, ALICE)
     assert "removed from the course" in teacher.get("/people/alice").text

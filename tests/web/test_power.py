@@ -1,7 +1,7 @@
-"""A power cut right after the answer: the disk is copied as it is at that moment, and the course started from the copy.
+"""A power cut right after the answer: the disk is copied at that moment, and the course started from the copy.
 
-The course is on a file system of its own in a file. What a program has written and not synced is in memory and not in
-that file, so the copy holds what a disk would hold that lost its power; mounting it replays the file system's journal.
+The course is on its own file system in an image. What a program has written but not synced is in memory and not in the
+image, so the copy has the content of a disk after a power cut; mounting it replays the journal of the file system.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ LARGE = b"x" * (IN_MEMORY + 1)
 
 
 def run(*words: str | Path) -> None:
-    """Run a program of the system's, or leave the test out where it may not be run."""
+    """Run a system program; skip the test where it may not be run."""
     program = shutil.which(str(words[0]), path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin")
     if program is None:
         pytest.skip(f"there is no {words[0]} here")
@@ -38,9 +38,9 @@ def run(*words: str | Path) -> None:
 
 @contextlib.contextmanager
 def mounted(image: Path, place: Path) -> Iterator[Path]:
-    """The file system in `image`; that it can be mounted here is known by then."""
+    """Mount the file system in `image`, which is known to be possible here."""
     place.mkdir()
-    # No commit of the journal but those that are asked for, while the test runs.
+    # No commits of the journal during the test except those by fsync.
     subprocess.run(["mount", "-o", "loop,commit=300", image, place], check=True)
     try:
         yield place
@@ -49,7 +49,7 @@ def mounted(image: Path, place: Path) -> Iterator[Path]:
 
 
 def new_disk(image: Path) -> Path:
-    """A file system in the file `image`, or the test is left out where images cannot be made or mounted."""
+    """Make a file system in the file `image`; skip the test where images cannot be made or mounted."""
     if sys.platform != "linux" or os.geteuid() != 0:
         pytest.skip("only root on Linux may mount an image")
     with image.open("wb") as file:
@@ -62,7 +62,7 @@ def new_disk(image: Path) -> Path:
     return image
 
 
-def test_what_was_answered_is_there_after_a_power_cut_right_behind_the_answer(tmp_path: Path) -> None:
+def test_everything_acknowledged_survives_a_power_cut_right_after_the_answer(tmp_path: Path) -> None:
     image = new_disk(tmp_path / "disk")
     copies = {}
     with mounted(image, tmp_path / "live") as disk:

@@ -1,4 +1,4 @@
-"""Behind a path of somebody's site, with a real nginx that cuts the path off or leaves it on, in a real browser."""
+"""A course below a path of a website, behind a real nginx that strips or keeps the path, in a real browser."""
 
 from __future__ import annotations
 
@@ -73,11 +73,11 @@ def answers(port: int) -> bool:
 
 @pytest.fixture(scope="module", params=["header", "url", "flag"])
 def how(request: pytest.FixtureRequest) -> str:
-    """By what the server knows the path."""
+    """How the server learns the path."""
     return str(request.param)
 
 
-@pytest.fixture(scope="module", params=[True, False], ids=["cut off", "left on"])
+@pytest.fixture(scope="module", params=[True, False], ids=["stripped", "kept"])
 def site(
     request: pytest.FixtureRequest, how: str, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[tuple[str, Running]]:
@@ -94,7 +94,7 @@ def site(
         yield f"http://127.0.0.1:{port}{PREFIX}", server
 
 
-def test_a_student_joins_submits_and_leaves_without_leaving_the_path(
+def test_a_student_joins_submits_and_logs_out_below_the_root_path(
     site: tuple[str, Running], browser: Browser, tmp_path: Path
 ) -> None:
     url, server = site
@@ -126,7 +126,7 @@ def test_a_student_joins_submits_and_leaves_without_leaving_the_path(
     assert (server.submitted / "hw1" / "alice.py").read_text() == "x = 1\n"
 
 
-def test_the_protocol_works_at_the_path_and_links_stay_there(site: tuple[str, Running]) -> None:
+def test_the_protocol_works_below_the_root_path_and_links_stay_below_it(site: tuple[str, Running]) -> None:
     url, server = site
     with httpx2.Client(headers=server.bearer("bob"), timeout=PATIENCE) as client:
         (listed,) = client.get(f"{url}/assignments").json()
@@ -141,7 +141,7 @@ def test_the_protocol_works_at_the_path_and_links_stay_there(site: tuple[str, Ru
 
 
 @pytest.mark.parametrize("path", ["/hw/../x", "course", "//evil", "/a b", "/ü", '/"', "/a//b", "/."])
-def test_a_path_that_is_none_is_refused(path: str) -> None:
+def test_an_invalid_root_path_is_refused(path: str) -> None:
     with pytest.raises(Usage, match="--root-path"):
         parse_prefix(path)
 
@@ -157,9 +157,7 @@ def test_a_path_that_is_none_is_refused(path: str) -> None:
         ("/course/c/a", "", b"/course/c/a"),
     ],
 )
-def test_the_path_within_is_the_same_whether_the_prefix_is_cut_off_or_left_on(
-    path: str, prefix: str, inner: bytes
-) -> None:
+def test_a_proxy_may_strip_the_prefix_or_keep_it(path: str, prefix: str, inner: bytes) -> None:
     scope: dict[str, Any] = {"path": path, "raw_path": path.encode(), "root_path": ""}
     moved = below(scope, prefix)
     assert path_of(moved) == inner

@@ -1,4 +1,4 @@
-"""An instructor makes an assignment in a real browser, writes instructions and looks at it as a student does."""
+"""An instructor creates an assignment in a real browser, writes instructions and views it as a student."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ DROP = """(place) => {
 }"""
 
 
-def test_an_assignment_is_made_filled_and_seen_as_a_student_sees_it(
+def test_an_assignment_is_created_given_files_and_viewed_as_a_student(
     tab: Tab, server: Running, course_folder: Path, tmp_path: Path
 ) -> None:
     log_in(tab, server)

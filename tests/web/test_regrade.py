@@ -1,4 +1,4 @@
-"""Grading again over HTTP: what an instructor applies is what the page has shown."""
+"""A regrade over HTTP: an instructor applies exactly what the page has shown."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ def seen(page: str, path: str) -> str:
     return found[1]
 
 
-def test_it_is_said_what_happens_to_marks_that_are_released() -> None:
+def test_the_page_says_what_happens_to_released_marks() -> None:
     assert "stay until you" in render(SAMPLES["regrade-done"])
     at_once = render(SAMPLES["regrade-at-once"])
     assert ("stay until you" in at_once, "change with them, even where they are released" in at_once) == (False, True)
 
 
-def test_what_was_shown_is_applied_or_dropped_and_anything_else_is_shown_again(desk: Course) -> None:
+def test_a_regrade_is_applied_or_dropped_only_as_the_page_has_shown_it(desk: Course) -> None:
     visitor = Visitor(desk)
     visitor.post("/login", token=token_of(desk, INSTRUCTOR))
     assert 'value="nobody"' not in visitor.get(PAGE).text
@@ -37,12 +37,12 @@ def test_what_was_shown_is_applied_or_dropped_and_anything_else_is_shown_again(d
     assert (refused.status_code, "has submitted nothing" in refused.text) == (400, True)
     assert visitor.post(PAGE, user="", twice="yes", seen=seen(visitor.get(PAGE).text, "/regrade")).status_code == 303
     assert "each submission runs twice" in visitor.get(PAGE).text
-    assert "/regrade/apply" not in visitor.get(PAGE).text  # there is work left
+    assert "/regrade/apply" not in visitor.get(PAGE).text  # not everything is graded yet
     work(desk)
     page = visitor.get(PAGE).text
     for said in ("Q2</bdi>: 13.3 → 20", "<bdi>C</bdi> → <bdi>B</bdi>", "−5.8", "Q1: value", "Apply 3 new results"):
         assert said in page
-    conflict = visitor.post(PAGE, user="s01", seen="")  # as who has not seen that it was begun
+    conflict = visitor.post(PAGE, user="s01", seen="")  # from a page that does not show the running regrade
     assert (conflict.status_code, "somebody else has started" in conflict.text.lower()) == (409, True)
     desk.store.jobs.announce(HW1, Announced("t3"))
     conflict = visitor.post(f"{PAGE}/apply", seen=seen(page, "/apply"))

@@ -1,4 +1,4 @@
-"""A submission as it ran, in a real browser before a real server: seen whole, and none of it runs or leads away."""
+"""The outputs of a submission in a real browser with a real server: shown completely, nothing executed, no links."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def grade_as_ran(server: Running, notebook: RenderedNotebook) -> None:
         assert course.store.jobs.finish(job, signed_result(course.store, course.signer, job), pack(notebook))
 
 
-def test_what_cells_showed_is_seen_by_whoever_marks_and_nothing_of_it_runs(tab: Tab, server: Running) -> None:
+def test_the_output_of_cells_is_shown_to_graders_and_none_of_it_is_executed(tab: Tab, server: Running) -> None:
     version = server.submit("alice", b"import marimo\n").json()["version"]
     cells = (
         RenderedCell("answer", 5, "x = 41\nx", True, "text/html", HOSTILE, "printed <b>this</b>"),
@@ -75,8 +75,8 @@ def test_what_cells_showed_is_seen_by_whoever_marks_and_nothing_of_it_runs(tab: 
     assert all(each.startswith((server.url, "data:")) for each in asked), asked
 
 
-class Outside(BaseHTTPRequestHandler):
-    """Somebody else's server, which hears of whoever comes."""
+class OtherServer(BaseHTTPRequestHandler):
+    """A server of somebody else, which records its requests."""
 
     def do_GET(self) -> None:
         assert isinstance(self.server, Counting)
@@ -94,14 +94,14 @@ class Counting(ThreadingHTTPServer):
     daemon_threads = True
 
     def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), Outside)
+        super().__init__(("127.0.0.1", 0), OtherServer)
         self.heard: list[str] = []
 
 
-def test_even_without_the_filter_the_frame_lets_nothing_run_send_or_lead_away(
+def test_even_without_the_filter_nothing_in_the_frame_runs_sends_or_navigates_away(
     browser: Browser, server: Running
 ) -> None:
-    """The page's own policies alone, against the very bytes that a student has made."""
+    """Tests only the policies of the page, with the original bytes of a student."""
     version = server.submit("alice", b"import marimo\n").json()["version"]
     grade_as_ran(server, RenderedNotebook((RenderedCell("", 1, "x", True, "text/plain", "PLACE"),)))
     outside = Counting()
@@ -123,12 +123,12 @@ def test_even_without_the_filter_the_frame_lets_nothing_run_send_or_lead_away(
     frame = tab.frame_locator("iframe[title='The notebook as it ran']")
     expect(frame.locator("#end")).to_be_attached()
     frame.locator("#b").click()
-    frame.locator("#a").click()  # to the top, which a sandbox may not change
-    frame.locator("#here").click()  # in the frame, whose addresses our page bounds
+    frame.locator("#a").click()  # navigate the top frame, which a sandbox forbids
+    frame.locator("#here").click()  # navigate the frame, whose addresses the page restricts
     expect(frame.locator("#end")).to_have_count(0)
     assert tab.url == page
     assert "taken" not in tab.title()
-    tab.goto(f"{page}/content")  # opened alone
+    tab.goto(f"{page}/content")  # opened outside the frame
     expect(tab.locator("#end")).to_be_attached()
     tab.locator("#b").click()
     assert tab.url == f"{page}/content"
@@ -139,7 +139,7 @@ def test_even_without_the_filter_the_frame_lets_nothing_run_send_or_lead_away(
     assert (outside.heard, sent) == ([], [])
 
 
-def test_axe_finds_nothing_in_the_frame_and_focus_is_seen(browser: Browser) -> None:
+def test_axe_finds_no_violation_in_the_frame_and_focus_is_visible(browser: Browser) -> None:
     cells = tuple(
         ShownCell(f"cell {number}", highlight_python(each.code), each)
         for number, each in enumerate((

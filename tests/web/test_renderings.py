@@ -1,4 +1,4 @@
-"""What is made of submissions for a page: one at a time, and everybody else is answered meanwhile."""
+"""Submissions are rendered one at a time, and other requests are answered meanwhile."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.parts import token_of
 from tests.web.pages.test_sessions import BROWSER, Visitor
 
 
-def test_one_rendering_runs_at_a_time_and_a_bounded_number_waits() -> None:
+def test_one_rendering_runs_at_a_time_and_a_limited_number_waits() -> None:
     running: list[int] = []
     most: list[int] = []
     release = threading.Event()
@@ -36,7 +36,7 @@ def test_one_rendering_runs_at_a_time_and_a_bounded_number_waits() -> None:
         with pytest.raises(Temporary, match="download the file"):
             await queue.run(work)
         gone = waiting.pop()
-        gone.cancel()  # its reader has left; the work stays in the queue until it is done
+        gone.cancel()  # its client has disconnected; the work stays in the queue until it is done
         with pytest.raises(asyncio.CancelledError):
             await gone
         with pytest.raises(Temporary):
@@ -49,7 +49,7 @@ def test_one_rendering_runs_at_a_time_and_a_bounded_number_waits() -> None:
     assert set(asyncio.run(crowd())) == {1}
 
 
-def test_others_are_answered_while_pages_of_hostile_submissions_wait(course: Course) -> None:
+def test_other_requests_are_answered_while_renderings_of_hostile_submissions_wait(course: Course) -> None:
     api, teacher = Api(course), Visitor(course)
     teacher.app = App(api)
     teacher.post("/login", token=token_of(course, INSTRUCTOR))

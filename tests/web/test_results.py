@@ -1,4 +1,4 @@
-"""What students and instructors see of results: in the protocol and on the page."""
+"""Results as students and instructors see them, in the protocol and on the pages."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ SECRET = ("f(7) must be 14", "Q2: more")
 
 @pytest.fixture
 def graded(course: Course) -> Course:
-    """hw1 is graded as it comes in; alice has submitted."""
+    """A course in which hw1 has tests, and alice has submitted."""
     signer = course.signer
     assert isinstance(signer, Ed25519Signer)
 
@@ -61,7 +61,7 @@ def ask(course: Course, user: str = "alice", as_: str | None = None) -> dict[str
     return reply.json()  # type: ignore[no-any-return]
 
 
-def test_before_the_result_there_is_the_place_in_the_queue(graded: Course) -> None:
+def test_before_the_result_the_place_in_the_queue_is_shown(graded: Course) -> None:
     submit_work(graded.store, graded.signer, BOB, b"work")
     assert ask(graded)["state"] == ask(graded, "bob")["state"] == "waiting"
     assert (ask(graded)["place"], ask(graded, "bob")["place"]) == (1, 2)
@@ -73,7 +73,7 @@ def test_an_assignment_that_is_not_graded_has_no_queue(course: Course) -> None:
     assert ask(course)["state"] == "nothing"
 
 
-def test_while_an_environment_is_built_for_the_first_time_submissions_are_seen_to_wait(course: Course) -> None:
+def test_submissions_are_shown_as_waiting_while_an_environment_is_built_for_the_first_time(course: Course) -> None:
     submit_work(course.store, course.signer, ALICE, b"work")
     course.store.jobs.report(Readiness(HW1, ReadyState.BUILDING, NOON))
     assert (ask(course)["state"], ask(course)["place"]) == ("waiting", 1)
@@ -83,7 +83,7 @@ def test_while_an_environment_is_built_for_the_first_time_submissions_are_seen_t
 
 
 @pytest.mark.parametrize("when", ["after-due", "after-release"])
-def test_results_that_are_withheld_reach_their_student_once_it_is_time(
+def test_withheld_results_are_shown_to_the_student_when_they_are_due(
     graded: Course, course_folder: Path, clock: Clock, when: str
 ) -> None:
     (course_folder.parent / "mograder.toml").write_text(
@@ -109,7 +109,7 @@ def test_results_that_are_withheld_reach_their_student_once_it_is_time(
     assert "x must be 41" in student.get("/my/hw1").text
 
 
-def test_a_student_sees_checks_and_points_and_nothing_of_hidden_ones(graded: Course) -> None:
+def test_a_student_sees_checks_and_points_and_nothing_of_hidden_tests(graded: Course) -> None:
     finish(graded)
     found = ask(graded)
     result = found["result"]
@@ -121,7 +121,7 @@ def test_a_student_sees_checks_and_points_and_nothing_of_hidden_ones(graded: Cou
     assert all(each in str(ask(graded, as_=INSTRUCTOR)) for each in SECRET)
 
 
-def test_hidden_checks_show_title_and_result_when_the_assignment_says_so(graded: Course) -> None:
+def test_hidden_tests_show_title_and_result_if_the_assignment_says_so(graded: Course) -> None:
     finish(graded)
     graded.store.jobs.announce(HW1, Announced("t1", Hidden.AFTER_RELEASE))
     assert "Q2: more" not in str(ask(graded))
@@ -132,7 +132,7 @@ def test_hidden_checks_show_title_and_result_when_the_assignment_says_so(graded:
     assert "f(7)" not in str(ask(graded))
 
 
-def test_the_earlier_result_stays_while_the_newer_submission_waits(graded: Course) -> None:
+def test_the_earlier_result_is_shown_while_a_newer_submission_waits(graded: Course) -> None:
     finish(graded)
     submit_work(graded.store, graded.signer, ALICE, b"better")
     found = ask(graded)
@@ -141,7 +141,7 @@ def test_the_earlier_result_stays_while_the_newer_submission_waits(graded: Cours
     assert found["result"]["attempt"] == 1
 
 
-def test_a_failure_of_ours_is_no_result_and_its_reason_is_for_instructors(graded: Course) -> None:
+def test_a_failure_of_the_grader_is_no_result_and_its_reason_is_shown_to_instructors_only(graded: Course) -> None:
     for number in range(TRIES):
         job = claim(graded, NOON + number)
         graded.store.jobs.fail(job, "no sandbox", NOON + number + 1)
@@ -154,7 +154,7 @@ def test_a_classmate_cannot_read_a_result(graded: Course) -> None:
     assert Web(graded)("GET", "/assignments/hw1/result?user=alice", "bob").status_code == 403
 
 
-def test_the_page_shows_the_queue_then_the_result(graded: Course) -> None:
+def test_the_page_shows_the_place_in_the_queue_and_then_the_result(graded: Course) -> None:
     student = Visitor(graded)
     student.post("/login", token=token_of(graded, "alice"))
     page = student.get("/my/hw1").text
@@ -167,7 +167,7 @@ def test_the_page_shows_the_queue_then_the_result(graded: Course) -> None:
     assert not any(each in page for each in SECRET)
 
 
-def test_open_pages_are_told_of_the_results_of_their_person_alone(graded: Course) -> None:
+def test_open_pages_are_notified_of_the_results_of_their_person_only(graded: Course) -> None:
     submit_work(graded.store, graded.signer, BOB, b"work")
     seen, who = graded.results.graded_since(None)
     assert who is None
@@ -183,7 +183,7 @@ def test_open_pages_are_told_of_the_results_of_their_person_alone(graded: Course
     assert graded.results.graded_since(seen)[1] == {ALICE, BOB}
 
 
-def test_a_result_that_came_between_two_looks_is_told_to_everybody(graded: Course) -> None:
+def test_a_result_that_may_have_been_missed_between_two_queries_is_reported_to_everybody(graded: Course) -> None:
     finish(graded)
     seen, _ = graded.results.graded_since(None)
     submit_work(graded.store, graded.signer, BOB, b"work")
@@ -191,7 +191,7 @@ def test_a_result_that_came_between_two_looks_is_told_to_everybody(graded: Cours
     assert graded.results.graded_since(seen)[1] is None
 
 
-def test_the_board_says_what_waits_and_what_failed(graded: Course) -> None:
+def test_the_board_shows_what_waits_and_what_failed(graded: Course) -> None:
     submit_work(graded.store, graded.signer, BOB, b"work")
     for number in range(TRIES):
         graded.store.jobs.fail(claim(graded, NOON + number), "no sandbox", NOON)
@@ -202,7 +202,7 @@ def test_the_board_says_what_waits_and_what_failed(graded: Course) -> None:
     assert "no sandbox" in page
 
 
-def test_instructors_see_results_with_what_is_in_doubt_on_the_assignments_and_the_persons_page(graded: Course) -> None:
+def test_instructors_see_results_and_their_doubts_on_the_pages_of_assignment_and_person(graded: Course) -> None:
     submit_work(graded.store, graded.signer, BOB, b"work")
     teacher = Visitor(graded)
     teacher.post("/login", token=token_of(graded, INSTRUCTOR))
@@ -218,10 +218,10 @@ def test_instructors_see_results_with_what_is_in_doubt_on_the_assignments_and_th
     assert "Q1: parity" in page
 
 
-def test_a_result_that_the_course_did_not_sign_is_shown_to_nobody(graded: Course) -> None:
+def test_a_result_that_the_course_did_not_sign_is_not_shown(graded: Course) -> None:
     job = claim(graded)
-    stranger = Ed25519Signer(new_private_key())
-    forged = stranger.sign(claims_of(record(HALF_RIGHT, username="alice", receipt=job.receipt)), KIND)
+    other_signer = Ed25519Signer(new_private_key())
+    forged = other_signer.sign(claims_of(record(HALF_RIGHT, username="alice", receipt=job.receipt)), KIND)
     graded.store.jobs.finish(job, Result(job.receipt, "t1", HW1, job.username, NOON, forged))
     assert (ask(graded)["state"], ask(graded)["result"]) == ("failed", None)
     teacher = Visitor(graded)
@@ -230,7 +230,7 @@ def test_a_result_that_the_course_did_not_sign_is_shown_to_nobody(graded: Course
     assert "not signed by this course" in teacher.get("/board/hw1/people/alice").text
 
 
-def test_the_state_of_grading_can_be_watched_and_what_is_tried_again_is_on_the_board(graded: Course) -> None:
+def test_the_state_of_grading_has_an_endpoint_and_failures_are_shown_on_the_board(graded: Course) -> None:
     submit_work(graded.store, graded.signer, BOB, b"work", NOON + SECOND)
 
     def watched() -> dict[str, object]:

@@ -1,4 +1,4 @@
-"""The rules of an assignment over the protocol and on the instructor's page."""
+"""The rules of an assignment in the protocol and on the page of the instructor."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def web(course: Course, plan: Path) -> Web:
     return Web(course)
 
 
-def test_rules_are_read_changed_and_seen_by_students_at_once(web: Web, plan: Path) -> None:
+def test_rules_are_read_and_changed_and_students_see_them_at_once(web: Web, plan: Path) -> None:
     before = web("GET", ADDRESS).json()
     assert (before["due"], before["timezone"], before["points"]) == ("2026-03-27T17:00", "Europe/Berlin", "")
     wanted = {"tag": before["tag"], "due": "2026-03-28T18:00", "title": "Loops", "max_size": "2 KiB"}
@@ -56,13 +56,13 @@ def test_a_change_based_on_outdated_rules_is_409_and_changes_nothing(web: Web, p
 
 
 @pytest.mark.parametrize("change", [{"due": "soon"}, {"closes": "2026-03-01"}, {"due": 12}, {"max_size": "1 TiB"}])
-def test_a_bad_change_is_400_and_changes_nothing(web: Web, plan: Path, change: dict[str, object]) -> None:
+def test_an_invalid_change_is_400_and_changes_nothing(web: Web, plan: Path, change: dict[str, object]) -> None:
     tag = web("GET", ADDRESS).json()["tag"]
     problem(web("POST", ADDRESS, json={"tag": tag, **change}), 400, "bad_request")
     assert plan.read_text() == PLAN
 
 
-def test_a_plan_that_cannot_be_understood_is_503_and_stays(web: Web, plan: Path) -> None:
+def test_an_invalid_course_file_is_503_and_is_not_changed(web: Web, plan: Path) -> None:
     tag = web("GET", ADDRESS).json()["tag"]
     plan.write_text("[[assignments")
     problem(web("GET", ADDRESS), 503, "unreadable")
@@ -92,7 +92,7 @@ SHOWN = {"title": "", "opens": "", "due": "2026-03-27T17:00", "closes": "", "max
 PAGE = "/board/hw1/rules"
 
 
-def test_the_page_writes_what_was_changed_on_it(teacher: Visitor, plan: Path) -> None:
+def test_the_page_writes_only_the_changed_fields(teacher: Visitor, plan: Path) -> None:
     page = teacher.get(PAGE).text
     assert 'value="2026-03-27T17:00"' in page
     assert "Europe/Berlin" in page
@@ -104,7 +104,7 @@ def test_the_page_writes_what_was_changed_on_it(teacher: Visitor, plan: Path) ->
     assert plan.read_text() == PLAN + "closes = 2026-03-30T17:00:00\n"
 
 
-def test_the_page_keeps_what_was_written_when_it_is_refused(teacher: Visitor, plan: Path) -> None:
+def test_the_page_keeps_the_input_when_it_is_refused(teacher: Visitor, plan: Path) -> None:
     tag = tag_on(teacher.get(PAGE).text)
     answer = teacher.post(PAGE, **{**SHOWN, "tag": tag, "title": "Mine", "points": "many"})
     assert answer.status_code == 400
@@ -114,7 +114,7 @@ def test_the_page_keeps_what_was_written_when_it_is_refused(teacher: Visitor, pl
     assert plan.read_text() == PLAN
 
 
-def test_the_page_shows_what_somebody_else_has_written_meanwhile(teacher: Visitor, plan: Path) -> None:
+def test_the_page_shows_changes_made_by_others_meanwhile(teacher: Visitor, plan: Path) -> None:
     tag = tag_on(teacher.get(PAGE).text)
     plan.write_text(PLAN + 'title = "Theirs"\n')
     answer = teacher.post(PAGE, **{**SHOWN, "tag": tag, "title": "Mine"})
@@ -125,7 +125,7 @@ def test_the_page_shows_what_somebody_else_has_written_meanwhile(teacher: Visito
     assert "Mine" not in plan.read_text()
 
 
-def test_a_student_sees_no_rules_to_change(course: Course, plan: Path) -> None:
+def test_a_student_cannot_read_or_change_rules(course: Course, plan: Path) -> None:
     student = Visitor(course)
     student.post("/login", token=Web(course).bearer("alice")["Authorization"].removeprefix("Bearer "))
     assert student.get(PAGE).status_code == 403
@@ -133,7 +133,7 @@ def test_a_student_sees_no_rules_to_change(course: Course, plan: Path) -> None:
     assert plan.read_text() == PLAN
 
 
-def test_one_button_says_that_the_last_submission_on_time_counts(teacher: Visitor, plan: Path) -> None:
+def test_one_button_makes_the_last_submission_on_time_count(teacher: Visitor, plan: Path) -> None:
     assert "a late submission takes the place of one on time" in teacher.get(PAGE).text
     answer = teacher.post("/board/hw1/counting", counts="on-time")
     assert answer.status_code == 303

@@ -1,4 +1,4 @@
-"""Tokens and codes on the real server: none but a genuine one opens anything, and none is ever repeated."""
+"""Tokens and codes on the real server: only valid ones are accepted, and none is ever logged or repeated."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.parts import CODE, PATIENCE, Running, make_course_folder, running
 
 GUARDED = [row for row in ENDPOINTS if row.allow is not Allow.ANYONE]
 FIELD = st.binary(max_size=300).map(lambda value: bytes(each for each in value if each >= 32 and each != 127))
-"""What HTTP lets a header field hold."""
+"""Bytes that HTTP allows in a header field."""
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +29,7 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
 
 
 def enter(server: Running, value: bytes, row: Endpoint) -> tuple[int, bytes]:
-    """Status and body of the answer to an Authorization header of these bytes."""
+    """Status and body of the answer to an Authorization field with these bytes."""
     path = build_path(row, {"assignment": "hw1", "user": "alice", "file": "hw1.py"})
     fields = b"Host: x\r\nConnection: close\r\nContent-Length: 0\r\nAuthorization: " + value
     with server.connect() as connection:
@@ -42,7 +42,7 @@ def enter(server: Running, value: bytes, row: Endpoint) -> tuple[int, bytes]:
 
 
 def almost(server: Running, name: str, at: int, new: bytes) -> bytes:
-    """A genuine token with one byte replaced."""
+    """A valid token with one byte replaced."""
     token = server.token(name).encode()
     at %= len(token)
     return b"Bearer " + token[:at] + new + token[at + 1 :]
@@ -53,7 +53,9 @@ def almost(server: Running, name: str, at: int, new: bytes) -> bytes:
 @example(value=b"Bearer alice:\xff\xfe", row=GUARDED[0])
 @example(value=b"Bearer \xe2\x80\xae:" + b"0" * 64, row=GUARDED[0])
 @example(value=b"bearer\xa0alice:" + b"0" * 64, row=GUARDED[0])
-def test_no_bytes_are_taken_for_a_token_or_cause_a_fault(shared: Running, value: bytes, row: Endpoint) -> None:
+def test_arbitrary_bytes_are_never_accepted_as_a_token_and_cause_no_internal_error(
+    shared: Running, value: bytes, row: Endpoint
+) -> None:
     status, body = enter(shared, value, row)
     assert (status, json.loads(body)["code"]) in ((401, "unauthenticated"), (429, "too_many_failures"))
 
@@ -62,7 +64,7 @@ def test_no_bytes_are_taken_for_a_token_or_cause_a_fault(shared: Running, value:
     name=st.sampled_from(["alice", INSTRUCTOR]), at=st.integers(0, 200), row=st.sampled_from(GUARDED),
     new=st.sampled_from([b"", b"0", b"F", b":", b" ", b"\xc3\xa4", b"f0"]),
 )  # fmt: skip
-def test_a_token_with_one_byte_wrong_opens_nothing(
+def test_a_token_with_one_wrong_byte_is_rejected(
     shared: Running, name: str, at: int, new: bytes, row: Endpoint
 ) -> None:
     value = almost(shared, name, at, new)
@@ -71,7 +73,7 @@ def test_a_token_with_one_byte_wrong_opens_nothing(
 
 
 @pytest.mark.parametrize("byte", [b"\x00", b"\x0b", b"\x1b", b"\x7f"])
-def test_what_http_forbids_in_a_field_is_400(shared: Running, byte: bytes) -> None:
+def test_bytes_that_http_forbids_in_a_header_field_are_400(shared: Running, byte: bytes) -> None:
     assert enter(shared, b"Bearer alice:" + byte, GUARDED[0])[0] == 400
 
 
@@ -83,13 +85,11 @@ def test_a_token_in_the_query_is_ignored(shared: Running, name: str) -> None:
         shared.client.get("/assignments", headers={"Cookie": f"{name}={token}"}),
         httpx2.get(f"http://{token}@127.0.0.1:{shared.port}/assignments", timeout=PATIENCE),
     ):
-        assert reply.status_code in (401, 429)  # a user name and password in the address are a wrong token
+        assert reply.status_code in (401, 429)  # user name and password in the URL are a wrong token
 
 
-def test_nothing_secret_is_ever_logged_or_said_in_an_error(
-    course_folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The whole loop and what can go wrong in it, on a server that says all that Python can make it say."""
+def test_no_secret_is_ever_logged_or_repeated_in_an_error(course_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The whole workflow with failures, on a server with all debug output of Python."""
     monkeypatch.setenv("PYTHONDEVMODE", "1")
     said: list[str] = []
     secrets: list[str] = [CODE]

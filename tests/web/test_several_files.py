@@ -1,4 +1,4 @@
-"""Several files, PDFs, and what is asked before a submission replaces another, in a real browser."""
+"""Several files, PDFs, and the question before a submission replaces another, in a real browser."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def latest(server: Running) -> bytes:
 
 
 def drop(tab: Tab, *paths: Path) -> None:
-    """Drop files or folders of the disk on the form, as the browser itself takes them."""
+    """Drop files or folders from the disk on the form, through the drag and drop of the browser."""
     form = tab.locator("#submission")
     form.scroll_into_view_if_needed()
     box = form.bounding_box()
@@ -39,7 +39,7 @@ def drop(tab: Tab, *paths: Path) -> None:
         session.send("Input.dispatchDragEvent", {"type": kind, "data": data, **place})
 
 
-def test_files_that_are_chosen_or_dropped_together_are_one_submission(
+def test_files_that_are_chosen_or_dropped_together_become_one_submission(
     tab: Tab, server: Running, tmp_path: Path
 ) -> None:
     say(server, "[[assignments]]\nname = 'hw1'\nfiles = ['part1.py', 'part2.py']\n")
@@ -103,7 +103,7 @@ def test_files_that_are_chosen_or_dropped_together_are_one_submission(
     assert len(list((server.submitted / "hw1").iterdir())) == 4
 
 
-def test_a_late_submission_asks_before_it_replaces_one_in_time_and_a_pdf_stays_one(
+def test_replacing_a_submission_on_time_by_a_late_one_needs_confirmation_and_a_pdf_stays_a_pdf(
     tab: Tab, server: Running, tmp_path: Path
 ) -> None:
     rule = "[penalties]\nenabled = true\nper_day = 10\ngrace_minutes = 0\n"
@@ -129,7 +129,7 @@ def test_a_late_submission_asks_before_it_replaces_one_in_time_and_a_pdf_stays_o
 
     due = datetime.now(UTC).replace(microsecond=0)
     say(server, f"{rule}due = {due.isoformat()}\n")
-    until(lambda: datetime.now(UTC) >= due + timedelta(seconds=1))  # the second in which it is due is in time
+    until(lambda: datetime.now(UTC) >= due + timedelta(seconds=1))  # the second of the due time still counts as on time
     essay.write_bytes(PDF + b"\n% more")
     tab.get_by_label("Your work").set_input_files(essay)
     tab.get_by_role("button", name="Submit", exact=True).click()

@@ -1,4 +1,4 @@
-"""A student's way through the course in a real browser, before a real server: from the join link to the feedback."""
+"""The way of a student from the join link to the feedback, in a real browser with a real server."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ SCRIPT = "<script>document.title='taken'</script>"
 def log_in(tab: Tab, server: Running, user: str = "alice") -> None:
     tab.goto(server.client.post("/login-link", headers=server.bearer(user)).json()["url"])
     expect(tab.get_by_role("heading", level=1)).to_have_text("Your assignments")
-    tab.wait_for_load_state()  # what reads the page, or acts on it, finds all of it, its scripts too
+    tab.wait_for_load_state()  # the page is loaded completely, including its scripts
 
 
 def grade(server: Running, page: str = "<h1>Well done</h1>") -> None:
@@ -31,7 +31,7 @@ def grade(server: Running, page: str = "<h1>Well done</h1>") -> None:
     server.client.post("/assignments/hw1/feedback", files=files, headers=server.bearer()).raise_for_status()
 
 
-def test_a_student_goes_from_the_join_link_to_the_feedback(tab: Tab, server: Running, tmp_path: Path) -> None:
+def test_a_student_gets_from_the_join_link_to_the_feedback(tab: Tab, server: Running, tmp_path: Path) -> None:
     work = tmp_path / "work.py"
     tab.goto(JoinLink(server.url, CODE).text)
     tab.get_by_label("User name").fill("alice")
@@ -73,7 +73,9 @@ def test_a_student_goes_from_the_join_link_to_the_feedback(tab: Tab, server: Run
     expect(tab.frame_locator("iframe").get_by_role("heading")).to_have_text("Well done")
 
 
-def test_the_same_way_without_scripts(browser: Browser, server: Running, tmp_path: Path) -> None:
+def test_the_way_from_join_link_to_feedback_works_without_scripts(
+    browser: Browser, server: Running, tmp_path: Path
+) -> None:
     work = tmp_path / "work.py"
     work.write_bytes(WORK)
     with browser.new_context(base_url=server.url, java_script_enabled=False) as context:
@@ -97,13 +99,15 @@ def test_the_same_way_without_scripts(browser: Browser, server: Running, tmp_pat
         expect(tab.frame_locator("iframe").get_by_role("heading")).to_have_text("Well done")
 
 
-def test_the_keyboard_alone_goes_the_same_way(tab: Tab, server: Running, tmp_path: Path) -> None:
+def test_the_way_from_join_link_to_feedback_works_with_the_keyboard_only(
+    tab: Tab, server: Running, tmp_path: Path
+) -> None:
     work = tmp_path / "work.py"
     work.write_bytes(WORK)
     log_in(tab, server)
 
     def go_to(name: str) -> None:
-        """Press Tab until the focus is on what is called so."""
+        """Press Tab until the element with this name has the focus."""
         for _ in range(40):
             tab.keyboard.press("Tab")
             if name in tab.evaluate(FOCUSED):
@@ -113,7 +117,7 @@ def test_the_keyboard_alone_goes_the_same_way(tab: Tab, server: Running, tmp_pat
     go_to("hw1")
     tab.keyboard.press("Enter")
     tab.wait_for_url("**/my/hw1")
-    with tab.expect_file_chooser() as chooser:  # asked of Chromium, not waited for: the next key may overtake it
+    with tab.expect_file_chooser() as chooser:  # asked only once: the next key may come before the answer
         go_to("Your work")
         tab.keyboard.press("Enter")
     chooser.value.set_files(work)
@@ -129,7 +133,7 @@ def test_the_keyboard_alone_goes_the_same_way(tab: Tab, server: Running, tmp_pat
     expect(tab.get_by_role("heading", level=1)).to_have_text("Log in")
 
 
-def test_a_file_that_is_dropped_on_the_form_is_submitted(tab: Tab, server: Running) -> None:
+def test_a_file_dropped_on_the_form_is_submitted(tab: Tab, server: Running) -> None:
     log_in(tab, server)
     tab.goto("/my/hw1")
     dropped = tab.evaluate_handle("""() => {
@@ -150,7 +154,7 @@ DROPS = {
 
 
 @pytest.mark.parametrize("kind", DROPS)
-def test_a_drop_that_is_not_one_file_says_so_and_keeps_what_was_chosen(
+def test_a_refused_drop_is_explained_and_the_chosen_file_is_kept(
     tab: Tab, server: Running, tmp_path: Path, kind: str
 ) -> None:
     names, said = DROPS[kind]
@@ -175,7 +179,7 @@ def test_a_drop_that_is_not_one_file_says_so_and_keeps_what_was_chosen(
 
 
 @pytest.mark.parametrize("change", ["saved again", "removed"])
-def test_a_file_that_changed_after_it_was_chosen_is_said_at_every_press(
+def test_a_file_that_changed_after_it_was_chosen_is_reported_at_every_attempt_to_submit(
     tab: Tab, server: Running, tmp_path: Path, change: str
 ) -> None:
     work = tmp_path / "work.py"
@@ -197,7 +201,7 @@ def test_a_file_that_changed_after_it_was_chosen_is_said_at_every_press(
     expect(tab.get_by_role("region", name="Received")).to_be_visible()
 
 
-def test_a_session_that_ended_is_said_where_the_file_is_and_the_file_stays(
+def test_an_expired_session_is_reported_beside_the_file_and_the_file_is_kept(
     tab: Tab, server: Running, tmp_path: Path
 ) -> None:
     (tmp_path / "work.py").write_bytes(WORK)
@@ -219,7 +223,7 @@ def test_a_session_that_ended_is_said_where_the_file_is_and_the_file_stays(
     assert (server.submitted / "hw1" / "alice.py").read_bytes() == WORK
 
 
-def test_without_scripts_a_session_that_ended_leads_back_to_the_assignment(
+def test_without_scripts_an_expired_session_leads_back_to_the_assignment(
     browser: Browser, server: Running, tmp_path: Path
 ) -> None:
     (tmp_path / "work.py").write_bytes(WORK)
@@ -239,7 +243,7 @@ def test_without_scripts_a_session_that_ended_leads_back_to_the_assignment(
         tab.wait_for_url("**/my/hw1")
 
 
-def test_what_is_being_sent_shows_how_far_it_is(tab: Tab, server: Running, tmp_path: Path) -> None:
+def test_a_large_upload_shows_its_progress(tab: Tab, server: Running, tmp_path: Path) -> None:
     work = tmp_path / "work.py"
     work.write_bytes(b"#" * 3_000_000)
     log_in(tab, server)
@@ -248,7 +252,7 @@ def test_what_is_being_sent_shows_how_far_it_is(tab: Tab, server: Running, tmp_p
     network = tab.context.new_cdp_session(tab)
 
     def carry(upload: int) -> None:
-        """Let the browser send so many bytes a second; -1 for as many as it can."""
+        """Limit the upload of the browser to so many bytes a second; -1: no limit."""
         speed = {"offline": False, "latency": 0, "downloadThroughput": -1, "uploadThroughput": upload}
         network.send("Network.emulateNetworkConditions", speed)
 
@@ -263,9 +267,7 @@ def test_what_is_being_sent_shows_how_far_it_is(tab: Tab, server: Running, tmp_p
     assert (server.submitted / "hw1" / "alice.py").stat().st_size == 3_000_000
 
 
-def test_a_file_that_the_server_refuses_or_that_does_not_arrive_can_be_sent_again(
-    tab: Tab, server: Running, tmp_path: Path
-) -> None:
+def test_a_file_that_was_refused_or_did_not_arrive_can_be_sent_again(tab: Tab, server: Running, tmp_path: Path) -> None:
     work = tmp_path / "work.py"
     work.write_bytes(WORK)
     log_in(tab, server)
@@ -283,7 +285,9 @@ def test_a_file_that_the_server_refuses_or_that_does_not_arrive_can_be_sent_agai
     expect(tab.get_by_role("region", name="Received")).to_be_visible()
 
 
-def test_times_are_in_the_students_zone_and_counted_on_the_servers_clock(browser: Browser, server: Running) -> None:
+def test_times_are_in_the_time_zone_of_the_student_and_countdowns_use_the_clock_of_the_server(
+    browser: Browser, server: Running
+) -> None:
     (server.root.parent / "mograder.toml").write_text(
         'timezone = "Europe/Berlin"\n[[assignments]]\nname = "hw1"\ndue = 2099-01-15T12:00:00\n'
     )
@@ -292,7 +296,7 @@ def test_times_are_in_the_students_zone_and_counted_on_the_servers_clock(browser
         tab.clock.install(time="2098-01-01T00:00:00Z")  # a computer whose clock is wrong
         log_in(tab, server)
         row = tab.get_by_role("row", name="hw1")
-        # A line may end behind the last comma, and nowhere else.
+        # A line may break after the last comma, and nowhere else.
         assert row.locator("time").evaluate("each => each.textContent") == "Thu,\u00a015\u00a0Jan\u00a02099, 16:30"
         expect(tab.get_by_role("main")).to_contain_text("Times in India Standard Time")
         counted = re.search(r"in ([\d,]+) days", row.inner_text())
@@ -304,7 +308,7 @@ def test_times_are_in_the_students_zone_and_counted_on_the_servers_clock(browser
         assert re.findall("India Standard Time|IST|GMT.5:30", tab.inner_text("main")) == ["India Standard Time"]
 
 
-def test_a_table_on_a_telephone_is_still_a_table_to_a_screen_reader(tab: Tab, server: Running) -> None:
+def test_a_table_on_a_phone_is_still_a_table_for_a_screen_reader(tab: Tab, server: Running) -> None:
     tab.set_viewport_size({"width": 360, "height": 800})
     log_in(tab, server)
     tree = tab.context.new_cdp_session(tab).send("Accessibility.getFullAXTree")
@@ -331,7 +335,7 @@ const tries = {
     return frame.contentDocument.title;
   },
   top: () => { top.location = "/stolen" },
-  // Refused without an error; the test looks from outside.
+  // Refused without an error; the test checks from outside.
   form: () => { document.forms[0].submit() },
 };
 const results = {};
@@ -340,7 +344,7 @@ for (const [name, work] of Object.entries(tries))
 </script>"""
 
 
-def test_a_hostile_feedback_page_gets_nothing_out_of_its_frame(browser: Browser, server: Running) -> None:
+def test_a_hostile_feedback_page_cannot_send_anything_out_of_its_frame(browser: Browser, server: Running) -> None:
     server.submit("alice", WORK)
     grade(server, HOSTILE)
     with browser.new_context(base_url=server.url) as context:
@@ -360,7 +364,7 @@ def test_a_hostile_feedback_page_gets_nothing_out_of_its_frame(browser: Browser,
 
 
 @pytest.mark.parametrize("name", ["<script>document.title='taken'<script>.py", "מבוא.py", "a" * 150 + ".py"])
-def test_hostile_names_stay_text_and_work(tab: Tab, server: Running, tmp_path: Path, name: str) -> None:
+def test_hostile_names_are_shown_as_text_and_work(tab: Tab, server: Running, tmp_path: Path, name: str) -> None:
     (server.root / "hw1" / "files" / name).write_bytes(WORK)
     (server.root.parent / "mograder.toml").write_text(
         f'title = "{SCRIPT}"\n[[assignments]]\nname = "hw1"\ntitle = "{SCRIPT}"\n'

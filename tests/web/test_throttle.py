@@ -1,4 +1,4 @@
-"""Failures are counted, successes never: who guesses has to wait, a class behind one address does not."""
+"""Failures are counted, successes are not: a client that guesses has to wait, a class behind one address does not."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from mograder.web.api import Api
 from mograder.web.app import App
 from mograder.web.throttle import Failures, address_key
 from tests.parts import ALICE, CODE, SECOND, Clock, Running, token_of
-from tests.postgres import Side
+from tests.postgres import CourseServer
 
 LIMIT = 20
 HARD = "wq7k-m3xt-9hpd"
 
 
-class Door:
-    """A course's application, asked from any address at any time."""
+class RemoteClients:
+    """Clients with any address that send requests to the application of a course."""
 
     def __init__(self, course: Course, clock: Clock) -> None:
         self.course, self.clock = course, clock
@@ -43,23 +43,23 @@ class Door:
     def register(self, user: str, code: str, address: str = "10.0.0.1") -> httpx2.Response:
         return self("POST", "/register", address, content=json.dumps({"user": user, "enrollment_code": code}))
 
-    def enter(self, token: str, address: str = "10.0.0.1") -> httpx2.Response:
+    def authenticate(self, token: str, address: str = "10.0.0.1") -> httpx2.Response:
         return self("GET", "/assignments", address, headers={"Authorization": f"Bearer {token}"})
 
 
 @pytest.fixture
-def door(course: Course, clock: Clock) -> Door:
-    return Door(course, clock)
+def clients(course: Course, clock: Clock) -> RemoteClients:
+    return RemoteClients(course, clock)
 
 
-def test_three_hundred_students_behind_one_address_are_undisturbed(door: Door) -> None:
+def test_three_hundred_students_behind_one_address_are_not_slowed_down(clients: RemoteClients) -> None:
     for number in range(300):
-        reply = door.register(f"s{number}", CODE)
-        assert door.enter(reply.json()["token"]).status_code == 200
+        reply = clients.register(f"s{number}", CODE)
+        assert clients.authenticate(reply.json()["token"]).status_code == 200
 
 
-def test_a_class_behind_one_address_registers_and_submits_while_one_of_it_guesses_tokens(server: Running) -> None:
-    """On a real server: every third mistypes the code first, and bad tokens come all the while."""
+def test_a_class_behind_one_address_registers_and_submits_while_one_of_them_guesses_tokens(server: Running) -> None:
+    """On a real server: every third student mistypes the code first, and invalid tokens are sent all the time."""
     over = threading.Event()
 
     def guess() -> set[int]:
@@ -91,7 +91,9 @@ def test_a_class_behind_one_address_registers_and_submits_while_one_of_it_guesse
     assert len(server.client.get("/assignments/hw1/submissions", headers=server.bearer()).json()) == 300
 
 
-def test_wrong_codes_count_at_every_server_on_the_course(two_servers: Sequence[Running | Side]) -> None:
+def test_wrong_codes_are_counted_across_all_servers_of_the_course(
+    two_servers: Sequence[Running | CourseServer],
+) -> None:
     def register(number: int, user: str, code: str) -> int:
         form = {"user": user, "enrollment_code": code}
         return two_servers[number % 2].client.post("/register", json=form).status_code
@@ -100,7 +102,7 @@ def test_wrong_codes_count_at_every_server_on_the_course(two_servers: Sequence[R
     assert [register(number, f"s{number}", CODE) for number in range(30)] == [200] * 30
     assert [register(number, f"t{number}", "wrong") for number in range(LIMIT)] == [403] * LIMIT
     assert [register(number, f"u{number}", "wrong") for number in range(2)] == [429] * 2
-    assert [register(number, f"u{number}", CODE) for number in range(2)] == [429] * 2  # it can be guessed
+    assert [register(number, f"u{number}", CODE) for number in range(2)] == [429] * 2  # a weak code
     bad = {"Authorization": f"Bearer s1:{'0' * 64}"}
     seen = [two_servers[number % 2].client.get("/assignments", headers=bad).status_code for number in range(LIMIT + 2)]
     assert seen == [401] * LIMIT + [429] * 2
@@ -110,33 +112,34 @@ def test_wrong_codes_count_at_every_server_on_the_course(two_servers: Sequence[R
         assert sent.status_code == 200
 
 
-def test_typing_errors_of_a_class_do_not_add_up_but_those_about_one_name_do(door: Door) -> None:
-    ((_, code),) = door.course.roster.add(COURSE_INSTRUCTOR, [Person(ALICE)])
+def test_typing_errors_of_a_class_do_not_add_up_except_those_for_one_name(clients: RemoteClients) -> None:
+    ((_, code),) = clients.course.roster.add(COURSE_INSTRUCTOR, [Person(ALICE)])
     for number in range(3 * LIMIT):
-        assert door.register(f"s{number}", "wrong").status_code == 403
-        assert door.register(f"s{number}", CODE).status_code == 200
+        assert clients.register(f"s{number}", "wrong").status_code == 403
+        assert clients.register(f"s{number}", CODE).status_code == 200
     for number in range(LIMIT):
-        assert door.register("alice", "wrong").status_code == 403
-        assert door.register(f"t{number}", CODE).status_code == 200
+        assert clients.register("alice", "wrong").status_code == 403
+        assert clients.register(f"t{number}", CODE).status_code == 200
     for other in ("wrong", CODE):
-        assert door.register("alice", other).status_code == 429
-    assert door.register("alice", code).status_code == 200
+        assert clients.register("alice", other).status_code == 429
+    assert clients.register("alice", code).status_code == 200
 
 
-def test_guessing_codes_from_one_address_is_answered_429_and_the_right_code_lets_in(
+def test_guessing_codes_from_one_address_is_answered_429_and_the_right_code_is_accepted(
     course: Course, clock: Clock
 ) -> None:
-    door = Door(replace(course, enrollment_code=HARD), clock)
+    clients = RemoteClients(replace(course, enrollment_code=HARD), clock)
     for number in range(LIMIT):
-        assert door.register(f"s{number}", "wrong").json()["code"] == "wrong_code"
-        door.clock.now += SECOND
-    refused = door.register("alice", "wrong")
+        assert clients.register(f"s{number}", "wrong").json()["code"] == "wrong_code"
+        clients.clock.now += SECOND
+    refused = clients.register("alice", "wrong")
     assert (refused.status_code, refused.json()["code"]) == (429, "too_many_failures")
     assert refused.headers["retry-after"] == str(60 - LIMIT)
     assert "a right one is accepted at once" in refused.text
-    assert door.register("alice", HARD).status_code == 200  # behind the guesser's own address, and by the name tried
-    assert door.register("bob", HARD, "10.0.0.2").status_code == 200
-    assert door.register("carol", "wrong").status_code == 403  # forgotten with the right code
+    # From the address of the guesser, and for the name that was tried:
+    assert clients.register("alice", HARD).status_code == 200
+    assert clients.register("bob", HARD, "10.0.0.2").status_code == 200
+    assert clients.register("carol", "wrong").status_code == 403  # the count is reset by the right code
 
 
 @pytest.mark.parametrize(
@@ -144,28 +147,28 @@ def test_guessing_codes_from_one_address_is_answered_429_and_the_right_code_lets
     [["10.0.0.1"], [f"2001:db8:1:{number:x}::1" for number in range(500)]],
     ids=["one address", "all networks of a customer"],
 )
-def test_a_code_that_can_be_guessed_is_looked_at_ever_less_often_for_a_network_that_guesses(
-    door: Door, network: list[str]
+def test_a_weak_code_is_checked_less_and_less_often_for_a_network_that_guesses(
+    clients: RemoteClients, network: list[str]
 ) -> None:
     seen: dict[int, int] = {}
     for second in range(3600):
         if second % 4 == 0:
-            guess = door.register(f"s{second}", f"guess {second}", network[second % len(network)])
+            guess = clients.register(f"s{second}", f"guess {second}", network[second % len(network)])
             seen[guess.status_code] = seen.get(guess.status_code, 0) + 1
-        door.clock.now += SECOND
+        clients.clock.now += SECOND
     assert seen[403] < 40
     assert seen == {403: seen[403], 429: 900 - seen[403]}
-    assert door.register("bob", CODE, "10.9.9.9").status_code == 200
-    refused = door.register("alice", CODE, network[0])
-    wrong = door.register("alice", "wrong", network[0])
-    assert (refused.status_code, refused.text) == (429, wrong.text)  # which of them was right is not told
-    door.clock.now += 300 * SECOND
-    assert door.register("alice", CODE, network[0]).status_code == 200
-    assert door.register("carol", "wrong", network[0]).status_code == 403
-    assert door.register("carol", CODE, network[0]).status_code == 200
+    assert clients.register("bob", CODE, "10.9.9.9").status_code == 200
+    refused = clients.register("alice", CODE, network[0])
+    wrong = clients.register("alice", "wrong", network[0])
+    assert (refused.status_code, refused.text) == (429, wrong.text)  # the answer does not tell which of them was right
+    clients.clock.now += 300 * SECOND
+    assert clients.register("alice", CODE, network[0]).status_code == 200
+    assert clients.register("carol", "wrong", network[0]).status_code == 403
+    assert clients.register("carol", CODE, network[0]).status_code == 200
 
 
-def test_of_guesses_at_one_moment_at_several_servers_one_is_looked_at(course: Course, clock: Clock) -> None:
+def test_of_simultaneous_guesses_at_several_servers_only_one_is_checked(course: Course, clock: Clock) -> None:
     servers = [Failures(course, "code"), Failures(course, "code")]
     for _ in range(LIMIT):
         servers[0].count("n")
@@ -179,14 +182,14 @@ def test_of_guesses_at_one_moment_at_several_servers_one_is_looked_at(course: Co
     assert servers[0].pause("n") == 10
 
 
-def test_who_asks_again_for_a_lost_answer_opens_no_way_to_guess(door: Door) -> None:
-    ((_, code),) = door.course.roster.add(COURSE_INSTRUCTOR, [Person(ALICE)])
+def test_repeating_a_registration_after_a_lost_answer_allows_no_guessing(clients: RemoteClients) -> None:
+    ((_, code),) = clients.course.roster.add(COURSE_INSTRUCTOR, [Person(ALICE)])
     key = "k" * 32
     first = {"user": "alice", "enrollment_code": code, "claim_key": key}
-    assert door("POST", "/register", "10.0.0.1", content=json.dumps(first)).status_code == 200
+    assert clients("POST", "/register", "10.0.0.1", content=json.dumps(first)).status_code == 200
     for number in range(LIMIT + 1):
-        assert door.register(f"s{number}", "wrong").status_code == (403 if number < LIMIT else 429)
-        again = door("POST", "/register", "10.0.0.1", content=json.dumps({**first, "enrollment_code": "x"}))
+        assert clients.register(f"s{number}", "wrong").status_code == (403 if number < LIMIT else 429)
+        again = clients("POST", "/register", "10.0.0.1", content=json.dumps({**first, "enrollment_code": "x"}))
         assert again.status_code == 200
 
 
@@ -201,54 +204,54 @@ def test_who_asks_again_for_a_lost_answer_opens_no_way_to_guess(door: Door) -> N
 )
 @pytest.mark.parametrize("name", ["alice", " ALICE ", "Alice"])
 @pytest.mark.parametrize("personal", [True, False])
-def test_nobody_is_kept_from_registering_by_what_others_try_elsewhere(
-    door: Door, outside: list[str], name: str, personal: bool
+def test_guesses_from_elsewhere_do_not_prevent_a_registration(
+    clients: RemoteClients, outside: list[str], name: str, personal: bool
 ) -> None:
-    code = door.course.roster.add(COURSE_INSTRUCTOR, [Person(ALICE)])[0][1] if personal else CODE
-    seen = {door.register(name, "wrong", address).status_code for address in outside}
+    code = clients.course.roster.add(COURSE_INSTRUCTOR, [Person(ALICE)])[0][1] if personal else CODE
+    seen = {clients.register(name, "wrong", address).status_code for address in outside}
     assert seen <= {403, 429}
-    assert door.register("alice", code, "10.0.2.1").status_code == 200
+    assert clients.register("alice", code, "10.0.2.1").status_code == 200
 
 
-def test_a_personal_code_is_accepted_in_a_network_where_somebody_guesses(door: Door) -> None:
-    ((_, code),) = door.course.roster.add(COURSE_INSTRUCTOR, [Person(ALICE)])
+def test_a_personal_code_is_accepted_from_a_network_in_which_somebody_guesses(clients: RemoteClients) -> None:
+    ((_, code),) = clients.course.roster.add(COURSE_INSTRUCTOR, [Person(ALICE)])
     for number in range(LIMIT + 1):
-        door.register(f"s{number}", "wrong")
-    refused = door.register("bob", code)  # it is alice's
+        clients.register(f"s{number}", "wrong")
+    refused = clients.register("bob", code)  # the code belongs to alice
     assert (refused.status_code, "from your network" in refused.text) == (429, True)
-    assert door.register("bob", CODE).status_code == 429
-    assert door.register("alice", code).status_code == 200
+    assert clients.register("bob", CODE).status_code == 429
+    assert clients.register("alice", code).status_code == 200
 
 
-def test_too_many_bad_tokens_are_answered_429_and_good_ones_are_still_accepted(door: Door) -> None:
+def test_too_many_invalid_tokens_are_answered_429_and_valid_ones_are_still_accepted(clients: RemoteClients) -> None:
     for number in range(LIMIT):
-        assert door.enter(f"s{number}:{'0' * 64}").status_code == 401
+        assert clients.authenticate(f"s{number}:{'0' * 64}").status_code == 401
     for bad in (f"carl:{'0' * 64}", "nonsense"):
-        reply = door.enter(bad)
+        reply = clients.authenticate(bad)
         assert (reply.status_code, int(reply.headers["retry-after"])) == (429, 60)
-    assert door.enter(token_of(door.course, ALICE)).status_code == 200
-    assert door.register("bob", CODE).status_code == 200
-    assert door("GET", "/assignments", "10.0.0.1").status_code == 401  # no token is no guess
-    door.clock.now += 61 * SECOND
-    assert door.enter("nonsense").status_code == 401
+    assert clients.authenticate(token_of(clients.course, ALICE)).status_code == 200
+    assert clients.register("bob", CODE).status_code == 200
+    assert clients("GET", "/assignments", "10.0.0.1").status_code == 401  # a missing token is no guess
+    clients.clock.now += 61 * SECOND
+    assert clients.authenticate("nonsense").status_code == 401
 
 
-def test_bad_tokens_for_one_name_are_counted_wherever_they_come_from(door: Door) -> None:
+def test_invalid_tokens_for_one_name_are_counted_across_all_addresses(clients: RemoteClients) -> None:
     for number in range(LIMIT):
-        assert door.enter(f"alice:{'0' * 64}", f"10.0.1.{number}").status_code == 401
-    assert door.enter(f"alice:{'0' * 64}", "10.0.2.1").status_code == 429
-    assert door.enter(token_of(door.course, ALICE), "10.0.2.1").status_code == 200
+        assert clients.authenticate(f"alice:{'0' * 64}", f"10.0.1.{number}").status_code == 401
+    assert clients.authenticate(f"alice:{'0' * 64}", "10.0.2.1").status_code == 429
+    assert clients.authenticate(token_of(clients.course, ALICE), "10.0.2.1").status_code == 200
 
 
-def test_an_ipv6_network_is_one_address_and_a_mapped_ipv4_address_is_itself() -> None:
+def test_an_ipv6_network_counts_as_one_address_and_a_mapped_ipv4_address_as_ipv4() -> None:
     keys = [address_key({"client": (host, 1)}) for host in ("2001:db8::1", "2001:db8::f:2", "2001:db8:0:1::1")]
     assert keys[0] == keys[1] != keys[2]
     assert address_key({"client": ("::ffff:192.0.2.1", 1)}) == address_key({"client": ("192.0.2.1", 2)})
     assert address_key({}) == address_key({"client": None}) == ""
 
 
-def test_other_refusals_are_not_counted(door: Door) -> None:
-    door.register("alice", CODE)
+def test_refusals_for_other_reasons_are_not_counted(clients: RemoteClients) -> None:
+    clients.register("alice", CODE)
     for _ in range(LIMIT + 1):
-        assert door.register("alice", CODE).status_code == 409
-        assert door.register("a.py", CODE).status_code == 400
+        assert clients.register("alice", CODE).status_code == 409
+        assert clients.register("a.py", CODE).status_code == 400

@@ -1,4 +1,4 @@
-"""HTTPS by a real server: certificates are renewed under load, and what is no certificate is refused."""
+"""HTTPS with a real server: certificates are renewed under load, and invalid ones are refused."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from tests.web.serving.test_server import answer, head
 
 @pytest.fixture
 def certificate(tmp_path: Path) -> Authority:
-    """A certificate from elsewhere, for 127.0.0.1."""
+    """A certificate for 127.0.0.1 that mograder has not made."""
     (tmp_path / "elsewhere").mkdir()
     authority = Authority(tmp_path / "elsewhere", datetime.now(UTC))
     authority.renew(["127.0.0.1"], datetime.now(UTC))
@@ -34,7 +34,7 @@ def certificate(tmp_path: Path) -> Authority:
 
 @contextlib.contextmanager
 def serving(root: Path, certificate: Authority) -> Iterator[Running]:
-    """A server with it that looks at it often. The authority is put where `Running` looks for it."""
+    """A server with this certificate that checks its files often; its authority is where `Running` expects it."""
     (root / AUTHORITY).write_text(certificate.pem)
     path = str(certificate.path)
     often = "from mograder.web.serving import server; server.LOOK_SECONDS = 0.2"
@@ -48,7 +48,9 @@ def presented(server: Running) -> bytes:
         return connection.getpeercert(binary_form=True) or b""
 
 
-def test_a_renewed_certificate_is_served_and_nothing_is_dropped(course_folder: Path, certificate: Authority) -> None:
+def test_a_renewed_certificate_is_served_without_dropping_a_connection(
+    course_folder: Path, certificate: Authority
+) -> None:
     done, failed, over, sent = [], [], threading.Event(), 0
 
     def knock(server: Running) -> None:
@@ -69,10 +71,10 @@ def test_a_renewed_certificate_is_served_and_nothing_is_dropped(course_folder: P
             certificate.renew(["127.0.0.1", "localhost"], datetime.now(UTC))
             while presented(server) == before:
                 assert server.process.poll() is None
-                slow.sendall(b"x")  # a pause that is too long would be answered 408
+                slow.sendall(b"x")  # too long a pause would be answered 408
                 sent += 1
             assert "renewed" in server.process.stdout.readline()  # type: ignore[union-attr]
-            slow.sendall(content[sent:])  # to the server that was relieved
+            slow.sendall(content[sent:])  # on a connection to the old server
             assert answer(slow).startswith(b"HTTP/1.1 200 ")
         finally:
             over.set()
@@ -81,7 +83,7 @@ def test_a_renewed_certificate_is_served_and_nothing_is_dropped(course_folder: P
     assert (server.submitted / "hw1" / "alice.py").read_bytes() == content
 
 
-def test_a_certificate_without_its_key_is_logged_and_the_old_one_is_served_on(
+def test_a_certificate_without_its_key_is_logged_and_the_old_one_stays_in_use(
     course_folder: Path, certificate: Authority
 ) -> None:
     with serving(course_folder, certificate) as server:
@@ -96,7 +98,9 @@ def test_a_certificate_without_its_key_is_logged_and_the_old_one_is_served_on(
         assert server.stop() == 0
 
 
-def test_a_renewal_that_the_server_cannot_load_does_not_end_it(course_folder: Path, certificate: Authority) -> None:
+def test_a_renewed_certificate_that_the_server_cannot_load_does_not_stop_it(
+    course_folder: Path, certificate: Authority
+) -> None:
     with serving(course_folder, certificate) as server:
         before, content = presented(server), certificate.path.read_bytes()
         certificate.path.write_bytes(b"\xef\xbb\xbf" + content)
@@ -106,7 +110,7 @@ def test_a_renewal_that_the_server_cannot_load_does_not_end_it(course_folder: Pa
 
 
 @pytest.mark.parametrize(("marks", "logged"), [((1, 2, 3), 0), ((1, 2, 2, 2, 2), 1), ((1, 1, 2, 3, 3, 3), 2)])
-def test_files_that_are_being_written_are_no_fault_and_a_fault_is_logged_once(
+def test_partly_written_certificates_are_not_logged_and_a_lasting_fault_is_logged_once(
     marks: tuple[int, ...], logged: int, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     looks = iter(marks)
@@ -141,7 +145,7 @@ def test_silent_connections_do_not_delay_other_requests(course_folder: Path) -> 
         assert server.submit("alice", b"work").status_code == 200
 
 
-def test_plain_http_is_not_answered_and_old_tls_neither(course_folder: Path) -> None:
+def test_plain_http_and_old_tls_versions_are_refused(course_folder: Path) -> None:
     with running(course_folder, "--tls-self-signed") as server:
         with pytest.raises(httpx2.TransportError):
             httpx2.get(f"http://127.0.0.1:{server.port}/", timeout=PATIENCE)
@@ -157,7 +161,7 @@ def test_plain_http_is_not_answered_and_old_tls_neither(course_folder: Path) -> 
 
 
 @pytest.mark.parametrize("what", ["nothing", "nonsense", "another key", "a key with a password"])
-def test_what_cannot_be_served_is_one_line_and_exit_1(
+def test_an_unusable_certificate_is_a_one_line_error_with_exit_code_1(
     course_folder: Path, certificate: Authority, tmp_path: Path, what: str
 ) -> None:
     key = tmp_path / "key.pem"

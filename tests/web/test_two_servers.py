@@ -1,4 +1,4 @@
-"""Two servers on one folder: no submission and no grade is lost, and no reader ever sees half a table of grades."""
+"""Two servers on one folder: no submission and no grade is lost, and nobody reads an incomplete table of grades."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tests.parts import PATIENCE, Running, running, sha256, until
 ROUNDS = 25
 
 
-def test_two_servers_on_one_folder_lose_nothing_even_when_one_is_killed(course_folder: Path) -> None:
+def test_two_servers_on_one_folder_lose_nothing_even_if_one_is_killed(course_folder: Path) -> None:
     table = course_folder / "hw1" / "grades.json"
     versions: dict[str, str] = {}
     graded: dict[str, str] = {}
@@ -80,7 +80,7 @@ def until_killed(work: Callable[[Running, str], None], server: Running) -> None:
         work(server, "carol")
 
 
-def test_simultaneous_uploads_of_one_feedback_page_leave_one_of_them_whole(
+def test_simultaneous_uploads_of_one_feedback_page_store_one_of_them_whole(
     course_folder: Path,
 ) -> None:
     sizes = {"a": 100_000, "b": 300_000, "c": 400_000, "d": 200_000}
@@ -125,5 +125,5 @@ def test_simultaneous_uploads_of_one_feedback_page_leave_one_of_them_whole(
         assert {path.name for path in folder.iterdir()} == {"alice.html", "bob.html"}
         last = (folder / "alice.html").read_bytes()
         assert last in pages.values()
-        assert (folder / "bob.html").read_bytes() == last  # all pages of an upload in one turn
+        assert (folder / "bob.html").read_bytes() == last  # all pages of one upload are written together
         assert first.stop() == second.stop() == 0

@@ -1,4 +1,4 @@
-"""Any body is JSON or a bad request, and what is encoded can be decoded."""
+"""Any body is JSON or a bad request, and encoded values can be decoded."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from mograder.wire.codec import decode_json, encode_json
 
 
 @given(body=st.binary() | st.text(alphabet='{}[]",:0123456789.eE-ntrufalse\\').map(str.encode))
-def test_any_body_is_json_or_a_bad_request(body: bytes) -> None:
+def test_any_body_is_decoded_or_a_bad_request(body: bytes) -> None:
     try:
         value = decode_json(body)
     except BadRequest:

@@ -1,4 +1,4 @@
-"""The table is complete: every row can be called, answered and distinguished from every other."""
+"""The table is complete: every row has a handler and differs from every other."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ EVERY_ROW = pytest.mark.parametrize("row", ENDPOINTS, ids=lambda row: row.name)
 
 @EVERY_ROW
 def test_every_row_has_a_handler_a_name_and_a_summary(row: Endpoint) -> None:
-    # Uploads are read by the API itself, piece by piece.
+    # The API itself reads uploads, in pieces.
     assert (row.name in HANDLERS) != (row.request in (Content.UPLOAD, Content.PAGES))
     assert row.summary.endswith(".")
     assert BY_NAME[row.name] is row
@@ -23,7 +23,7 @@ def test_every_row_has_a_handler_a_name_and_a_summary(row: Endpoint) -> None:
 
 
 @EVERY_ROW
-def test_every_row_says_whom_it_is_about_and_what_it_accepts(row: Endpoint) -> None:
+def test_every_row_says_whom_it_concerns_and_what_it_accepts(row: Endpoint) -> None:
     about = row.about_query or row.about_path
     assert about if row.allow is Allow.SELF else row.allow is Allow.INSTRUCTOR or not about
     assert row.about_path is None or f"{{{row.about_path}}}" in row.path

@@ -1,4 +1,4 @@
-"""A path leads to the row for which it was built, and no path is an error of ours."""
+"""A path leads to the row for which it was built, and no path is an internal error."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ USERS = st.from_regex(r"[a-z][a-z0-9@+_-]{0,20}", fullmatch=True)
 
 @settings(max_examples=8 * len(ENDPOINTS))
 @given(row=st.sampled_from(ENDPOINTS), assignment=ASSIGNMENTS, file=FILES, user=USERS)
-def test_a_path_that_was_built_is_found_with_the_same_values(
+def test_a_path_built_for_an_endpoint_is_found_with_the_same_values(
     row: Endpoint, assignment: str, file: str, user: str
 ) -> None:
     values = {"assignment": assignment, "file": file, "user": user}
@@ -50,7 +50,7 @@ SEGMENTS = st.lists(st.sampled_from([b"assignments", b"*", b"**", b"", b"x", b"%
 
 
 @given(path=st.binary() | SEGMENTS.map(lambda parts: b"/" + b"/".join(parts)))
-def test_any_path_is_found_unknown_or_a_bad_request(path: bytes) -> None:
+def test_any_path_is_found_or_unknown_or_a_bad_request(path: bytes) -> None:
     try:
         found = ROUTES.find(path)
     except BadRequest:
@@ -58,7 +58,7 @@ def test_any_path_is_found_unknown_or_a_bad_request(path: bytes) -> None:
     assert found is None or all(isinstance(values, Mapping) for _, values in found.values())
 
 
-def test_paths_of_any_length_fill_no_memory() -> None:
+def test_long_paths_do_not_fill_the_memory() -> None:
     routes = Routes()
     tracemalloc.start()
     try:

@@ -1,4 +1,4 @@
-"""The page of a result: whole in itself, safe whatever a submission says, and with the number that is in the record."""
+"""The page of a result: self-contained, safe for any submission, with the points of the record."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def words(page: str) -> str:
     return " ".join(re.sub(r"<style>.*?</style>|<[^>]*>", " ", page, flags=re.DOTALL).split())
 
 
-def test_a_student_reads_the_mark_each_question_and_what_is_wrong() -> None:
+def test_the_page_shows_the_mark_every_question_and_what_is_wrong() -> None:
     text = words(student_page(record(), Given({"Q3": 4}, "Look at Q1 again.")))
     assert "19.8 of 35 points" in text
     assert "Q1: 2.5 of 10 points" in text
@@ -41,7 +41,7 @@ def test_a_student_reads_the_mark_each_question_and_what_is_wrong() -> None:
     assert "f(7)" not in text
 
 
-def test_a_mark_of_which_a_part_is_missing_says_which() -> None:
+def test_an_incomplete_mark_says_what_is_missing() -> None:
     text = words(student_page(record()))
     assert "15.8 of 30 points by checks" in text
     assert "Q3 is yet to be marked. It is out of 35 points in all." in text
@@ -54,7 +54,7 @@ def test_a_failed_cell_is_shown_with_line_error_and_traceback() -> None:
     assert "1 cell of the instructor's was changed; the originals were used." in text
 
 
-def test_a_limit_and_a_failure_of_ours_are_said_in_words() -> None:
+def test_an_exceeded_limit_and_a_failure_of_the_grader_are_explained_in_words() -> None:
     assert "Q2, line 40, took longer than 10 s (the rest was graded)." in words(student_page(record(LOOPING)))
     text = words(student_page(record(BROKEN)))
     assert "could not be graded, for a reason that is not yours" in text
@@ -62,7 +62,7 @@ def test_a_limit_and_a_failure_of_ours_are_said_in_words() -> None:
     assert "0 of 35" not in text
 
 
-def test_lateness_and_what_it_costs_stand_beside_the_mark() -> None:
+def test_lateness_and_penalty_are_shown_beside_the_mark() -> None:
     late = Lateness(2, 10, "2 days late: due Mon")
     text = words(student_page(record(questions=QUESTIONS[:2]), lateness=late, after_penalty=14.22))
     assert "15.8 of 30 points" in text
@@ -70,13 +70,13 @@ def test_lateness_and_what_it_costs_stand_beside_the_mark() -> None:
 
 
 @pytest.mark.parametrize("report", [HALF_RIGHT, FAILED, LOOPING, BROKEN])
-def test_the_page_needs_nothing_from_elsewhere_and_runs_nothing(report: RunReport) -> None:
+def test_the_page_loads_nothing_from_elsewhere_and_runs_no_script(report: RunReport) -> None:
     page = student_page(record(report))
     assert not re.search(r"https?:|//|<script|<link|<img|url\(|@import", page)
     assert "default-src 'none'" in page
 
 
-def test_what_a_submission_says_is_text_and_never_markup() -> None:
+def test_the_text_of_a_submission_is_never_markup() -> None:
     report = replace(
         FAILED, checks=(check(f"Q1: {EVIL}", 0, 1, EVIL),), failures=(CellFailure(EVIL, 1, EVIL, EVIL),),
         changed_cells=(EVIL,),
@@ -88,7 +88,7 @@ def test_what_a_submission_says_is_text_and_never_markup() -> None:
     assert page.count("&lt;script&gt;") >= 6
 
 
-def test_a_source_with_an_endless_line_is_shown_without_colours() -> None:
+def test_a_source_with_a_very_long_line_is_shown_without_colours() -> None:
     assert coloured("x = " + "1" * 20_000).count("<span") == 0
     assert len(coloured("x = 1\n" * 100_000)) < 5_000_000
 
@@ -104,7 +104,7 @@ with ThreadPoolExecutor(8) as pool:
 """
 
 
-def test_the_first_pages_of_a_process_can_be_made_in_several_threads_at_once() -> None:
+def test_the_first_pages_of_a_process_can_be_rendered_in_several_threads() -> None:
     for _ in range(3):
         done = subprocess.run([sys.executable, "-c", AT_ONCE], capture_output=True, text=True, check=False)
         assert (done.stdout, done.stderr) == ("1\n", "")

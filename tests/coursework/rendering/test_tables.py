@@ -1,4 +1,4 @@
-"""The tables of grading: in the published columns, taken by upload-grades as they are, and filled in by hand."""
+"""The tables of grading: in the published columns, accepted by upload-grades unchanged, and filled in by hand."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def rows(text: str) -> list[dict[str, str]]:
     return list(csv.DictReader(io.StringIO(text)))
 
 
-def test_results_stand_in_the_published_columns_one_a_question() -> None:
+def test_results_are_written_in_the_published_columns_one_per_question() -> None:
     passed = tuple(check(each.label, each.total_weight, each.total_weight) for each in HALF_RIGHT.checks)
     records = [
         record(replace(HALF_RIGHT, checks=passed)), record(HALF_RIGHT, username="bob"),
@@ -48,13 +48,13 @@ def test_results_stand_in_the_published_columns_one_a_question() -> None:
     ]
 
 
-def test_an_assignment_without_marks_has_results_of_its_checks_and_no_column_of_marks() -> None:
+def test_an_assignment_without_marks_has_check_results_and_no_column_of_marks() -> None:
     assert results_table([record(questions=(whole(),))]).splitlines() == [
         "notebook,Q1,Q2,cell_errors,export_error,tampered", "alice,PARTIAL,PARTIAL,0,,",
     ]  # fmt: skip
 
 
-def test_every_check_has_a_row_of_its_own() -> None:
+def test_every_check_has_its_own_row() -> None:
     found = rows(checks_table([record()]))
     assert [each["check"] for each in found] == ["Q1: value", "Q1: parity", "Q2: doubling", "Q2: more"]
     assert found[3] == {
@@ -63,8 +63,8 @@ def test_every_check_has_a_row_of_its_own() -> None:
     }  # fmt: skip
 
 
-def test_no_text_of_a_student_is_a_formula_in_a_spreadsheet() -> None:
-    """What a cell raised is the student's to word."""
+def test_no_text_of_a_student_becomes_a_formula_in_a_spreadsheet() -> None:
+    """A student chooses the text of an exception."""
     failed = replace(FAILED, failures=(CellFailure("", None, "x"),), limits=())
     evil = replace(failed, failures=(replace(failed.failures[0], cell="=HYPERLINK(1)", error="x"),))
     assert rows(results_table([record(evil)]))[0]["export_error"].startswith("'=")
@@ -74,7 +74,7 @@ def test_no_text_of_a_student_is_a_formula_in_a_spreadsheet() -> None:
     assert rows(grades_table([Grade("alice", marked)]))[0]["feedback"] == "'＝1+1"
 
 
-def test_grades_are_what_upload_grades_takes_with_an_empty_mark_where_a_part_is_missing() -> None:
+def test_the_table_of_grades_is_accepted_by_upload_grades_with_incomplete_marks_empty() -> None:
     made = record()
     grades = [
         Grade("alice", mark(made.questions, made.report, Given({"Q3": 4.25}, 'said "well, done"\nand more'))),
@@ -89,7 +89,7 @@ def test_grades_are_what_upload_grades_takes_with_an_empty_mark_where_a_part_is_
     assert entries[0].feedback == 'said "well, done"\nand more'
 
 
-def test_penalties_have_columns_of_their_own_and_leave_the_mark_as_it_is() -> None:
+def test_penalties_have_columns_of_their_own_and_do_not_change_the_mark() -> None:
     made = record(questions=QUESTIONS[:2])
     late = Lateness(2, 10, "2 days late")
     text = grades_table([Grade("alice", made.marks, late, 14.22), Grade("bob", made.marks)])
@@ -113,16 +113,16 @@ POINTS = st.floats(-1e6, 1e6).map(lambda points: round(points, 4))
         ),
     )
 )  # fmt: skip
-def test_marks_by_hand_come_back_from_their_table(given: dict[str, Given]) -> None:
+def test_manual_marks_are_read_from_their_table(given: dict[str, Given]) -> None:
     assert read_marks(marks_table(QUESTIONS, given), QUESTIONS) == given
 
 
-def test_the_table_to_fill_in_has_a_column_for_what_is_marked_by_hand() -> None:
+def test_the_table_to_fill_in_has_a_column_for_every_manual_question() -> None:
     assert marks_table(QUESTIONS, {"alice": Given()}).splitlines() == ["student,Q3,feedback", "alice,,"]
     assert marks_table([whole()], {"alice": Given()}).splitlines() == ["student,mark,feedback", "alice,,"]
 
 
-def test_a_table_from_a_spreadsheet_with_semicolons_and_commas_in_numbers_is_read() -> None:
+def test_a_table_with_semicolons_and_decimal_commas_is_read() -> None:
     assert read_marks("\ufeffStudent;Q3;Feedback\nalice;4,5;fine\n", QUESTIONS) == {"alice": Given({"Q3": 4.5}, "fine")}
 
 
@@ -136,12 +136,12 @@ def test_a_table_from_a_spreadsheet_with_semicolons_and_commas_in_numbers_is_rea
         ("student,Q3\nalice,1\nalice,2\n", "line 3: 'alice' is in the table twice"),
     ],
 )
-def test_what_is_wrong_with_a_table_is_said_with_its_line(text: str, message: str) -> None:
+def test_a_mistake_in_a_table_is_reported_with_its_line(text: str, message: str) -> None:
     with pytest.raises(BadRequest) as found:
         read_marks(text, QUESTIONS)
     assert message in found.value.message
 
 
-def test_a_question_that_is_called_as_a_column_is_refused() -> None:
+def test_a_question_named_like_a_column_is_refused() -> None:
     with pytest.raises(BadRequest, match="'Feedback' has the name of a column"):
         marks_table([Question("Feedback", 5, manual=True)], {})

@@ -1,4 +1,4 @@
-"""A course that the published server served is brought over: work with receipts, and nothing that is not understood."""
+"""A course of the published server is adopted: its work gets receipts, and unknown files are left in place."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ HW1 = AssignmentName("hw1")
 
 @pytest.fixture(params=["course/release", "course"])
 def root(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
-    """As the published server leaves it."""
+    """A course folder as the published server leaves it."""
     root = tmp_path / str(request.param)
     (root / "hw1/files").mkdir(parents=True)
     (root / "hw1/files/hw1.py").write_text("x = 1\n")
@@ -33,8 +33,8 @@ def root(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     ):  # fmt: skip
         (root / "hw1" / name).write_text(content)
     (root / "hw1/alice.py").symlink_to("alice_20260310T210000.py")
-    (root / "hw1/bob.py").write_text("b")  # a copy in place of a link
-    (root / "hw1/kim.pyle.py").write_text("kim.pyle_20260311T090000.py\n")  # a text in place of a link
+    (root / "hw1/bob.py").write_text("b")  # a copy instead of a link
+    (root / "hw1/kim.pyle.py").write_text("kim.pyle_20260311T090000.py\n")  # a text file instead of a link
     (root / "hw1/grades.json").write_text('[{"username": "alice", "grade": 7}]')
     (root / "hw1/feedback").mkdir()
     (root / "hw1/feedback/alice.html").write_text("<p>")
@@ -45,7 +45,7 @@ def quiet(_text: str) -> None:
     pass
 
 
-def test_work_is_brought_over_with_receipts_that_say_so(root: Path) -> None:
+def test_submissions_are_adopted_with_receipts_that_say_so(root: Path) -> None:
     done = adopt_course(root, quiet)
     assert (done.submissions, done.people, done.grades, done.feedback, done.left) == (4, 3, 1, 1, ())
     course = open_course(root)
@@ -71,7 +71,7 @@ def test_work_is_brought_over_with_receipts_that_say_so(root: Path) -> None:
     assert (root / KEPT / "hw1/alice_20260310T200800.py").read_text() == "first"
 
 
-def test_bringing_over_twice_changes_nothing(root: Path) -> None:
+def test_adopting_a_course_twice_changes_nothing(root: Path) -> None:
     adopt_course(root, quiet)
     before = everything(served_folders(root).submitted)
     done = adopt_course(root, quiet)
@@ -79,9 +79,9 @@ def test_bringing_over_twice_changes_nothing(root: Path) -> None:
     assert everything(served_folders(root).submitted) == before
 
 
-def test_what_was_cut_off_is_finished_by_the_next_time(root: Path) -> None:
+def test_an_interrupted_adoption_is_completed_by_the_next_one(root: Path) -> None:
     adopt_course(root, quiet)
-    for path in (root / KEPT / "hw1").iterdir():  # as if it had ended before the originals were moved
+    for path in (root / KEPT / "hw1").iterdir():  # as if it had been interrupted before the originals were moved
         path.rename(root / "hw1" / path.name)
     assert adopt_course(root, quiet).submissions == 0
     assert sorted(os.listdir(root / "hw1")) == ["feedback", "files", "grades.json"]
@@ -98,7 +98,9 @@ def test_what_was_cut_off_is_finished_by_the_next_time(root: Path) -> None:
         ("notes.txt", "mine", "hw1/notes.txt: not the name of a submission"),
     ],
 )
-def test_what_is_not_understood_stays_where_it_is_and_is_named(root: Path, name: str, content: str, why: str) -> None:
+def test_a_file_that_is_not_understood_is_left_in_place_and_reported(
+    root: Path, name: str, content: str, why: str
+) -> None:
     path = root / "hw1" / name
     path.unlink(missing_ok=True)
     path.write_text(content)

@@ -1,4 +1,4 @@
-"""The course's own authority: it stays, what it signs is of bounded life and renewed in time, keys are private."""
+"""The course's own authority is kept; its certificates expire and are renewed in time; keys are private."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def served(root: Path) -> Pair:
     return Pair.read(root / CERTIFICATE)
 
 
-def test_the_certificate_is_for_the_names_and_of_bounded_life(tmp_path: Path) -> None:
+def test_the_certificate_is_for_the_given_names_and_has_a_limited_lifetime(tmp_path: Path) -> None:
     Authority(tmp_path, NOW).renew(NAMES, NOW)
     pair = served(tmp_path)
     assert pair.names == {"localhost", "127.0.0.1", "::1", "lab.example.org"}
@@ -43,8 +43,8 @@ def test_the_certificate_is_for_the_names_and_of_bounded_life(tmp_path: Path) ->
 
 
 def trusts(root: Path, name: str | ipaddress.IPv4Address | ipaddress.IPv6Address, now: datetime = NOW) -> bool:
-    """Whether who has pinned the authority takes the certificate for that of a server of this name: as strict as
-    browsers are."""
+    """Whether a client that pinned the authority accepts the certificate for a server of this name, as strictly as
+    browsers."""
     subject = DNSName(name) if isinstance(name, str) else IPAddress(name)
     pinned = PolicyBuilder().store(Store([Pair.read(root / AUTHORITY).certificate])).time(now)
     try:
@@ -54,18 +54,18 @@ def trusts(root: Path, name: str | ipaddress.IPv4Address | ipaddress.IPv6Address
     return True
 
 
-def test_who_has_pinned_the_authority_trusts_the_server_under_its_names_alone(tmp_path: Path) -> None:
+def test_a_client_that_pinned_the_authority_trusts_the_server_only_under_its_names(tmp_path: Path) -> None:
     Authority(tmp_path, NOW).renew(NAMES, NOW)
     for name in ("localhost", "lab.example.org", ipaddress.ip_address("127.0.0.1"), ipaddress.ip_address("::1")):
         assert trusts(tmp_path, name), name
     for other in ("127.0.0.1", "example.org", "www.lab.example.org", ipaddress.ip_address("127.0.0.2")):
         assert not trusts(tmp_path, other), other
-    assert trusts(tmp_path, "localhost", NOW - DAY)  # a clock that is late
+    assert trusts(tmp_path, "localhost", NOW - DAY)  # a clock that is slow
     assert not trusts(tmp_path, "localhost", NOW - 2 * DAY)
     assert not trusts(tmp_path, "localhost", NOW + 91 * DAY)
 
 
-def test_each_key_may_do_only_what_it_is_for(tmp_path: Path) -> None:
+def test_each_key_has_only_its_own_key_usage(tmp_path: Path) -> None:
     Authority(tmp_path, NOW).renew(NAMES, NOW)
     for name, uses, constraints in (
         (AUTHORITY, {"key_cert_sign", "crl_sign"}, BasicConstraints(ca=True, path_length=0)),
@@ -83,7 +83,7 @@ def test_each_key_may_do_only_what_it_is_for(tmp_path: Path) -> None:
     [("LAB.example.org.", "lab.example.org"), ("Bücher.example", "xn--bcher-kva.example"),
      ("2001:DB8:0::1", "2001:db8::1"), ("10.0.0.5", "10.0.0.5")],
 )  # fmt: skip
-def test_a_name_is_known_however_it_is_written(tmp_path: Path, given: str, stands: str) -> None:
+def test_a_host_name_is_recognised_in_every_notation(tmp_path: Path, given: str, stands: str) -> None:
     authority = Authority(tmp_path, NOW)
     authority.renew([given], NOW)
     first = served(tmp_path)
@@ -93,7 +93,7 @@ def test_a_name_is_known_however_it_is_written(tmp_path: Path, given: str, stand
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="modes as on POSIX")
-def test_keys_are_private_and_refused_when_they_are_not(tmp_path: Path) -> None:
+def test_keys_are_private_and_refused_if_they_are_not(tmp_path: Path) -> None:
     Authority(tmp_path, NOW).renew(NAMES, NOW)
     files = list(tmp_path.iterdir())
     assert {path.name for path in files} == {AUTHORITY, CERTIFICATE}
@@ -103,7 +103,7 @@ def test_keys_are_private_and_refused_when_they_are_not(tmp_path: Path) -> None:
         Authority(tmp_path, NOW)
 
 
-def test_it_is_renewed_before_it_ends_and_the_authority_stays(tmp_path: Path) -> None:
+def test_the_certificate_is_renewed_before_it_expires_and_the_authority_stays(tmp_path: Path) -> None:
     authority = Authority(tmp_path, NOW)
     authority.renew(NAMES, NOW)
     first = served(tmp_path).certificate
@@ -112,11 +112,11 @@ def test_it_is_renewed_before_it_ends_and_the_authority_stays(tmp_path: Path) ->
     later = Authority(tmp_path, NOW + 61 * DAY)
     later.renew(["localhost"], NOW + 61 * DAY)
     assert served(tmp_path).ends == NOW + 151 * DAY
-    assert served(tmp_path).names == {"localhost"}  # addresses of networks left long ago are dropped
+    assert served(tmp_path).names == {"localhost"}  # addresses of earlier networks are dropped
     assert later.fingerprint == authority.fingerprint
 
 
-def test_more_names_are_added_to_those_there_are(tmp_path: Path) -> None:
+def test_a_renewal_adds_new_names_to_the_existing_ones(tmp_path: Path) -> None:
     authority = Authority(tmp_path, NOW)
     for names in (["localhost"], ["10.0.0.5"], ["localhost"]):
         authority.renew(names, NOW)
@@ -126,7 +126,7 @@ def test_more_names_are_added_to_those_there_are(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "damage", [b"", b"nonsense", b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"]
 )
-def test_a_damaged_certificate_is_made_anew_and_a_damaged_authority_never(tmp_path: Path, damage: bytes) -> None:
+def test_a_damaged_certificate_is_replaced_but_a_damaged_authority_never(tmp_path: Path, damage: bytes) -> None:
     authority = Authority(tmp_path, NOW)
     authority.renew(NAMES, NOW)
     (tmp_path / CERTIFICATE).write_bytes(damage)
@@ -154,7 +154,7 @@ def private(key: Ed25519PrivateKey | EllipticCurvePrivateKey) -> bytes:
     ],
     ids=["no key", "no certificate", "another key", "a key of another kind"],
 )  # fmt: skip
-def test_a_file_that_is_no_pair_is_refused_with_its_place(
+def test_a_file_that_is_no_pair_of_key_and_certificate_is_refused_with_its_path(
     tmp_path: Path, damage: Callable[[bytes], bytes], what: str
 ) -> None:
     Authority(tmp_path, NOW)
@@ -166,7 +166,7 @@ def test_a_file_that_is_no_pair_is_refused_with_its_place(
     assert refused.value.place.startswith(str(path))
 
 
-def test_where_no_file_can_be_written_it_is_said_what_for(tmp_path: Path) -> None:
+def test_a_certificate_that_cannot_be_written_is_an_error_that_says_so(tmp_path: Path) -> None:
     (tmp_path / "c").mkdir()
     authority = Authority(tmp_path / "c", NOW)
     shutil.rmtree(tmp_path / "c")
@@ -175,7 +175,7 @@ def test_where_no_file_can_be_written_it_is_said_what_for(tmp_path: Path) -> Non
             fails()
 
 
-def test_a_certificate_of_another_authority_is_made_anew(tmp_path: Path) -> None:
+def test_a_certificate_of_another_authority_is_replaced(tmp_path: Path) -> None:
     before = Authority(tmp_path, NOW)
     before.renew(NAMES, NOW)
     (tmp_path / AUTHORITY).unlink()
@@ -185,7 +185,7 @@ def test_a_certificate_of_another_authority_is_made_anew(tmp_path: Path) -> None
     served(tmp_path).certificate.verify_directly_issued_by(Pair.read(tmp_path / AUTHORITY).certificate)
 
 
-def test_servers_that_start_together_agree_on_one_authority(tmp_path: Path) -> None:
+def test_servers_that_start_at_the_same_time_use_one_authority(tmp_path: Path) -> None:
     with ThreadPoolExecutor(8) as threads:
         fingerprints = set(threads.map(lambda _: Authority(tmp_path, NOW).fingerprint, range(16)))
     assert len(fingerprints) == 1

@@ -1,4 +1,4 @@
-"""Archives: a course is in one whole, whatever happens meanwhile, and comes back as it was or not at all."""
+"""Archives: a backup is consistent whatever happens meanwhile, and is restored unchanged or not at all."""
 
 from __future__ import annotations
 
@@ -52,12 +52,12 @@ def written(course: Path, archive: Path, say: Callable[[str], None] = quiet) -> 
 
 
 def restored(archive: Path, say: Callable[[str], None] = quiet) -> Path:
-    """The course that comes back."""
+    """Restore the archive. Returns the folder of the restored course."""
     return read_backup(archive, archive.with_name("b"), say).folders.course
 
 
 def files_in(course: Path) -> dict[str, bytes]:
-    """All but what a course makes anew."""
+    """All files except those that a course creates again."""
     found = {path.relative_to(course).as_posix(): path.read_bytes() for path in course.rglob("*") if path.is_file()}
     return {name: content for name, content in found.items() if not name.startswith("release/.mograder.db")
             and not name.startswith("release/.mograder.lock")}  # fmt: skip
@@ -79,10 +79,10 @@ def served(course: Path) -> Iterator[tuple[FolderStore, Ed25519Signer]]:
         store.close()
 
 
-# all of it
+# everything
 
 
-def test_every_file_is_in_the_manifest_and_comes_back_as_it_was(course: Path, archive: Path) -> None:
+def test_every_file_is_in_the_manifest_and_is_restored_unchanged(course: Path, archive: Path) -> None:
     (course / "release" / "later" / "files").mkdir(parents=True)
     os.utime(course / "release/hw1/grades.json", (1e9, 1e9))
     said: list[str] = []
@@ -113,7 +113,7 @@ def test_every_file_is_in_the_manifest_and_comes_back_as_it_was(course: Path, ar
 
 
 @pytest.mark.parametrize("place", ["release/hw1/files/caf\udce9.csv", "submitted/b\udcff/alice.py", "\udc80/x"])
-def test_a_name_that_is_not_utf8_is_left_out_by_name_and_all_else_is_archived(
+def test_a_file_whose_name_is_not_utf8_is_left_out_with_a_message_and_the_rest_is_archived(
     course: Path, archive: Path, place: str
 ) -> None:
     before = files_in(course)
@@ -126,17 +126,20 @@ def test_a_name_that_is_not_utf8_is_left_out_by_name_and_all_else_is_archived(
     assert files_in(restored(archive)) == before
 
 
-def test_a_large_course_is_told_as_it_goes(course: Path, archive: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_progress_of_a_large_backup_is_reported(
+    course: Path, archive: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(backup, "SAY_EVERY", 4)
     said: list[str] = []
     made = written(course, archive, said.append)
-    assert said[1:3] == [f"4 of {made.files - 1} files", f"8 of {made.files - 1} files"]  # the ledger is no such file
+    # The ledger is not counted, because it is not in the list of files.
+    assert said[1:3] == [f"4 of {made.files - 1} files", f"8 of {made.files - 1} files"]
     said.clear()
     restored(archive, said.append)
     assert said[:2] == ["4 files", "8 files"]
 
 
-def test_what_is_pending_in_the_archive_is_a_file_after_the_restore(course: Path, archive: Path) -> None:
+def test_a_submission_pending_in_the_archive_is_a_file_after_the_restore(course: Path, archive: Path) -> None:
     forget_file(course)
     written(course, archive)
     back = restored(archive)
@@ -144,9 +147,7 @@ def test_what_is_pending_in_the_archive_is_a_file_after_the_restore(course: Path
 
 
 @pytest.mark.parametrize("placed", [False, True], ids=["waits", "is placed meanwhile"])
-def test_a_large_submission_that_waits_for_its_place_is_in_the_archive(
-    course: Path, archive: Path, placed: bool
-) -> None:
+def test_a_large_submission_that_is_still_pending_is_in_the_archive(course: Path, archive: Path, placed: bool) -> None:
     version, spool = versions(course, "bob")[-1], course / "submitted" / ".incoming-0123"
     version.rename(spool)
     ledger(course, "INSERT INTO pending SELECT number, NULL, '.incoming-0123' FROM receipts WHERE filename = "
@@ -158,9 +159,11 @@ def test_a_large_submission_that_waits_for_its_place_is_in_the_archive(
     assert not list((back / "submitted").glob(".incoming*"))
 
 
-def test_what_comes_while_the_archive_is_written_is_not_in_it_and_disturbs_nothing(course: Path, archive: Path) -> None:
+def test_submissions_during_the_backup_are_not_in_the_archive_and_do_not_disturb_it(
+    course: Path, archive: Path
+) -> None:
     (course / "submitted/hw1/zoe.py").write_bytes(b"by hand")
-    (course / "release/hw1/alice.py").write_bytes(b"alice, later")  # no submission, whatever is in it
+    (course / "release/hw1/alice.py").write_bytes(b"alice, later")  # not a submission, whatever it contains
     before = files_in(course)
 
     def say(text: str) -> None:
@@ -181,9 +184,7 @@ def test_what_comes_while_the_archive_is_written_is_not_in_it_and_disturbs_nothi
     assert os.readlink(back / "submitted/hw1/bob.py") == versions(back, "bob")[-1].name
 
 
-def test_a_submission_that_was_moved_elsewhere_behind_a_link_is_archived(
-    course: Path, archive: Path, tmp_path: Path
-) -> None:
+def test_a_submission_whose_folder_is_behind_a_link_is_archived(course: Path, archive: Path, tmp_path: Path) -> None:
     version = versions(course)[0]
     content = version.read_bytes()
     version.rename(tmp_path / "elsewhere.py")
@@ -192,7 +193,7 @@ def test_a_submission_that_was_moved_elsewhere_behind_a_link_is_archived(
     assert (restored(archive) / version.relative_to(course)).read_bytes() == content
 
 
-def test_a_copy_in_place_of_a_link_that_was_moved_on_is_a_link_to_what_is_in_the_archive(
+def test_a_latest_copy_that_changed_meanwhile_is_archived_as_a_link_to_an_archived_version(
     course: Path, archive: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def say(text: str) -> None:
@@ -211,8 +212,8 @@ def no_links(*_: object) -> None:
     raise PermissionError(1, "not permitted")
 
 
-def test_what_is_placed_while_the_archive_is_written_is_in_it_with_its_link(course: Path, archive: Path) -> None:
-    """A version and a link that were not there when the folders were listed."""
+def test_a_version_placed_during_the_backup_is_archived_with_its_link(course: Path, archive: Path) -> None:
+    """The version and the link did not exist yet when the folders were listed."""
     folder = course / "submitted" / "hw1"
     version = versions(course, "bob")[-1]
 
@@ -229,11 +230,11 @@ def test_what_is_placed_while_the_archive_is_written_is_in_it_with_its_link(cour
     assert (restored(archive) / "submitted/hw1/bob.py").read_bytes() == b"bob 1"
 
 
-def test_what_is_missing_or_by_hand_is_so_in_the_archive(course: Path, archive: Path) -> None:
+def test_missing_files_and_edits_by_hand_are_archived_as_they_are(course: Path, archive: Path) -> None:
     folder = course / "submitted" / "hw1"
     versions(course)[0].unlink()
     (folder / "alice.py").unlink()
-    (folder / "alice.py").write_bytes(versions(course)[0].read_bytes())  # back to an older one
+    (folder / "alice.py").write_bytes(versions(course)[0].read_bytes())  # reset to an older version
     (folder / "carol.py").write_bytes(b"by hand")
     before = files_in(course)
 
@@ -245,9 +246,7 @@ def test_what_is_missing_or_by_hand_is_so_in_the_archive(course: Path, archive: 
     assert files_in(restored(archive)) == before
 
 
-def test_a_course_without_submissions_is_archived_and_the_first_that_comes_meanwhile_is_not_in_it(
-    tmp_path: Path, archive: Path
-) -> None:
+def test_a_first_submission_that_arrives_during_the_backup_is_not_in_the_archive(tmp_path: Path, archive: Path) -> None:
     course = make_course_folder(tmp_path).parent
 
     def say(text: str) -> None:
@@ -259,7 +258,7 @@ def test_a_course_without_submissions_is_archived_and_the_first_that_comes_meanw
     assert list((restored(archive) / "submitted").rglob("*.py")) == []
 
 
-def test_links_that_lead_elsewhere_and_what_is_no_file_are_left_out_and_told(course: Path, archive: Path) -> None:
+def test_links_out_of_the_course_and_special_files_are_left_out_and_reported(course: Path, archive: Path) -> None:
     folder = course / "release" / "hw1" / "files"
     (folder / "out").symlink_to(course.parent)
     (folder / "up.py").symlink_to("..")
@@ -274,18 +273,18 @@ def test_links_that_lead_elsewhere_and_what_is_no_file_are_left_out_and_told(cou
     assert names_in(restored(archive) / "release" / "hw1" / "files") == ["data.csv", "hw1.py"]
 
 
-def test_leftovers_of_writes_that_were_cut_off_are_not_in_the_archive(course: Path, archive: Path) -> None:
+def test_leftovers_of_interrupted_writes_are_not_in_the_archive(course: Path, archive: Path) -> None:
     before = files_in(course)
     (course / "release" / "hw1" / ".grades.json.0123456789ab.tmp").write_bytes(b"half")
     written(course, archive)
     assert files_in(restored(archive)) == before
 
 
-# where things stand
+# other layouts
 
 
 def moved(root: Path, parent: Path, *names: str) -> Folders:
-    """A course with a submission whose folders of these names stand elsewhere."""
+    """A course with a submission; the named folders are outside the course folder."""
     places = {name: parent / f"disk-{name}" for name in names}
     if "release" in places:
         (root / "hw1" / "files").rename(parent / "hw1")
@@ -295,7 +294,7 @@ def moved(root: Path, parent: Path, *names: str) -> Folders:
 
 
 @pytest.mark.parametrize("names", [("submitted",), ("grades",), ("release",), ("release", "submitted", "grades"), ()])
-def test_folders_elsewhere_come_back_inside_and_serve_is_told(
+def test_restore_puts_outside_folders_inside_and_names_the_options_for_serve(
     tmp_path: Path, archive: Path, names: tuple[str, ...]
 ) -> None:
     folders = moved(make_course_folder(tmp_path), tmp_path, *names)
@@ -321,7 +320,7 @@ def test_folders_elsewhere_come_back_inside_and_serve_is_told(
 
 
 @pytest.mark.parametrize("release", ["release", "flat"])
-def test_folders_that_the_settings_name_need_no_flags(course: Path, archive: Path, release: str) -> None:
+def test_folders_named_in_the_settings_need_no_options(course: Path, archive: Path, release: str) -> None:
     (course / "submitted").rename(course / "work")
     (course / "flat" / "hw1").mkdir(parents=True)
     (course / "mograder.toml").write_text(f'[dirs]\nsubmitted = "work"\nrelease = "{release}"\n')
@@ -332,7 +331,7 @@ def test_folders_that_the_settings_name_need_no_flags(course: Path, archive: Pat
     assert back == Restored(served_folders(archive.with_name("b") / "release"), "")
 
 
-def test_two_folders_of_one_name_come_back_apart(tmp_path: Path, archive: Path) -> None:
+def test_two_folders_with_the_same_name_are_restored_separately(tmp_path: Path, archive: Path) -> None:
     root = make_course_folder(tmp_path)
     folders = Folders.of(root, submitted=tmp_path / "disk", grades=root.parent / "submitted")
     (folders.grades / "hw1").mkdir(parents=True)
@@ -349,7 +348,7 @@ def test_two_folders_of_one_name_come_back_apart(tmp_path: Path, archive: Path) 
     assert (back.folders.submitted / "hw1" / "alice.py").read_bytes() == b"work"
 
 
-def test_sources_results_marks_and_pages_of_grading_come_back(course: Path, archive: Path) -> None:
+def test_sources_results_marks_and_pages_of_grading_are_restored(course: Path, archive: Path) -> None:
     (course / "mograder.toml").write_text('[dirs]\nmarks = "by hand"\n')
     for name in ("source/hw1/hw1.py", "autograded/hw1/alice.json", "feedback/hw1/alice.html", "by hand/hw1.csv"):
         (course / name).parent.mkdir(parents=True, exist_ok=True)
@@ -359,7 +358,7 @@ def test_sources_results_marks_and_pages_of_grading_come_back(course: Path, arch
     assert files_in(restored(archive)) == before
 
 
-def test_a_course_served_from_its_own_folder_comes_back_so(tmp_path: Path, archive: Path) -> None:
+def test_a_course_served_from_its_own_folder_is_restored_in_that_layout(tmp_path: Path, archive: Path) -> None:
     root = tmp_path / "algebra"
     make_course_folder(tmp_path).rename(root)
     folders = Folders.of(root)
@@ -380,7 +379,7 @@ def test_a_course_served_from_its_own_folder_comes_back_so(tmp_path: Path, archi
     assert (tmp_path / "b" / "manifest.json").read_text() == "of another program"
 
 
-def test_a_course_with_broken_settings_is_archived_and_comes_back_as_it_is(course: Path, archive: Path) -> None:
+def test_a_course_with_broken_settings_is_archived_and_restored_unchanged(course: Path, archive: Path) -> None:
     (course / "mograder.toml").write_text("titel = ")
     written(course, archive)
     back = restored(archive)
@@ -388,7 +387,7 @@ def test_a_course_with_broken_settings_is_archived_and_comes_back_as_it_is(cours
     assert back == archive.with_name("b")
 
 
-def test_a_course_that_does_not_open_comes_back_as_it_was_and_that_is_said(course: Path, archive: Path) -> None:
+def test_a_course_that_cannot_be_opened_is_restored_unchanged_and_reported(course: Path, archive: Path) -> None:
     (course / "release/.mograder-secret").chmod(0o644)
     written(course, archive)
     said: list[str] = []
@@ -397,10 +396,10 @@ def test_a_course_that_does_not_open_comes_back_as_it_was_and_that_is_said(cours
     assert files_in(back) == files_in(course)
 
 
-# what must not be
+# what must not be in an archive or be overwritten
 
 
-def test_nothing_is_written_over_and_no_secret_put_where_it_is_served(course: Path, archive: Path) -> None:
+def test_nothing_is_overwritten_and_no_secret_is_written_into_a_served_folder(course: Path, archive: Path) -> None:
     archive.symlink_to("nowhere")
     with pytest.raises(Usage, match="exists: choose another name"):
         written(course, archive)
@@ -429,7 +428,7 @@ def test_nothing_is_written_over_and_no_secret_put_where_it_is_served(course: Pa
     assert names_in(archive.parent) == ["a.tar.gz", "course", "empty", "g", "link"]
 
 
-def test_a_name_that_somebody_takes_meanwhile_is_theirs(
+def test_a_file_created_meanwhile_under_the_name_of_the_archive_is_not_overwritten(
     course: Path, archive: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def taken(_text: str) -> None:
@@ -446,7 +445,7 @@ def test_a_name_that_somebody_takes_meanwhile_is_theirs(
     restored(archive)
 
 
-def test_a_course_comes_back_into_an_empty_folder_that_keeps_its_mode(course: Path, archive: Path) -> None:
+def test_a_course_can_be_restored_into_an_empty_folder_which_keeps_its_mode(course: Path, archive: Path) -> None:
     written(course, archive)
     (archive.parent / "b").mkdir(mode=0o700)
     back = restored(archive)
@@ -471,7 +470,7 @@ def test_a_damaged_ledger_is_not_archived(course: Path, archive: Path) -> None:
     "UPDATE receipts SET filename = '../../../private' WHERE number = 3",
     "INSERT INTO pending SELECT number, NULL, '../../private' FROM receipts WHERE number = 3",
 ])  # fmt: skip
-def test_a_ledger_that_was_altered_to_name_a_file_outside_brings_none_into_the_archive(
+def test_a_ledger_altered_to_name_an_outside_file_does_not_bring_it_into_the_archive(
     course: Path, archive: Path, sql: str
 ) -> None:
     (course.parent / "private").write_text("mine")
@@ -499,7 +498,7 @@ def test_a_file_that_shrinks_while_it_is_read_makes_no_archive(
     assert names_in(archive.parent) == ["course"]
 
 
-# archives that were altered
+# altered archives
 
 
 Change = Callable[[tarfile.TarInfo, bytes], tuple[tarfile.TarInfo, bytes] | None]
@@ -547,7 +546,7 @@ def another_kind() -> tarfile.TarInfo:
 
 
 def wrong_checksum(archive: Path) -> None:
-    """gzip's own, of the first of two halves."""
+    """Damage the checksum of the first of two gzip members."""
     content = gzip.decompress(archive.read_bytes())
     middle = len(content) // 2
     archive.write_bytes(gzip.compress(content[:middle])[:-8] + bytes(8) + gzip.compress(content[middle:]))
@@ -604,7 +603,7 @@ def test_a_tampered_archive_is_refused_and_leaves_nothing(
     assert names_in(archive.parent) == ["a.tar.gz", "course"]
 
 
-def test_an_archive_gives_no_file_away_and_none_to_everybody(course: Path, archive: Path) -> None:
+def test_restored_files_belong_to_the_caller_and_are_not_writable_by_others(course: Path, archive: Path) -> None:
     def change(member: tarfile.TarInfo, content: bytes) -> tuple[tarfile.TarInfo, bytes]:
         member.uid = member.gid = 65534
         member.mode |= 0o4022
@@ -618,7 +617,7 @@ def test_an_archive_gives_no_file_away_and_none_to_everybody(course: Path, archi
     assert not [each for each in found if not stat.S_ISLNK(each.st_mode) and each.st_mode & 0o4022]
 
 
-def test_where_no_links_can_be_made_the_latest_comes_back_as_a_copy(
+def test_on_a_system_without_links_the_latest_submission_is_restored_as_a_copy(
     course: Path, archive: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     written(course, archive)
@@ -628,7 +627,7 @@ def test_where_no_links_can_be_made_the_latest_comes_back_as_a_copy(
     assert (back / "submitted/hw1/alice.py").read_bytes() == b"alice 2"
 
 
-def test_what_is_restored_is_on_the_disk_before_it_has_its_name(
+def test_restored_files_are_synced_before_the_folder_gets_its_name(
     course: Path, archive: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     synced: set[tuple[int, int]] = set()

@@ -1,4 +1,4 @@
-"""Submissions that come at the same moment share one transaction, and nothing else."""
+"""Simultaneous submissions share one transaction, and nothing else."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from tests.parts import ALICE, BOB, HW1, NOON, SECOND, filled, names_in, submit_
 
 @contextlib.contextmanager
 def busy(store: FolderStore) -> Iterator[None]:
-    """The ledger is taken until the end of the block: what comes meanwhile is written together."""
+    """Keep the ledger busy until the end of the block, so that everything submitted meanwhile is one batch."""
     taken, free = threading.Event(), threading.Event()
     before = store.ledger.begin(lambda connection: (taken.set(), free.wait(60)))
     assert taken.wait(60)
@@ -53,7 +53,7 @@ def refuse(position: ChainPosition) -> Receipt:
     raise ValueError("not this one")
 
 
-def test_one_that_fails_takes_none_of_the_others_with_it(
+def test_one_failing_submission_does_not_affect_the_others_of_its_batch(
     store: FolderStore, signer: Ed25519Signer, submitted: Path
 ) -> None:
     with busy(store):
@@ -67,7 +67,7 @@ def test_one_that_fails_takes_none_of_the_others_with_it(
     assert {name for name in names_in(submitted) if "_" not in name} == {"alice.py", "carol.py"}
 
 
-def test_who_comes_while_a_batch_is_written_is_in_the_next(
+def test_a_submission_that_arrives_while_a_batch_is_written_is_in_the_next_one(
     store: FolderStore, signer: Ed25519Signer, submitted: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     point, late = files.point_latest, list[Future[Accepted]]()
@@ -83,7 +83,7 @@ def test_who_comes_while_a_batch_is_written_is_in_the_next(
     assert (submitted / "bob.py").read_bytes() == b"bob's"
 
 
-def test_after_a_batch_that_could_not_begin_the_next_is_taken(
+def test_after_a_batch_that_could_not_begin_the_next_one_is_committed(
     store: FolderStore, signer: Ed25519Signer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def failing(_: object) -> None:
@@ -96,7 +96,7 @@ def test_after_a_batch_that_could_not_begin_the_next_is_taken(
     assert sent(store, signer, ALICE, b"work").result(60).receipt.number == 1
 
 
-def test_a_batch_that_fails_before_its_caller_is_back_is_answered(
+def test_a_batch_that_fails_before_its_caller_continues_still_answers(
     store: FolderStore, signer: Ed25519Signer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     failed: Future[object] = Future()
@@ -113,7 +113,7 @@ def test_a_batch_that_fails_before_its_caller_is_back_is_answered(
     assert sent(store, signer, ALICE, b"work").result(60).receipt.number == 1
 
 
-def test_the_names_of_versions_that_were_removed_by_hand_are_not_given_again(
+def test_file_names_of_versions_that_were_removed_by_hand_are_not_used_again(
     store: FolderStore, signer: Ed25519Signer, submitted: Path
 ) -> None:
     for content in (b"first", b"second"):
@@ -125,7 +125,7 @@ def test_the_names_of_versions_that_were_removed_by_hand_are_not_given_again(
     assert names_in(submitted) == ["alice.py", "alice_20260310T120002.py"]
 
 
-def test_versions_of_two_assignments_may_be_called_alike(store: FolderStore, signer: Ed25519Signer) -> None:
+def test_versions_of_two_assignments_may_have_the_same_name(store: FolderStore, signer: Ed25519Signer) -> None:
     both = (HW1, AssignmentName("hw2"))
     for each in both:
         submit_work(store, signer, ALICE, b"before", assignment=each)
@@ -134,7 +134,7 @@ def test_versions_of_two_assignments_may_be_called_alike(store: FolderStore, sig
     assert [each.result().receipt.submission.filename for each in promised] == ["alice_20260310T120001.py"] * 2
 
 
-def test_all_uploads_to_a_course_share_one_room_in_memory(store: FolderStore) -> None:
+def test_all_uploads_to_a_course_share_one_memory_budget(store: FolderStore) -> None:
     uploads = [store.submissions.upload() for _ in range(files.ALL_IN_MEMORY // IN_MEMORY + 1)]
     for each in uploads:
         each.write(bytes(IN_MEMORY))
@@ -144,7 +144,7 @@ def test_all_uploads_to_a_course_share_one_room_in_memory(store: FolderStore) ->
 
 
 @pytest.mark.parametrize("more", [0, IN_MEMORY])
-def test_what_one_person_sends_in_one_moment_is_kept_in_the_order_in_which_it_came(
+def test_simultaneous_submissions_of_one_person_are_kept_in_their_order_of_arrival(
     store: FolderStore, signer: Ed25519Signer, submitted: Path, more: int
 ) -> None:
     submit_work(store, signer, ALICE, b"before", NOON + SECOND)
@@ -164,24 +164,24 @@ def test_what_one_person_sends_in_one_moment_is_kept_in_the_order_in_which_it_ca
     assert names_in(submitted.parent) == ["hw1"]
 
 
-def test_what_waits_at_the_same_moment_is_committed_together(store: FolderStore, signer: Ed25519Signer) -> None:
+def test_simultaneous_writes_share_one_transaction(store: FolderStore, signer: Ed25519Signer) -> None:
     said: list[str] = []
     note = Event(NOON, "ta", "test", "hw1")
     with busy(store):
         store.ledger.begin(lambda connection: connection.set_trace_callback(said.append))
         waiting = [store.ledger.begin(lambda connection: record(connection, note))]
-        handed = [sent(store, signer, Username(f"s{number}"), b"work") for number in range(20)]
+        submissions = [sent(store, signer, Username(f"s{number}"), b"work") for number in range(20)]
         waiting += [store.ledger.begin(lambda connection: record(connection, note)) for _ in range(20)]
-    for each in (*waiting, *handed):
+    for each in (*waiting, *submissions):
         each.result()
     written = [number for number, line in enumerate(said) if re.match("INSERT INTO (receipts|events)", line)]
-    # SQLite tells an insert again for each trigger that it sets off.
+    # SQLite traces an insert again for each trigger that it fires.
     assert len({line for line in said if line.startswith("INSERT INTO receipts")}) == 20
     assert sum(line.startswith("INSERT INTO events") for line in said) == 21
     assert "COMMIT" not in said[written[0] : written[-1]]
 
 
-def test_of_a_batch_that_cannot_be_committed_all_are_told_and_nothing_stays(
+def test_when_a_batch_cannot_be_committed_everybody_gets_an_error_and_nothing_is_stored(
     store: FolderStore, signer: Ed25519Signer, submitted: Path
 ) -> None:
     with busy(store):

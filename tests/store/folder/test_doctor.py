@@ -1,4 +1,4 @@
-"""The doctor: each thing that can be wrong is found where it is, nothing is changed, and what is safe is mended."""
+"""The doctor: every kind of damage is found with its path, nothing is changed, and safe repairs are made."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ GIB, MIB = 1024**3, 1024**2
 
 
 @pytest.fixture(autouse=True)
-def nobody_serves(monkeypatch: pytest.MonkeyPatch) -> None:
+def no_running_server(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(findings, "SECOND_LOOK", 0)
 
 
@@ -102,11 +102,11 @@ MENDS = {
     "there is no course here": "give the folder that is served",
     "the course has not been served yet": "mograder serve it",
 }  # fmt: skip
-"""How each thing is mended, by a pattern of what was found."""
+"""The repair instructions of each finding, by a pattern of its text."""
 
 
 def checked(course: Path, now: int | None = None, **places: Path) -> list[Finding]:
-    """What is found; each finding says how it is mended, and no other way."""
+    """All findings. Checks that each has the right repair instructions."""
     found = check(Folders.of(course / "release", **places), now or utc_now())
     for each in found:
         mends = [mend for what, mend in MENDS.items() if re.match(what, each.what)]
@@ -115,7 +115,7 @@ def checked(course: Path, now: int | None = None, **places: Path) -> list[Findin
 
 
 def said(course: Path, now: int | None = None) -> list[tuple[str, str, str]]:
-    """How bad each finding is, where, and what."""
+    """Severity, path and text of each finding."""
     return [
         (str(each.severity), each.where.removeprefix(f"{course}/"), each.what) for each in checked(course, now)
     ]  # fmt: skip
@@ -131,14 +131,14 @@ def age(path: Path, seconds: float = 2 * DAY) -> None:
 
 
 def authority(course: Path, days: float = 0) -> Authority:
-    """Made so many days ago."""
+    """An authority with a certificate that were made so many days ago."""
     made = datetime.now(UTC) - timedelta(days=days)
     found = Authority(course / "release", made)
     found.renew(["localhost"], made)
     return found
 
 
-# one alteration each
+# one kind of damage each
 
 
 def flip(course: Path) -> None:
@@ -206,7 +206,7 @@ def feedback(course: Path, mode: int) -> None:
 
 @dataclass(frozen=True)
 class Damage:
-    """What is done, and what the doctor says of it: what, how bad, where; whether --repair mends it."""
+    """One kind of damage, and its finding: text, severity and path; `mends`: whether --repair repairs it."""
 
     do: Callable[[Path], object]
     what: str
@@ -342,7 +342,7 @@ DAMAGE = {
 damaged = pytest.mark.parametrize("damage", DAMAGE.values(), ids=DAMAGE)
 
 
-def test_a_folder_of_a_group_lets_the_group_read_what_is_in_it(course: Path) -> None:
+def test_in_a_folder_shared_with_a_group_files_readable_by_the_group_are_no_finding(course: Path) -> None:
     feedback(course, 0o660)
     for folder in ("release/hw1", "release/hw1/feedback"):
         (course / folder).chmod(0o2770)
@@ -352,7 +352,7 @@ def test_a_folder_of_a_group_lets_the_group_read_what_is_in_it(course: Path) -> 
     assert checked(course) == []
 
 
-def test_released_files_outside_the_course_are_said(course: Path, tmp_path: Path) -> None:
+def test_released_files_outside_the_course_are_reported(course: Path, tmp_path: Path) -> None:
     (tmp_path / "elsewhere" / "hw1").mkdir(parents=True)
     (tmp_path / "elsewhere" / "hw1" / "hw1.py").write_text("1")
     (found,) = checked(course, release=tmp_path / "elsewhere")
@@ -360,19 +360,19 @@ def test_released_files_outside_the_course_are_said(course: Path, tmp_path: Path
 
 
 @pytest.mark.parametrize(("code", "found"), [("math2026", ["note"]), ("wq7k-m3xt-9hpd", []), ("", [])])
-def test_an_enrollment_code_that_can_be_guessed_is_said(course: Path, code: str, found: list[str]) -> None:
+def test_a_weak_enrollment_code_is_reported(course: Path, code: str, found: list[str]) -> None:
     (course / "mograder.toml").write_text(f'[server]\nenrollment_code = "{code}"\n')
     assert [severity for severity, _, _ in said(course)] == found
 
 
-def test_a_sound_course_has_nothing_wrong_and_is_left_as_it_is(course: Path) -> None:
+def test_a_sound_course_has_no_findings_and_is_not_changed(course: Path) -> None:
     before = everything(course)
     assert checked(course) == []
     assert everything(course) == before
 
 
 @damaged
-def test_damage_is_found_where_it_is_and_the_course_left_as_it_is(course: Path, damage: Damage) -> None:
+def test_every_kind_of_damage_is_found_and_the_course_is_not_changed(course: Path, damage: Damage) -> None:
     damage.do(course)
     before = everything(course)
     found = checked(course)
@@ -386,7 +386,7 @@ def test_damage_is_found_where_it_is_and_the_course_left_as_it_is(course: Path, 
 
 
 @damaged
-def test_repair_mends_what_is_safe_and_touches_no_submission(course: Path, damage: Damage) -> None:
+def test_repair_fixes_what_is_safe_and_changes_no_submission(course: Path, damage: Damage) -> None:
     damage.do(course)
     kept = {path: path.read_bytes() for path in (course / "submitted").rglob("*_*.py") if path.is_file()}
     found = checked(course)
@@ -399,7 +399,7 @@ def test_repair_mends_what_is_safe_and_touches_no_submission(course: Path, damag
         assert (course / "submitted/hw1/bob.py").read_bytes() == b"bob 1"
 
 
-def test_what_cannot_be_mended_is_said_and_the_rest_is_mended(course: Path) -> None:
+def test_a_failed_repair_is_reported_and_the_others_are_made(course: Path) -> None:
     (course / SECRET).chmod(0o644)
     (course / LINK).unlink()
     found = checked(course)
@@ -409,7 +409,7 @@ def test_what_cannot_be_mended_is_said_and_the_rest_is_mended(course: Path) -> N
     assert pointed == f"pointed {course / LINK} to {versions(course)[-1].name}"
 
 
-def test_what_is_in_order_at_a_second_look_was_a_server_at_work() -> None:
+def test_a_problem_that_is_gone_at_the_second_look_is_not_reported() -> None:
     wrong, lasts, known = error("a", "x", "m"), error("b", "x", "m"), note("c", "x", "m")
     looks = iter([[known, wrong, lasts, lasts], [lasts, known, lasts], []])
     assert lasting(lambda: iter(next(looks))) == [lasts, known]
@@ -417,7 +417,7 @@ def test_what_is_in_order_at_a_second_look_was_a_server_at_work() -> None:
     assert lasting(lambda: iter(next(looks))) == [known]
 
 
-def test_what_people_may_do_by_hand_is_a_note_and_nothing_wrong(course: Path) -> None:
+def test_permitted_changes_by_hand_are_notes(course: Path) -> None:
     folder = course / "submitted" / "hw1"
     (folder / "carol.py").write_text("by hand")
     (folder / "dora.py").symlink_to("carol.py")
@@ -439,14 +439,14 @@ def test_what_people_may_do_by_hand_is_a_note_and_nothing_wrong(course: Path) ->
     assert repair(Folders.of(course / "release"), checked(course)) == []
 
 
-def test_a_folder_that_was_never_served_is_a_note_and_left_empty(tmp_path: Path) -> None:
+def test_a_course_that_was_never_served_is_a_note_and_nothing_is_created_in_it(tmp_path: Path) -> None:
     root = make_course_folder(tmp_path)
     before = everything(root.parent)
     assert said(root.parent) == [("note", "release", "the course has not been served yet")]
     assert everything(root.parent) == before
 
 
-def test_released_files_that_are_gone_are_an_error_where_they_were(tmp_path: Path) -> None:
+def test_missing_released_files_are_an_error_with_their_path(tmp_path: Path) -> None:
     gone = tmp_path / "gone"
     found = checked(make_course_folder(tmp_path).parent, release=gone)
     assert [(each.what, each.where) for each in found if each.severity == "error"] == [
@@ -454,7 +454,7 @@ def test_released_files_that_are_gone_are_an_error_where_they_were(tmp_path: Pat
     ]
 
 
-def test_submissions_that_nobody_has_made_yet_hide_no_grades_that_everybody_writes_to(tmp_path: Path) -> None:
+def test_a_missing_folder_of_submissions_does_not_hide_grades_that_everybody_can_write(tmp_path: Path) -> None:
     grades = tmp_path / "grades"
     grades.mkdir()
     grades.chmod(0o777)
@@ -462,13 +462,13 @@ def test_submissions_that_nobody_has_made_yet_hide_no_grades_that_everybody_writ
     assert (found.what, found.where) == ("everybody on this machine may write here", str(grades))
 
 
-def test_many_names_are_cut_short() -> None:
+def test_long_lists_of_names_are_shortened() -> None:
     assert some(list("abcde")) == "a, b, c, d, e"
     assert some(list("abcdef")) == "a, b, c, d, e …"
 
 
 @pytest.mark.parametrize("name", [".mograder-secret", "assignments.json", "../mograder.toml"])
-def test_a_file_of_ours_alone_makes_a_folder_a_course_whatever_is_in_it(tmp_path: Path, name: str) -> None:
+def test_a_single_file_of_mograder_makes_a_folder_a_course_whatever_it_contains(tmp_path: Path, name: str) -> None:
     root = make_course_folder(tmp_path)
     shutil.rmtree(root / "hw1")
     assert [each[2] for each in said(root.parent)] == ["there is no course here"]
@@ -478,17 +478,17 @@ def test_a_file_of_ours_alone_makes_a_folder_a_course_whatever_is_in_it(tmp_path
     assert "there is no course here" not in found
 
 
-def test_a_folder_that_is_no_course_is_an_error(tmp_path: Path) -> None:
+def test_a_folder_without_a_course_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "release").mkdir()
     (tmp_path / "release" / "holiday.jpg").write_bytes(b"x")
     assert said(tmp_path) == [("error", "release", "there is no course here")]
 
 
-def test_a_folder_that_is_not_there_is_an_error(tmp_path: Path) -> None:
+def test_a_missing_folder_is_an_error(tmp_path: Path) -> None:
     assert said(tmp_path) == [("error", "release", "the folder is not there")]
 
 
-def test_one_finding_hides_no_other(course: Path) -> None:
+def test_one_finding_does_not_hide_another(course: Path) -> None:
     first, second, third = versions(course)
     folder_for_version(course)
     second.unlink()
@@ -497,17 +497,17 @@ def test_one_finding_hides_no_other(course: Path) -> None:
     assert found == [first.name, second.name, third.name]
 
 
-def test_the_link_of_a_submission_that_waits_is_in_order_and_hides_no_other(course: Path) -> None:
+def test_the_link_of_a_pending_submission_is_no_finding_and_hides_no_other(course: Path) -> None:
     forget_file(course, "alice")
     (course / LINK).unlink()
     (course / "submitted/hw1/bob.py").unlink()
     assert [each[1] for each in said(course)] == ["submitted/hw1/bob.py", DB]
 
 
-# what is right until it is too much
+# limits up to which there is no finding
 
 
-def test_what_is_new_or_small_or_ends_late_is_in_order(course: Path) -> None:
+def test_new_scratch_files_small_clock_differences_and_late_expiry_have_no_findings(course: Path) -> None:
     authority(course, days=89.9)
     for place in (".incoming-00", "hw1/.incoming-00"):
         (course / "submitted" / place).write_bytes(b"on its way")
@@ -518,26 +518,26 @@ def test_what_is_new_or_small_or_ends_late_is_in_order(course: Path) -> None:
     assert [each for each in said(course) if each[1] != "submitted/.hidden"] == []
 
 
-def test_times_of_which_one_alone_is_given_or_that_follow_each_other_are_in_order(course: Path) -> None:
+def test_a_single_time_and_times_in_the_right_order_have_no_findings(course: Path) -> None:
     due = "due = 2026-03-12\n"
     for times in (due, "closes = 2026-03-12", f"{due}closes = 2026-03-12", f"{due}closes = 2026-03-13"):
         (course / "mograder.toml").write_text(f"[[assignments]]\nname = 'hw1'\n{times}")
         assert said(course) == [], times
 
 
-def test_a_certificate_and_an_authority_are_in_order_until_they_end(course: Path) -> None:
+def test_certificate_and_authority_have_no_findings_until_they_expire(course: Path) -> None:
     authority(course, days=3650 - 181).renew(["localhost"], datetime.now(UTC))
     assert said(course) == []
 
 
-def test_an_authority_alone_has_lost_its_certificate(course: Path) -> None:
+def test_an_authority_without_a_certificate_is_an_error(course: Path) -> None:
     authority(course)
     (course / "release" / CERTIFICATE).unlink()
     assert said(course) == [("error", f"release/{CERTIFICATE}", f"{CERTIFICATE} is missing")]
 
 
 @pytest.mark.parametrize(("ahead", "found"), [(1.0, None), (1.1, 1), (90.5, 90)])
-def test_a_receipt_from_the_future_says_that_the_clock_was_set_back(
+def test_a_receipt_from_the_future_means_that_the_clock_was_set_back(
     course: Path, ahead: float, found: int | None
 ) -> None:
     now = max(row.received for row in received(course)) - int(ahead * SECOND)
@@ -547,9 +547,7 @@ def test_a_receipt_from_the_future_says_that_the_clock_was_set_back(
 
 
 @pytest.mark.parametrize(("waits", "severity"), [(60, "note"), (61, "warning")])
-def test_a_submission_that_waits_for_its_place_is_a_warning_after_a_minute(
-    course: Path, waits: int, severity: str
-) -> None:
+def test_a_submission_pending_for_more_than_a_minute_is_a_warning(course: Path, waits: int, severity: str) -> None:
     forget_file(course)
     waiting = received(course)[-1].received
     age(course / DB, 2 * 3600)
@@ -563,7 +561,7 @@ def test_a_submission_that_waits_for_its_place_is_a_warning_after_a_minute(
 
 @pytest.mark.parametrize(("free", "severity"), [(GIB, None), (GIB - 1, "warning"), (100 * MIB, "warning"),
                                                 (100 * MIB - 1, "error")])  # fmt: skip
-def test_little_room_is_a_warning_and_none_an_error(
+def test_little_free_space_is_a_warning_and_none_an_error(
     course: Path, monkeypatch: pytest.MonkeyPatch, free: int, severity: str | None
 ) -> None:
     usage = shutil.disk_usage(course)
@@ -572,7 +570,9 @@ def test_little_room_is_a_warning_and_none_an_error(
     assert said(course) == ([(severity, each, what) for each in ("release", "submitted")] if severity else [])
 
 
-def test_a_leftover_that_goes_while_it_is_looked_at_is_none(course: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_scratch_file_that_disappears_during_the_check_is_no_finding(
+    course: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     stale(course, "submitted", ".incoming-0123")
     now = time.time
 
@@ -584,7 +584,7 @@ def test_a_leftover_that_goes_while_it_is_looked_at_is_none(course: Path, monkey
     assert checked(course) == []
 
 
-def test_the_hidden_file_of_a_submission_that_waits_is_no_leftover_and_stays(course: Path) -> None:
+def test_the_scratch_file_of_a_pending_submission_is_no_leftover_and_is_kept(course: Path) -> None:
     version = versions(course, "bob")[-1]
     spool = course / "submitted" / ".incoming-0123"
     version.rename(spool)
@@ -605,14 +605,14 @@ def test_the_hidden_file_of_a_submission_that_waits_is_no_leftover_and_stays(cou
 
 @pytest.mark.skipif(sys.platform == "win32" or os.geteuid() != 0, reason="only root gives files away")
 @pytest.mark.parametrize("place", ["submitted", SECRET, EARLIER, KEY, DB, "release/.mograder.lock"])
-def test_what_belongs_to_another_user_is_a_warning(course: Path, place: str) -> None:
+def test_a_file_of_another_user_is_a_warning(course: Path, place: str) -> None:
     files.write_file(course / EARLIER, b"9 x", mode=0o600)
     os.chown(course / place, 65534, -1)
     what = "belongs to another user than the folder: the server may not be able to use it"
     assert said(course) == [("warning", place, what)]
 
 
-def test_who_is_not_the_owner_is_told_so(course: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_user_who_is_not_the_owner_is_told_so(course: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     owner = course.stat().st_uid
     monkeypatch.setattr(os, "geteuid", lambda: owner + 1)
     assert said(course) == [("note", "release", "you are not the owner of the course")]

@@ -1,4 +1,4 @@
-"""Taking a person out of a course folder: their files and lines, and nobody else's."""
+"""Erasing a person from a course folder: only their files and lines are removed."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def attest(receipt: Receipt) -> Tombstone:
     return make_tombstone(receipt, SIGNER, "course", NOON)
 
 
-def test_what_is_submitted_while_a_person_is_erased_stays(store: FolderStore) -> None:
+def test_submissions_made_during_an_erasure_are_kept(store: FolderStore) -> None:
     for user in (ALICE, ANN):
         submit_work(store, SIGNER, user, b"since")
     folder = store.folders.submitted / "hw1"
@@ -31,7 +31,7 @@ def test_what_is_submitted_while_a_person_is_erased_stays(store: FolderStore) ->
     assert names_in(folder) == since
 
 
-def test_all_files_of_an_erased_person_go_and_nobody_elses(store: FolderStore) -> None:
+def test_all_files_of_an_erased_person_are_removed_and_no_others(store: FolderStore) -> None:
     for user in (ALICE, ANN, Username("ann"), Username("lee")):
         submit_work(store, SIGNER, user, b"work")
     store.erase(ANN, attest, NOTE)
@@ -39,19 +39,19 @@ def test_all_files_of_an_erased_person_go_and_nobody_elses(store: FolderStore) -
     assert names_in(store.folders.submitted / "hw1") == [f"{stem}.py" for stem in stems]
 
 
-def test_a_course_without_submissions_can_be_rid_of_a_person(store: FolderStore) -> None:
+def test_a_person_without_submissions_can_be_erased(store: FolderStore) -> None:
     store.erase(ALICE, attest, NOTE)
     assert store.accounts.get(ALICE) is not None
 
 
-def test_a_table_of_grades_without_the_person_is_left_as_people_wrote_it(store: FolderStore) -> None:
+def test_a_table_of_grades_without_the_person_keeps_its_formatting(store: FolderStore) -> None:
     table = store.folders.grades / "hw1" / "grades.json"
     table.write_text('[{"username":   "bob"}]')
     store.erase(ALICE, attest, NOTE)
     assert table.read_text() == '[{"username":   "bob"}]'
 
 
-def test_records_pages_and_rows_of_grading_go_with_their_person(store: FolderStore) -> None:
+def test_grading_records_pages_and_rows_of_an_erased_person_are_removed(store: FolderStore) -> None:
     course = store.folders.course
     (course / "mograder.toml").write_text('[dirs]\nautograded = "results"\n')
     for user in ("alice", "bob"):

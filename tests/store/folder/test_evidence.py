@@ -1,4 +1,4 @@
-"""Tampering: every single change of a course's files or ledger is found by `verify`, and by the doctor."""
+"""Tampering: every single change of files or ledger of a course is detected by `verify` and by the doctor."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ WORK = [
 
 @pytest.fixture(scope="module")
 def sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A course with six receipts of two people, and two places of a third who was erased; not to be changed."""
+    """A course with six receipts of two people and two tombstones of a third; tests copy it and do not change it."""
     root = make_course_folder(tmp_path_factory.mktemp("sound"), "hw1", "hw2")
     store = open_store(root)
     signer = Ed25519Signer(store.keys.signing_key(new_private_key))
@@ -50,7 +50,7 @@ def sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(autouse=True)
-def nobody_serves(monkeypatch: pytest.MonkeyPatch) -> None:
+def no_running_server(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(findings, "SECOND_LOOK", 0)
 
 
@@ -89,7 +89,7 @@ def submitted(course: Path) -> list[Path]:
     return sorted(path for path in (course / "submitted").rglob("*.py"))
 
 
-def test_a_sound_course_has_nothing_and_its_head_fits(course: Path) -> None:
+def test_a_sound_course_has_no_findings_and_matches_its_head(course: Path) -> None:
     found = verified(course)
     assert (found.findings, found.receipts, found.erased) == ([], 6, 2)
     last = record(course)[-1]
@@ -98,7 +98,7 @@ def test_a_sound_course_has_nothing_and_its_head_fits(course: Path) -> None:
     assert check(folders(course), utc_now()) == []
 
 
-def test_without_the_courses_key_it_is_said_where_it_belongs_and_what_to_do(course: Path) -> None:
+def test_a_missing_key_is_an_error_that_says_where_it_belongs_and_what_to_do(course: Path) -> None:
     key = course / "release" / ".mograder-signing-key.pem"
     key.unlink()
     with pytest.raises(Unreadable, match="the course's key cannot be read") as refused:
@@ -111,7 +111,7 @@ def test_without_the_courses_key_it_is_said_where_it_belongs_and_what_to_do(cour
 
 
 def cells(course: Path) -> Iterator[tuple[str, int, str, object]]:
-    """Each column of each row of the chain."""
+    """Each column of each row of the chain: table, number, column, value."""
     with closing(sqlite3.connect(course / "release" / ".mograder.db")) as connection:
         for table in ("receipts", "erased"):
             names = [row[1] for row in connection.execute(f"PRAGMA table_info({table})")]
@@ -131,8 +131,8 @@ def other_values(value: object) -> list[object]:
     return [0, 1]
 
 
-def test_every_change_of_every_column_of_every_row_is_found(course: Path) -> None:
-    """The doctor finds by the same comparison as `verify`: it is asked about one row of each table."""
+def test_every_change_of_every_column_of_every_row_is_detected(course: Path) -> None:
+    """The doctor makes the same comparison as `verify`, so one row of each table is enough for it."""
     ledger = course / "release" / ".mograder.db"
     kept = ledger.read_bytes()
     changes, rows_for_doctor = 0, {"receipts": 1, "erased": 3}
@@ -145,7 +145,7 @@ def test_every_change_of_every_column_of_every_row_is_found(course: Path) -> Non
                 try:
                     connection.execute(f"UPDATE {table} SET {column} = ? WHERE number = ?", (other, number))
                 except sqlite3.IntegrityError:
-                    continue  # SQLite itself takes no such value
+                    continue  # SQLite itself refuses such a value
                 connection.commit()
             change = f"{table}.{column} of {number}: {value!r} -> {other!r}"
             assert verified(course).findings, f"verify does not find {change}"
@@ -156,7 +156,7 @@ def test_every_change_of_every_column_of_every_row_is_found(course: Path) -> Non
     assert changes > 150
 
 
-def test_every_letter_of_a_receipt_counts_and_of_the_last_one_too(course: Path) -> None:
+def test_every_character_of_every_receipt_is_verified(course: Path) -> None:
     signer = Evidence(folders(course)).own_signer()
     whole = read_record(course / "release" / ".mograder.db")
     links = whole.links
@@ -169,7 +169,7 @@ def test_every_letter_of_a_receipt_counts_and_of_the_last_one_too(course: Path) 
 
 
 @pytest.mark.parametrize("number", range(1, 9))
-def test_a_removed_place_is_found_wherever_it_is(course: Path, number: int) -> None:
+def test_a_removed_chain_position_is_detected_wherever_it_is(course: Path, number: int) -> None:
     sql(course, f"DELETE FROM receipts WHERE number = {number}", f"DELETE FROM erased WHERE number = {number}")
     assert_found(course, f"place {number} removed")
 
@@ -220,7 +220,7 @@ LEDGER_CHANGES: dict[str, list[str]] = {
 
 
 @pytest.mark.parametrize("statements", LEDGER_CHANGES.values(), ids=LEDGER_CHANGES)
-def test_receipts_moved_put_in_or_called_erased_are_found(course: Path, statements: list[str]) -> None:
+def test_receipts_that_are_moved_inserted_or_called_erased_are_detected(course: Path, statements: list[str]) -> None:
     with closing(sqlite3.connect(course / "release" / ".mograder.db")) as connection:
         names = [row[1] for row in connection.execute("PRAGMA table_info(receipts)")]
     known = {*COLUMNS.split(", "), "number", "previous", "text"}
@@ -230,7 +230,7 @@ def test_receipts_moved_put_in_or_called_erased_are_found(course: Path, statemen
     assert_found(course, statements)
 
 
-def test_bytes_that_wait_in_the_ledger_are_compared_as_well(course: Path) -> None:
+def test_bytes_pending_in_the_ledger_are_verified_too(course: Path) -> None:
     last = record(course)[-1]
     (course / "submitted" / last.submission.assignment / last.submission.filename).unlink()
     sql(
@@ -245,7 +245,7 @@ def test_bytes_that_wait_in_the_ledger_are_compared_as_well(course: Path) -> Non
 # the files
 
 
-def test_every_file_altered_cut_or_gone_is_found(course: Path, tmp_path: Path) -> None:
+def test_every_altered_truncated_or_missing_file_is_detected(course: Path, tmp_path: Path) -> None:
     for path in submitted(course):
         if path.is_symlink():
             continue
@@ -257,7 +257,7 @@ def test_every_file_altered_cut_or_gone_is_found(course: Path, tmp_path: Path) -
     assert verified(course).findings == []
 
 
-def test_every_link_led_elsewhere_is_found(course: Path) -> None:
+def test_every_redirected_link_is_detected(course: Path) -> None:
     for link in submitted(course):
         if not link.is_symlink():
             continue
@@ -281,14 +281,14 @@ def test_every_link_led_elsewhere_is_found(course: Path) -> None:
 @pytest.mark.parametrize(
     "name", ["hw1/alice_20300101T000000.py", "hw1/dora.py", "hw1/notes.txt", "hw3/alice.py", "x.py"]
 )
-def test_a_file_that_was_put_in_is_found(course: Path, name: str) -> None:
+def test_an_added_file_is_detected(course: Path, name: str) -> None:
     path = course / "submitted" / name
     path.parent.mkdir(exist_ok=True)
     path.write_bytes(b"x")
     assert_found(course, name)
 
 
-def test_two_files_in_each_others_place_are_found(course: Path) -> None:
+def test_two_swapped_files_are_detected(course: Path) -> None:
     one, other = [path for path in submitted(course) if not path.is_symlink()][:2]
     content = one.read_bytes()
     one.write_bytes(other.read_bytes())
@@ -296,11 +296,11 @@ def test_two_files_in_each_others_place_are_found(course: Path) -> None:
     assert_found(course, "swapped files")
 
 
-# what the folder alone cannot tell
+# changes that the folder alone does not reveal
 
 
-def cut(course: Path) -> None:
-    """Take the last submission out, everywhere."""
+def remove_last(course: Path) -> None:
+    """Remove the last submission completely."""
     last, before = record(course)[-1], record(course)[1]
     folder = course / "submitted" / "hw1"
     (folder / last.submission.filename).unlink()
@@ -309,18 +309,18 @@ def cut(course: Path) -> None:
     sql(course, "DELETE FROM receipts WHERE number = 8")
 
 
-def test_a_chain_that_was_cut_short_is_found_by_a_kept_receipt_or_head(course: Path) -> None:
+def test_a_truncated_chain_is_detected_with_a_saved_receipt_or_head(course: Path) -> None:
     signer = Evidence(folders(course)).own_signer()
     head, last = verified(course).head, record(course)[-1]
-    cut(course)
+    remove_last(course)
     assert verified(course).findings == []
     for kept in (head, head_of(last.text, signer)):
         (found,) = verified(course, kept).findings
         assert found.what == "the chain was cut: it ends at receipt 7, and there was a receipt 8"
 
 
-def remade(course: Path, key: bytes | None, rewrite: Callable[[bytes], bytes]) -> None:
-    """The whole course made anew, as who has the folder (and `key`: only the folder) can do."""
+def rebuild(course: Path, key: bytes | None, rewrite: Callable[[bytes], bytes]) -> None:
+    """Rebuild the whole course, signed with its own key, or with `key`, which is another."""
     path = course / "release" / ".mograder-signing-key.pem"
     signing = key or path.read_bytes()
     signer = Ed25519Signer(signing)
@@ -329,7 +329,7 @@ def remade(course: Path, key: bytes | None, rewrite: Callable[[bytes], bytes]) -
     shutil.rmtree(course / "submitted")
     for ledger in (course / "release").glob(".mograder.db*"):
         ledger.unlink()
-    path.unlink()  # a course with its key and without its ledger does not open
+    path.unlink()  # a course with a key and without a ledger cannot be opened
     store = open_store(course / "release")
     path.write_bytes(signing)
     for was, content in kept:
@@ -337,17 +337,17 @@ def remade(course: Path, key: bytes | None, rewrite: Callable[[bytes], bytes]) -
     store.close()
 
 
-def test_a_chain_made_anew_with_the_courses_key_is_found_by_a_kept_receipt_alone(course: Path) -> None:
+def test_a_chain_rebuilt_with_the_key_of_the_course_is_detected_only_with_a_saved_receipt(course: Path) -> None:
     signer, kept = Evidence(folders(course)).own_signer(), record(course)
-    remade(course, None, lambda content: content.replace(b"bob", b"BOB"))
+    rebuild(course, None, lambda content: content.replace(b"bob", b"BOB"))
     assert verified(course).findings == []
     (found,) = verified(course, head_of(kept[1].text, signer)).findings
     assert found.what == "receipt 2 is another than the one that was kept"
     assert verified(course, head_of(kept[0].text, signer)).findings == []
 
 
-def test_a_chain_made_anew_with_another_key_is_found_by_the_keys_that_were_kept(course: Path) -> None:
+def test_a_chain_rebuilt_with_another_key_is_detected_with_the_saved_keys(course: Path) -> None:
     signer = Evidence(folders(course)).own_signer()
-    remade(course, new_private_key(), bytes)
+    rebuild(course, new_private_key(), bytes)
     assert verified(course).findings == []
     assert verified(course, signer=Ed25519Signer({"keys": list(signer.public_keys())})).findings

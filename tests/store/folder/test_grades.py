@@ -29,12 +29,12 @@ def store(course_folder: Path) -> Iterator[FolderStore]:
 @pytest.mark.parametrize(
     ("folder_mode", "file_mode"), [(0o755, 0o600), (0o777, 0o600), (0o2750, 0o640), (0o2775, 0o640)]
 )
-def test_other_users_of_the_machine_read_no_grades_unless_the_folder_is_shared_with_its_group(
+def test_other_users_cannot_read_grades_unless_the_folder_is_shared_with_its_group(
     store: FolderStore, course_folder: Path, folder_mode: int, file_mode: int
 ) -> None:
     folder = course_folder / "hw1"
     folder.chmod(folder_mode)
-    for _ in range(2):  # also when they replace earlier ones
+    for _ in range(2):  # also if they replace earlier files
         store.grades.merge(HW1, (GradeEntry({"username": "alice", "grade": 1}),), NOTE)
         store.grades.put_feedback(HW1, {ALICE: b"<p>fine"}, NOTE)
     (folder / "feedback").chmod(folder_mode)

@@ -1,4 +1,4 @@
-"""The work that the grading queue costs in a folder's ledger, counted in steps of SQLite."""
+"""The cost of the grading queue in the ledger of a folder, counted in steps of SQLite."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def ledger(tmp_path: Path) -> Path:
 
 
 def steps(ledger: Path, waiting: int, finished: int, sql: str, values: tuple[object, ...]) -> int:
-    """Hundreds of steps that a query takes while one person has so many jobs, and two others one each."""
+    """Hundreds of steps of the query for the next job, with so many jobs of one person and one of two others each."""
     rows = [(number, "mallory", int(number < finished)) for number in range(waiting + finished)]
     rows += [(10**6 + number, name, 0) for number, name in enumerate(("alice", "bob"))]
     with closing(sqlite3.connect(ledger)) as connection:
@@ -51,6 +51,8 @@ def steps(ledger: Path, waiting: int, finished: int, sql: str, values: tuple[obj
     [(jobs._WAITING, (0,)), (f"{jobs._NEXT} LIMIT 1", (f'["{HW1}"]', 0, NOON, NOON))],
     ids=["waiting", "claim"],
 )
-def test_one_persons_many_submissions_do_not_slow_the_queue(ledger: Path, sql: str, values: tuple[object, ...]) -> None:
+def test_many_submissions_of_one_person_do_not_slow_down_the_queue(
+    ledger: Path, sql: str, values: tuple[object, ...]
+) -> None:
     few, many = steps(ledger, 200, 50, sql, values), steps(ledger, 1600, 400, sql, values)
-    assert many < 16 * few  # eight times the jobs; each counted among all others would be 64 times the steps
+    assert many < 16 * few  # eight times the jobs; comparing each with all others would take 64 times the steps

@@ -1,4 +1,4 @@
-"""The secret's files: an old secret ends when it is said to, and what cannot be understood is reported."""
+"""The files of secrets: an old secret expires in time, and unreadable files are reported."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def put(path: Path, text: str) -> None:
     path.chmod(0o600)
 
 
-def test_an_old_secret_is_accepted_until_its_end_and_not_a_second_longer(root: Path) -> None:
+def test_an_old_secret_is_accepted_exactly_until_its_grace_period_ends(root: Path) -> None:
     clock = Clock(NOON // SECOND)
     secrets = Secrets(root, clock)
     secrets.change("second", NOON + 60 * SECOND)
@@ -36,7 +36,7 @@ def test_an_old_secret_is_accepted_until_its_end_and_not_a_second_longer(root: P
     assert "first" not in (root / PREVIOUS_NAME).read_text()
 
 
-def test_a_later_rotation_ends_earlier_secrets_no_later_than_its_own_grace(root: Path) -> None:
+def test_a_later_rotation_also_shortens_the_grace_period_of_earlier_secrets(root: Path) -> None:
     clock = Clock(NOON // SECOND)
     secrets = Secrets(root, clock)
     secrets.change("second", NOON + 600 * SECOND)
@@ -46,7 +46,7 @@ def test_a_later_rotation_ends_earlier_secrets_no_later_than_its_own_grace(root:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no permission bits")
-def test_both_files_are_private_and_must_be(root: Path) -> None:
+def test_both_files_of_secrets_must_be_private(root: Path) -> None:
     secrets = Secrets(root, Clock(NOON // SECOND))
     secrets.change("second", NOON + 60 * SECOND)
     assert {stat.S_IMODE(path.stat().st_mode) for path in root.iterdir()} == {0o600}
@@ -56,7 +56,7 @@ def test_both_files_are_private_and_must_be(root: Path) -> None:
 
 
 @pytest.mark.parametrize("text", ["first", "soon first", "1 2 3"])
-def test_earlier_secrets_that_cannot_be_understood_are_reported_without_saying_them(root: Path, text: str) -> None:
+def test_unreadable_earlier_secrets_are_reported_without_showing_them(root: Path, text: str) -> None:
     put(root / PREVIOUS_NAME, text)
     with pytest.raises(Unreadable) as raised:
         Secrets(root).all()
@@ -65,7 +65,7 @@ def test_earlier_secrets_that_cannot_be_understood_are_reported_without_saying_t
     assert raised.value.place == str(root / PREVIOUS_NAME)
 
 
-def test_a_folder_in_place_of_the_secret_is_reported_with_its_place(root: Path) -> None:
+def test_a_folder_in_place_of_the_secret_is_reported_with_its_path(root: Path) -> None:
     secret = root / ".mograder-secret"
     secret.unlink()
     secret.mkdir()
@@ -74,7 +74,7 @@ def test_a_folder_in_place_of_the_secret_is_reported_with_its_place(root: Path) 
     assert raised.value.place == str(secret)
 
 
-def test_the_secrets_of_a_course_that_moves_go_along_with_their_ends(root: Path) -> None:
+def test_a_moved_course_keeps_its_secrets_and_their_grace_periods(root: Path) -> None:
     assert secrets_of(root) == [("first", 0)]
     Secrets(root, Clock(NOON // SECOND)).change("second", NOON + 60 * SECOND)
     assert secrets_of(root) == [("second", 0), ("first", NOON + 60 * SECOND)]

@@ -1,4 +1,4 @@
-"""The ledger says what to do when it cannot be used; what it keeps: tests/contract."""
+"""Errors of the ledger say what to do; what it stores is tested in tests/contract."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ def opened(path: Path) -> contextlib.closing[Ledger]:
     return contextlib.closing(Ledger(path, path.with_name("lock")))
 
 
-def test_every_step_of_the_schema_is_applied() -> None:
+def test_every_migration_script_is_listed() -> None:
     scripts = sorted(each.name for each in resources.files("mograder.store.folder").iterdir())
     assert list(MIGRATIONS) == [each for each in scripts if each.endswith(".sql")]
 
 
-def test_who_opens_the_ledger_of_a_newer_mograder_is_told_to_upgrade(path: Path) -> None:
+def test_a_ledger_of_a_newer_mograder_is_refused_with_the_advice_to_upgrade(path: Path) -> None:
     with contextlib.closing(sqlite3.connect(path)) as connection:
         connection.execute(f"PRAGMA user_version = {len(MIGRATIONS) + 1}")
     with pytest.raises(Unreadable) as refused, opened(path):
@@ -49,14 +49,14 @@ def test_who_opens_the_ledger_of_a_newer_mograder_is_told_to_upgrade(path: Path)
     assert refused.value.place == str(path)
 
 
-def test_who_writes_to_a_course_that_is_closed_is_told_so(path: Path) -> None:
+def test_writing_to_a_closed_course_is_an_error(path: Path) -> None:
     with opened(path) as ledger:
         pass
     with pytest.raises(Temporary, match="the course is closed"):
         ledger.write(lambda connection: None)
 
 
-def test_what_fails_in_a_transaction_is_undone_alone(path: Path) -> None:
+def test_a_failed_write_is_rolled_back_without_the_rest_of_its_transaction(path: Path) -> None:
     def keep(name: str) -> Callable[[sqlite3.Connection], object]:
         return lambda connection: connection.execute("INSERT INTO erased_names VALUES (?, '', 1)", (name,)).rowcount
 
@@ -66,7 +66,7 @@ def test_what_fails_in_a_transaction_is_undone_alone(path: Path) -> None:
 
     go = threading.Event()
     with opened(path) as ledger:
-        ledger.begin(lambda connection: go.wait())  # what comes meanwhile is committed together
+        ledger.begin(lambda connection: go.wait())  # writes that arrive meanwhile are committed together
         before, failed, after = (ledger.begin(work) for work in (keep("before"), keep_and_fail, keep("after")))
         go.set()
         assert (before.result(), after.result()) == (1, 1)
@@ -76,10 +76,10 @@ def test_what_fails_in_a_transaction_is_undone_alone(path: Path) -> None:
 
 
 @pytest.mark.parametrize("work", [lambda ledger: ledger.write(lambda connection: None), Ledger.compact])
-def test_who_waits_too_long_for_another_process_is_told_so(
+def test_waiting_too_long_for_another_process_is_an_error(
     path: Path, monkeypatch: pytest.MonkeyPatch, work: Callable[[Ledger], object]
 ) -> None:
-    pytest.importorskip("fcntl", reason="Windows has turns by filelock")
+    pytest.importorskip("fcntl", reason="Windows uses the package filelock")
     seconds = itertools.count(step=20)
     with opened(path) as ledger:
         with locked(path.with_name("lock")), monkeypatch.context() as passing:
@@ -89,7 +89,7 @@ def test_who_waits_too_long_for_another_process_is_told_so(
         ledger.write(lambda connection: None)
 
 
-def test_names_and_usage_are_looked_up_in_an_index_and_not_searched(course_folder: Path) -> None:
+def test_file_names_and_usage_are_looked_up_by_index(course_folder: Path) -> None:
     store = open_store(course_folder)
     plans = {
         LAST_VERSION: ("hw1", "alice"), VERSION: version_values("hw1", "alice_20260310T120000.py"),

@@ -1,4 +1,4 @@
-"""What a store holds in memory follows the people and assignments of a course, not the history of its submissions."""
+"""The memory of a store depends on the people and assignments of a course, not on the number of submissions."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.parts import ALICE, BOB, HW1, NOON, SECOND, make_course_folder, open_
 
 @pytest.fixture
 def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FolderStore]:
-    """Each cache keeps what it can, however soon after a change it is asked."""
+    """A store whose caches keep everything, also files that have just changed."""
     monkeypatch.setattr(stat_cache, "_SETTLED", -1)
     store = open_store(make_course_folder(tmp_path))
     yield store
@@ -34,7 +34,7 @@ def held(store: FolderStore) -> dict[str, int]:
     return found
 
 
-def test_caches_do_not_grow_with_the_submissions_of_a_person(store: FolderStore) -> None:
+def test_caches_do_not_grow_with_the_number_of_submissions_of_a_person(store: FolderStore) -> None:
     signer, sizes = Ed25519Signer(new_private_key()), []
     for number in range(24):
         submit_work(store, signer, (ALICE, BOB)[number % 2], b"x = %d" % number, NOON + number * SECOND)
@@ -43,5 +43,5 @@ def test_caches_do_not_grow_with_the_submissions_of_a_person(store: FolderStore)
         if number in (3, 23):
             sizes.append(held(store))
     grown = {name for name in sizes[1] if sizes[1][name] > sizes[0].get(name, 0)}
-    assert grown == {"FolderSubmissions._sha256"}  # versions that were read: its limit is tested beside it
+    assert grown == {"FolderSubmissions._sha256"}  # of versions that were read: its limit has a test of its own
     assert sizes[1]

@@ -1,4 +1,4 @@
-"""Turns of processes at one course. Locks belong to what has opened the file, so threads stand for processes here."""
+"""The process lock of a course. Locks belong to open file descriptions, so threads can stand for processes here."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 from mograder.store.folder.process_lock import locked, queue_of
 from tests.parts import until
 
-fcntl = pytest.importorskip("fcntl", reason="Windows has turns by filelock")
+fcntl = pytest.importorskip("fcntl", reason="Windows uses the package filelock")
 
 
 @pytest.fixture
@@ -37,22 +37,24 @@ def is_locked(path: Path) -> bool:
     return False
 
 
-def test_one_at_a_time_has_a_turn(lock: Path, others: ThreadPoolExecutor) -> None:
-    having, most = [], []
+def test_only_one_process_at_a_time_holds_the_process_lock(lock: Path, others: ThreadPoolExecutor) -> None:
+    holding, most = [], []
 
-    def have_turns() -> None:
+    def hold_repeatedly() -> None:
         for _ in range(20):
             with locked(lock):
-                having.append(1)
-                most.append(len(having))
-                having.pop()
+                holding.append(1)
+                most.append(len(holding))
+                holding.pop()
 
-    for each in [others.submit(have_turns) for _ in range(4)]:
+    for each in [others.submit(hold_repeatedly) for _ in range(4)]:
         each.result()
     assert most == [1] * 80
 
 
-def test_who_waits_comes_before_who_had_a_turn_and_wants_another(lock: Path, others: ThreadPoolExecutor) -> None:
+def test_a_waiting_process_gets_the_lock_before_the_one_that_just_held_it(
+    lock: Path, others: ThreadPoolExecutor
+) -> None:
     order = []
 
     def wait() -> None:
@@ -68,7 +70,7 @@ def test_who_waits_comes_before_who_had_a_turn_and_wants_another(lock: Path, oth
     assert order == ["waited", "again"]
 
 
-def test_who_waits_too_long_is_told_and_stands_in_nobodys_way(lock: Path) -> None:
+def test_a_wait_that_times_out_is_an_error_and_blocks_nobody(lock: Path) -> None:
     with locked(lock), pytest.raises(TimeoutError), locked(lock, longest=0.01):
         pass
     with locked(lock, longest=0):
@@ -77,15 +79,15 @@ def test_who_waits_too_long_is_told_and_stands_in_nobodys_way(lock: Path) -> Non
     assert not is_locked(queue_of(lock))
 
 
-def test_a_turn_ends_with_what_goes_wrong_in_it(lock: Path) -> None:
+def test_the_process_lock_is_released_after_an_exception(lock: Path) -> None:
     with pytest.raises(ValueError, match="wrong"), locked(lock):
         raise ValueError("wrong")
     with locked(lock, longest=0):
         pass
 
 
-def test_a_user_who_may_only_read_the_folder_cannot_stop_a_turn(lock: Path) -> None:
-    """Whoever can open a file for reading can lock it: of ours, nobody else can."""
+def test_a_user_who_may_only_read_the_folder_cannot_hold_the_process_lock(lock: Path) -> None:
+    """Whoever can open a file for reading can lock it, so no other user may open the lock files."""
     lock.touch(mode=0o644)
     with locked(lock):
         pass

@@ -1,4 +1,4 @@
-"""What is sent of a course is what stood where it was looked for, whoever moves files about meanwhile."""
+"""Only files of the course are sent, even if somebody moves or replaces files meanwhile."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ Find = Callable[[FolderStore], StoredFile | None]
 
 @pytest.mark.parametrize(("find", "place"), PLACES)
 @pytest.mark.parametrize("target", [".hidden.py", "../.data/a.csv", "/"], ids=["hidden", "above", "far"])
-def test_a_file_swapped_for_a_link_after_it_was_found_is_not_sent(
+def test_a_file_replaced_by_a_link_after_it_was_found_is_not_sent(
     store: FolderStore, course_folder: Path, find: Find, place: str, target: str
 ) -> None:
     path = course_folder.parent / place
@@ -85,7 +85,7 @@ def test_a_file_swapped_for_a_link_after_it_was_found_is_not_sent(
         found.read()
 
 
-def test_a_folder_swapped_for_a_link_after_its_file_was_found_sends_nothing_from_elsewhere(
+def test_a_folder_replaced_by_a_link_after_its_file_was_found_sends_nothing_from_outside(
     store: FolderStore, course_folder: Path
 ) -> None:
     found = table(store)
@@ -97,7 +97,7 @@ def test_a_folder_swapped_for_a_link_after_its_file_was_found_sends_nothing_from
         found.read()
 
 
-def test_a_link_to_a_file_of_the_assignment_is_sent_and_nothing_else_once_it_leads_elsewhere(
+def test_a_link_to_a_file_of_the_assignment_is_sent_and_nothing_once_it_leads_outside(
     store: FolderStore, course_folder: Path
 ) -> None:
     link = course_folder / "hw1" / "files" / "hw1.py"
@@ -108,14 +108,14 @@ def test_a_link_to_a_file_of_the_assignment_is_sent_and_nothing_else_once_it_lea
     assert found.read() == b"1,2"
     link.unlink()
     link.symlink_to(".hidden.py")
-    assert found.read() == b"1,2"  # what the link led to when it was followed
+    assert found.read() == b"1,2"  # the target of the link when it was followed
     (link.parent / "data" / "a.csv").unlink()
     with pytest.raises(FileNotFoundError):
         found.read()
 
 
 @pytest.mark.parametrize(("find", "place"), PLACES)
-def test_a_file_that_is_replaced_after_it_was_found_is_sent_as_it_is_then(
+def test_a_file_replaced_after_it_was_found_is_sent_in_its_new_state(
     store: FolderStore, course_folder: Path, find: Find, place: str
 ) -> None:
     path = course_folder.parent / place
@@ -139,7 +139,7 @@ def test_a_file_that_is_replaced_after_it_was_found_is_sent_as_it_is_then(
         now.read()
 
 
-def test_a_file_that_becomes_a_link_to_another_of_the_assignment_is_looked_for_once_more(
+def test_a_file_replaced_by_a_link_to_another_file_of_the_assignment_is_looked_up_again(
     store: FolderStore, course_folder: Path
 ) -> None:
     found = notebook(store)
@@ -150,7 +150,7 @@ def test_a_file_that_becomes_a_link_to_another_of_the_assignment_is_looked_for_o
     assert found.read() == b"another"
 
 
-def test_a_pipe_in_the_place_of_a_file_keeps_nobody_waiting(store: FolderStore, course_folder: Path) -> None:
+def test_a_pipe_in_place_of_a_file_does_not_block(store: FolderStore, course_folder: Path) -> None:
     found = notebook(store)
     assert found is not None
     path = course_folder / "hw1" / "files" / "hw1.py"
@@ -160,10 +160,10 @@ def test_a_pipe_in_the_place_of_a_file_keeps_nobody_waiting(store: FolderStore, 
         found.read()
 
 
-def test_where_the_release_folder_is_the_served_one_only_released_files_are_served(tmp_path: Path) -> None:
+def test_with_release_folder_and_served_folder_the_same_only_released_files_are_served(tmp_path: Path) -> None:
     root = tmp_path / "course"
     (root / "hw1").mkdir(parents=True)
-    (root / "hw1" / "hw1.py").write_bytes(b"handed out")
+    (root / "hw1" / "hw1.py").write_bytes(b"released")
     (root / "hw1" / ".hidden.py").write_bytes(SECRET)
     (root / "hw1" / "key").symlink_to("../.mograder-secret")
     (root / "hw1" / "up").symlink_to("..")
@@ -188,16 +188,14 @@ def test_where_the_release_folder_is_the_served_one_only_released_files_are_serv
             assert store.release.file(AssignmentName(folder), FileName(name)) is None, folder
 
 
-def test_a_pipe_among_released_files_is_not_listed_and_stops_no_listing(
-    store: FolderStore, course_folder: Path
-) -> None:
+def test_a_pipe_among_released_files_is_not_listed_and_does_not_block(store: FolderStore, course_folder: Path) -> None:
     before = store.release.assignments()
     os.mkfifo(course_folder / "hw1" / "files" / "pipe")
     assert store.release.assignments() == before
 
 
 @pytest.mark.parametrize("links", [True, False], ids=["links", "copies"])
-def test_a_latest_submission_that_changes_all_the_time_is_always_there_and_whole(
+def test_a_latest_submission_that_changes_all_the_time_is_always_readable_and_complete(
     store: FolderStore, links: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if not links:

@@ -1,4 +1,4 @@
-"""A ledger read from the side: as it is at one moment, and nothing beside it made or changed."""
+"""A snapshot of a ledger: its state at one moment, read without creating or changing any file."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def store(course_folder: Path) -> Iterator[FolderStore]:
         yield store
 
 
-def test_of_a_course_that_nobody_serves_nothing_is_changed(store: FolderStore) -> None:
+def test_reading_a_course_that_is_not_served_changes_nothing(store: FolderStore) -> None:
     store.close()
     before = everything(store.folders.root)
     with reading(store.ledger.path) as connection:
@@ -37,7 +37,7 @@ def test_of_a_course_that_nobody_serves_nothing_is_changed(store: FolderStore) -
     assert everything(store.folders.root) == before
 
 
-def test_beside_a_server_one_moment_is_seen(store: FolderStore) -> None:
+def test_a_snapshot_beside_a_running_server_shows_one_moment(store: FolderStore) -> None:
     with reading(store.ledger.path) as connection:
         store.audit.record(NOTE)
         assert connection.execute(COUNT).fetchone() == (1,)
@@ -45,7 +45,7 @@ def test_beside_a_server_one_moment_is_seen(store: FolderStore) -> None:
         assert connection.execute(COUNT).fetchone() == (2,)
 
 
-def test_a_copy_with_its_log_is_seen_whole_and_nothing_is_changed(store: FolderStore, tmp_path: Path) -> None:
+def test_a_copied_ledger_is_read_with_its_write_ahead_log_and_not_changed(store: FolderStore, tmp_path: Path) -> None:
     for name in (".mograder.db", ".mograder.db-wal"):
         shutil.copy(store.folders.root / name, tmp_path / name)
     before = everything(tmp_path)
@@ -54,7 +54,7 @@ def test_a_copy_with_its_log_is_seen_whole_and_nothing_is_changed(store: FolderS
     assert everything(tmp_path) == before
 
 
-def test_a_ledger_of_an_earlier_version_is_seen_as_one_of_today(
+def test_a_ledger_of_an_earlier_version_is_read_like_a_current_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -70,7 +70,7 @@ def test_a_ledger_of_an_earlier_version_is_seen_as_one_of_today(
     assert names_in(tmp_path) == [".mograder.db"]
 
 
-def test_what_cannot_be_understood_says_what_to_do_and_where(store: FolderStore, tmp_path: Path) -> None:
+def test_an_unreadable_ledger_is_reported_with_its_path_and_what_to_do(store: FolderStore, tmp_path: Path) -> None:
     store.close()
     with contextlib.closing(sqlite3.connect(store.ledger.path)) as connection:
         connection.execute("PRAGMA user_version = 1000")

@@ -1,4 +1,4 @@
-"""The course folder: what stands in it, what a person may do to it by hand, and what a crash leaves of it."""
+"""The course folder: its files, changes by hand, and the state after a crash."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def latest(store: FolderStore) -> list[tuple[str, str]]:
     return [(each.username, each.sha256) for each in store.submissions.latest_files(HW1)]
 
 
-# what stands where
+# files and their modes
 
 
 def test_a_submission_is_a_dated_file_and_a_relative_link(store: FolderStore, submitted: Path) -> None:
@@ -110,27 +110,27 @@ def test_the_folders_of_a_course_follow_from_its_root(
     assert folders.release == (tmp_path / release if release else None)
 
 
-def test_the_secret_is_64_hex_digits_that_only_the_owner_reads(store: FolderStore, root: Path) -> None:
+def test_the_secret_has_64_hex_digits_and_only_the_owner_can_read_it(store: FolderStore, root: Path) -> None:
     secret = root / ".mograder-secret"
     assert secret.stat().st_mode & 0o777 == 0o600
     assert len(bytes.fromhex(secret.read_text())) == 32
     assert secret.read_text().endswith("\n")
 
 
-def test_the_ledger_is_its_owners_alone(store: FolderStore, root: Path) -> None:
+def test_only_the_owner_can_read_the_ledger(store: FolderStore, root: Path) -> None:
     submit_work(store, SIGNER, ALICE, b"work")
     modes = {path.name: path.stat().st_mode & 0o777 for path in root.glob(".mograder.db*")}
     assert modes == dict.fromkeys((".mograder.db", ".mograder.db-shm", ".mograder.db-wal"), 0o600)
 
 
-def test_after_what_the_database_refuses_the_next_is_written(store: FolderStore) -> None:
+def test_after_a_failed_statement_the_next_write_succeeds(store: FolderStore) -> None:
     with pytest.raises(Temporary, match="not usable"):
         store.ledger.write(lambda connection: connection.execute("INSERT INTO nowhere VALUES (1)"))
     store.audit.record(NOTE)
     assert store.audit.events() == [NOTE]
 
 
-def test_white_space_around_a_secret_does_not_count(root: Path) -> None:
+def test_whitespace_around_a_secret_is_ignored(root: Path) -> None:
     path = root / ".mograder-secret"
     path.write_text("  tübingen \r\n\n")
     path.chmod(0o600)
@@ -140,7 +140,7 @@ def test_white_space_around_a_secret_does_not_count(root: Path) -> None:
 
 
 @pytest.mark.parametrize(("content", "mode"), [(b"", 0o600), (b" \n", 0o600), (b"\xff\xfe", 0o600), (b"ab", 0o640)])
-def test_a_secret_that_is_empty_or_open_to_others_is_refused_and_left_alone(
+def test_a_secret_that_is_empty_or_readable_by_others_is_refused_and_not_changed(
     root: Path, content: bytes, mode: int
 ) -> None:
     path = root / ".mograder-secret"
@@ -175,7 +175,7 @@ def test_edits_by_hand_show_at_once(store: FolderStore, root: Path, submitted: P
     assert listed(store) == {"hw1": ["hw1.py", "more.py"], "hw2": []}
 
 
-def test_a_latest_that_was_put_there_by_hand_is_kept_as_a_version(store: FolderStore, submitted: Path) -> None:
+def test_a_latest_file_made_by_hand_is_kept_as_a_version(store: FolderStore, submitted: Path) -> None:
     submitted.mkdir(parents=True)
     (submitted / "alice.py").write_bytes(b"by hand")
     os.utime(submitted / "alice.py", (NOON / 1e6, NOON / 1e6))
@@ -185,7 +185,7 @@ def test_a_latest_that_was_put_there_by_hand_is_kept_as_a_version(store: FolderS
     assert (submitted / "alice.py").read_bytes() == b"one"
 
 
-def test_a_latest_that_is_a_copy_of_a_version_is_not_kept_twice(store: FolderStore, submitted: Path) -> None:
+def test_a_latest_file_that_is_a_copy_of_a_version_is_not_stored_twice(store: FolderStore, submitted: Path) -> None:
     submit_work(store, SIGNER, ALICE, b"one")
     (submitted / "alice.py").unlink()
     (submitted / "alice.py").write_bytes(b"one")
@@ -193,7 +193,9 @@ def test_a_latest_that_is_a_copy_of_a_version_is_not_kept_twice(store: FolderSto
     assert names_in(submitted) == ["alice.py", "alice_20260310T120000.py", "alice_20260310T120001.py"]
 
 
-def test_a_latest_by_hand_does_not_take_the_name_of_a_version_that_is_gone(store: FolderStore, submitted: Path) -> None:
+def test_a_latest_file_made_by_hand_does_not_get_the_name_of_a_removed_version(
+    store: FolderStore, submitted: Path
+) -> None:
     submit_work(store, SIGNER, ALICE, b"one")
     store.settler.settle()
     for path in submitted.iterdir():
@@ -205,7 +207,7 @@ def test_a_latest_by_hand_does_not_take_the_name_of_a_version_that_is_gone(store
     assert (submitted / "alice_20260310T120006.py").read_bytes() == b"by hand"
 
 
-def test_a_dated_file_that_was_put_there_by_hand_is_not_written_over(store: FolderStore, submitted: Path) -> None:
+def test_a_version_file_placed_by_hand_is_not_overwritten(store: FolderStore, submitted: Path) -> None:
     submitted.mkdir(parents=True)
     (submitted / "alice_20260310T120000.py").write_bytes(b"by hand")
     assert submit_work(store, SIGNER, ALICE, b"one").receipt.submission.filename == "alice_20260310T120001.py"
@@ -224,7 +226,7 @@ def test_only_files_of_people_are_listed(store: FolderStore, submitted: Path) ->
 
 
 @pytest.mark.parametrize("name", [".hidden.py", ".git/config", "folder/.hidden"])
-def test_hidden_files_are_not_listed_and_have_no_name(store: FolderStore, root: Path, name: str) -> None:
+def test_hidden_files_are_not_listed_and_not_served(store: FolderStore, root: Path, name: str) -> None:
     path = root / "hw1" / "files" / name
     path.parent.mkdir(exist_ok=True)
     path.write_bytes(b"secret")
@@ -233,7 +235,7 @@ def test_hidden_files_are_not_listed_and_have_no_name(store: FolderStore, root: 
     assert store.release.file(HW1, FileName(name)) is None
 
 
-def test_links_that_lead_out_are_not_served(store: FolderStore, root: Path, submitted: Path) -> None:
+def test_links_out_of_the_assignment_are_not_served(store: FolderStore, root: Path, submitted: Path) -> None:
     files = root / "hw1" / "files"
     (files / "inner.py").symlink_to("hw1.py")
     (files / "secret.py").symlink_to(root / ".mograder-secret")
@@ -299,12 +301,12 @@ def test_a_flat_release_lists_folders_that_hold_files(tmp_path: Path, release: s
     store.close()
 
 
-def test_where_there_are_zips_they_alone_are_listed(store: FolderStore, root: Path) -> None:
+def test_where_there_are_zips_only_zips_are_listed(store: FolderStore, root: Path) -> None:
     (root / "hw1" / "files" / "all.ZIP").write_bytes(b"zip")
     assert listed(store) == {"hw1": ["all.ZIP"]}
 
 
-def test_a_manifest_replaces_discovery_and_is_kept_whole(store: FolderStore, root: Path) -> None:
+def test_a_manifest_replaces_the_discovery_of_assignments_and_is_kept_whole(store: FolderStore, root: Path) -> None:
     entries = [
         {"name": "Späte Übung", "id": 7, "duedate": 0, "x": {"y": [1]},
          "files": [{"filename": "a.py", "url": "https://e.org/a"}]},
@@ -318,9 +320,7 @@ def test_a_manifest_replaces_discovery_and_is_kept_whole(store: FolderStore, roo
     assert store.release.assignments()[0].files[0].url == "https://e.org/a"
 
 
-def test_what_the_plan_says_goes_before_the_manifest_and_an_edit_of_either_shows(
-    store: FolderStore, root: Path
-) -> None:
+def test_the_course_file_overrides_the_manifest_and_an_edit_of_either_shows(store: FolderStore, root: Path) -> None:
     def edit(title: str, points: int, zone: str) -> tuple[str, float | None, int | None]:
         plan = f'timezone = "{zone}"\n[[assignments]]\nname = "hw1"\npoints = {points}\n'
         (root.parent / "mograder.toml").write_text(plan)
@@ -337,7 +337,7 @@ def test_what_the_plan_says_goes_before_the_manifest_and_an_edit_of_either_shows
 
 
 @pytest.mark.skipif(os.name == "nt", reason="the zone of a process is POSIX's")
-def test_a_manifest_is_read_in_utc_where_nothing_is_said(
+def test_times_of_a_manifest_are_in_utc_by_default(
     store: FolderStore, root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (root / "assignments.json").write_text('[{"name": "hw1", "due": "2026-03-10T12:00:00", "files": []}]')
@@ -349,7 +349,7 @@ def test_a_manifest_is_read_in_utc_where_nothing_is_said(
     assert due == NOON
 
 
-def test_a_broken_manifest_goes_on_as_it_was_when_the_course_moves_to_another_zone(
+def test_a_broken_manifest_keeps_its_last_good_version_when_the_time_zone_changes(
     store: FolderStore, root: Path
 ) -> None:
     (root / "assignments.json").write_text('[{"name": "hw9"}]')
@@ -360,19 +360,19 @@ def test_a_broken_manifest_goes_on_as_it_was_when_the_course_moves_to_another_zo
     assert [each.place.split(":")[0] for each in store.config.errors()] == [str(root / "assignments.json")]
 
 
-def test_an_address_that_is_no_text_is_none(store: FolderStore, root: Path) -> None:
+def test_a_url_that_is_not_text_is_ignored(store: FolderStore, root: Path) -> None:
     (root / "assignments.json").write_text('[{"name": "hw1", "files": [{"filename": "a.py", "url": 5}]}]')
     assert store.release.assignments()[0].files[0].url is None
 
 
-def test_grades_can_be_read_by_a_person(store: FolderStore, root: Path) -> None:
+def test_grades_are_stored_in_a_readable_format(store: FolderStore, root: Path) -> None:
     store.grades.merge(HW1, (GradeEntry({"username": "alice", "remark": "schön"}),), NOTE)
     lines = [line.strip() for line in (root / "hw1" / "grades.json").read_text().splitlines()]
     assert lines == ["[", "{", '"username": "alice",', '"remark": "schön"', "}", "]"]
 
 
 @pytest.mark.parametrize("name", ["Übung", "U\u0308bung"])
-def test_names_are_found_in_whichever_unicode_form_the_disk_has(store: FolderStore, root: Path, name: str) -> None:
+def test_names_are_found_in_any_unicode_form(store: FolderStore, root: Path, name: str) -> None:
     (root / name / "files").mkdir(parents=True)
     for file in (f"{name}.py", f"{name}/{name}.py"):
         (root / name / "files" / file).parent.mkdir(exist_ok=True)
@@ -388,17 +388,17 @@ def test_names_are_found_in_whichever_unicode_form_the_disk_has(store: FolderSto
 
 
 @pytest.mark.parametrize("layout", ["usual", "flat"])
-def test_an_assignment_is_found_by_its_name_exactly_where_it_is_listed(tmp_path: Path, layout: str) -> None:
+def test_an_assignment_is_found_by_name_exactly_if_it_is_listed(tmp_path: Path, layout: str) -> None:
     root, below = tmp_path / "course", "files" if layout == "usual" else "."
     for name in ("hw1", "Ü", "submitted/hw1", ".hidden"):
         (root / name / below).mkdir(parents=True)
         (root / name / below / "a.py").touch()
-    (root / "submitted" / "files").mkdir()  # an assignment may be called so
+    (root / "submitted" / "files").mkdir()  # this is a valid name of an assignment
     (root / "submitted" / "files" / "alice.py").touch()
     (root / "empty").mkdir()
     (root / "file").touch()
     (root / "linked").symlink_to("hw1")
-    (root / "handed in").symlink_to("submitted")
+    (root / "linked submissions").symlink_to("submitted")
     (root / "nowhere").symlink_to("gone")
     (root / "through").mkdir()
     (root / "through" / "files").symlink_to(root / "submitted" / "hw1")
@@ -415,7 +415,7 @@ def test_an_assignment_is_found_by_its_name_exactly_where_it_is_listed(tmp_path:
             ".hidden",
             "empty",
             "file",
-            "handed in",
+            "linked submissions",
             "nowhere",
             "through",
             "../hw1",
@@ -436,7 +436,7 @@ def test_a_course_below_a_hidden_folder_serves_links_inside_an_assignment(tmp_pa
         assert served(store, "inner.py") == served(store, "hw1.py")
 
 
-def test_a_released_file_may_be_called_as_feedback_is_where_that_is_kept_elsewhere(tmp_path: Path) -> None:
+def test_a_released_folder_may_be_named_feedback_if_feedback_is_kept_elsewhere(tmp_path: Path) -> None:
     page = tmp_path / "flat" / "hw1" / "feedback" / "how.html"
     page.parent.mkdir(parents=True)
     page.touch()
@@ -447,7 +447,7 @@ def test_a_released_file_may_be_called_as_feedback_is_where_that_is_kept_elsewhe
         assert served(store, "feedback/how.html") == b""
 
 
-def test_a_file_too_deep_for_a_name_hides_nothing_else(store: FolderStore, root: Path) -> None:
+def test_a_path_too_long_for_a_file_name_hides_no_other_file(store: FolderStore, root: Path) -> None:
     below = "/".join("d" * length for length in (199, 199, 199, 199, 99))
     deep = root / "hw1" / "files" / below
     deep.mkdir(parents=True)
@@ -456,11 +456,11 @@ def test_a_file_too_deep_for_a_name_hides_nothing_else(store: FolderStore, root:
     assert listed(store) == {"hw1": [f"{below}/{'b' * 100}", f"{below}/c", "hw1.py"]}
 
 
-# what cannot be read is not written over
+# unreadable files are not overwritten
 
 
 @pytest.mark.parametrize("content", [b"{", b"{}", b"[1]", b"", b"\xff", b"[" * 100_000])
-def test_broken_grades_are_reported_and_left_alone(store: FolderStore, root: Path, content: bytes) -> None:
+def test_broken_grades_are_reported_and_not_changed(store: FolderStore, root: Path, content: bytes) -> None:
     path = root / "hw1" / "grades.json"
     path.write_bytes(content)
     entries = (GradeEntry({"username": "alice"}),)
@@ -473,7 +473,7 @@ def test_broken_grades_are_reported_and_left_alone(store: FolderStore, root: Pat
     assert store.audit.events() == []
 
 
-def test_the_log_says_of_a_broken_table_once_what_is_wrong_and_where(
+def test_a_broken_table_is_logged_once_with_the_reason_and_the_path(
     store: FolderStore, root: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     path = root / "hw1" / "grades.json"
@@ -500,7 +500,7 @@ def test_the_log_says_of_a_broken_table_once_what_is_wrong_and_where(
         ("[" * 100_000, "nested too deeply"),
     ],
 )
-def test_a_broken_manifest_is_reported_with_its_place(store: FolderStore, root: Path, content: str, why: str) -> None:
+def test_a_broken_manifest_is_reported_with_its_path(store: FolderStore, root: Path, content: str, why: str) -> None:
     path = root / "assignments.json"
     path.write_text(content)
     assert [each.message for each in store.config.errors()] == ["assignments.json cannot be understood"]
@@ -512,7 +512,7 @@ def test_a_broken_manifest_is_reported_with_its_place(store: FolderStore, root: 
 
 
 @pytest.mark.parametrize("content", [b"title = ", b"title = 5", b"\xff", b"[[assignments]]\nname = '../x'"])
-def test_a_broken_course_file_is_reported_with_its_place(store: FolderStore, root: Path, content: bytes) -> None:
+def test_a_broken_course_file_is_reported_with_its_path(store: FolderStore, root: Path, content: bytes) -> None:
     path = root.parent / "mograder.toml"
     path.write_bytes(content)
     with pytest.raises(Unreadable) as refused:
@@ -521,7 +521,7 @@ def test_a_broken_course_file_is_reported_with_its_place(store: FolderStore, roo
     assert path.read_bytes() == content
 
 
-def test_a_ledger_that_is_no_database_is_reported_and_left_alone(root: Path) -> None:
+def test_a_ledger_that_is_no_database_is_reported_and_not_changed(root: Path) -> None:
     path = root / ".mograder.db"
     path.write_bytes(b"this is no database at all, but long enough to be looked at by SQLite" * 20)
     before = path.read_bytes()
@@ -530,7 +530,7 @@ def test_a_ledger_that_is_no_database_is_reported_and_left_alone(root: Path) -> 
     assert path.read_bytes() == before
 
 
-def test_every_trouble_is_told_with_its_place_while_the_rest_goes_on(store: FolderStore, root: Path) -> None:
+def test_every_error_is_reported_with_its_path_while_the_rest_works(store: FolderStore, root: Path) -> None:
     plan, manifest = root.parent / "mograder.toml", root / "assignments.json"
     plan.write_text("title = 'Tea'")
     manifest.write_text('[{"name": "hw1"}]')
@@ -554,7 +554,7 @@ def test_every_trouble_is_told_with_its_place_while_the_rest_goes_on(store: Fold
     assert len(store.config.errors()) == 3
 
 
-def test_a_server_that_finds_the_settings_broken_from_the_start_tells_of_the_rest_as_well(root: Path) -> None:
+def test_with_settings_broken_from_the_start_other_errors_are_reported_as_well(root: Path) -> None:
     (root.parent / "mograder.toml").write_text("title = ")
     (root / "hw1" / "grades.json").write_text("[1]")
     with contextlib.closing(open_store(root)) as store:
@@ -565,8 +565,8 @@ def test_a_server_that_finds_the_settings_broken_from_the_start_tells_of_the_res
 
 
 @pytest.mark.skipif(os.name == "nt", reason="links in circles, as they are on POSIX")
-def test_where_the_course_cannot_be_looked_at_no_trouble_is_told(store: FolderStore, root: Path) -> None:
-    """Requests are answered by what they ask for; this is asked besides."""
+def test_an_inaccessible_course_reports_no_broken_files(store: FolderStore, root: Path) -> None:
+    """This is asked in addition to a request, whose own answer reports the error."""
     (root.parent / "mograder.toml").symlink_to("mograder.toml")
     assert store.config.errors() == ()
     root.rename(root.with_name("elsewhere"))
@@ -574,26 +574,26 @@ def test_where_the_course_cannot_be_looked_at_no_trouble_is_told(store: FolderSt
     assert store.config.errors() == ()
 
 
-def test_what_is_no_folder_is_no_course_and_is_named(root: Path) -> None:
+def test_a_served_path_that_is_not_a_folder_is_refused(root: Path) -> None:
     with pytest.raises(Temporary, match=r"hw1\.py is not a folder$"):
         open_store(root / "hw1" / "files" / "hw1.py")
 
 
-def test_a_key_without_its_ledger_is_reported_with_its_place(root: Path) -> None:
+def test_a_signing_key_without_its_ledger_is_reported_with_its_path(root: Path) -> None:
     (root / ".mograder-signing-key.pem").write_bytes(new_private_key())
     with pytest.raises(Unreadable, match="ledger is missing") as refused:
         open_store(root)
     assert refused.value.place == str(root / ".mograder.db")
 
 
-def test_a_ledger_that_has_signed_without_its_key_is_reported_with_its_place(store: FolderStore, root: Path) -> None:
+def test_a_missing_key_that_has_signed_is_reported_with_its_path(store: FolderStore, root: Path) -> None:
     submit_work(store, SIGNER, ALICE, b"work")
     with pytest.raises(Unreadable, match="key that signed") as refused:
         store.keys.signing_key(new_private_key)
     assert refused.value.place == str(root / ".mograder-signing-key.pem")
 
 
-def test_a_new_signing_key_signs_and_the_public_part_of_the_old_one_stays(store: FolderStore, root: Path) -> None:
+def test_a_new_signing_key_signs_and_the_old_public_key_is_kept(store: FolderStore, root: Path) -> None:
     path = root / ".mograder-signing-key.pem"
     first, second = new_private_key(), new_private_key()
     assert store.keys.change_signing_key(first, NOTE) == path.read_bytes() == first
@@ -603,16 +603,16 @@ def test_a_new_signing_key_signs_and_the_public_part_of_the_old_one_stays(store:
     assert store.audit.events() == [NOTE, NOTE]
 
 
-def test_a_course_that_has_no_submissions_yet_says_how_much_room_there_is(store: FolderStore, submitted: Path) -> None:
+def test_a_course_without_submissions_reports_its_free_space(store: FolderStore, submitted: Path) -> None:
     assert not submitted.parent.exists()
     assert store.submissions.free_space()
 
 
-# what a crash leaves, and what people and power cuts do to it; crashes between any two steps: test_crashes.py
+# after crashes, power cuts and edits by hand; crashes between any two steps: test_crashes.py
 
 
 def crash(root: Path, size: int) -> None:
-    """Submit "first", then `size` bytes; the process dies when that is answered."""
+    """Submit "first", then `size` bytes, in a process that is killed right after the second answer."""
 
     def act(say: Say) -> None:
         store = open_store(root)
@@ -624,7 +624,7 @@ def crash(root: Path, size: int) -> None:
 
 
 def assert_whole(root: Path, submitted: Path, size: int) -> None:
-    """The second submission is there, and the course takes another."""
+    """Assert that the second submission is there, and that the course accepts another."""
     store = open_store(root)
     assert latest(store) == [("alice", sha256(b"x" * size))]
     assert names_in(submitted)[-2:] == ["alice_20260310T120000.py", "alice_20260310T120001.py"]
@@ -636,7 +636,9 @@ def assert_whole(root: Path, submitted: Path, size: int) -> None:
 
 
 @pytest.mark.parametrize("left", [b"", b"xxx", None])
-def test_a_power_cut_that_empties_unsynced_files_loses_nothing(root: Path, submitted: Path, left: bytes | None) -> None:
+def test_a_power_cut_that_empties_unsynced_files_loses_no_submission(
+    root: Path, submitted: Path, left: bytes | None
+) -> None:
     crash(root, 10)
     version = submitted / "alice_20260310T120001.py"
     version.unlink()
@@ -647,7 +649,7 @@ def test_a_power_cut_that_empties_unsynced_files_loses_nothing(root: Path, submi
     assert_whole(root, submitted, 10)
 
 
-def test_a_file_put_there_by_hand_survives_a_crash_in_the_next_submission(root: Path, submitted: Path) -> None:
+def test_a_file_placed_by_hand_survives_a_crash_in_the_next_submission(root: Path, submitted: Path) -> None:
     crash(root, 10)
     (submitted / "alice.py").unlink()
     (submitted / "alice.py").write_bytes(b"by hand")
@@ -657,7 +659,7 @@ def test_a_file_put_there_by_hand_survives_a_crash_in_the_next_submission(root: 
 
 
 @pytest.mark.parametrize("edit", [b"edited by hand", None])
-def test_a_large_submission_that_was_edited_or_removed_by_hand_does_not_keep_the_course_from_opening(
+def test_a_large_submission_edited_or_removed_by_hand_does_not_prevent_opening_the_course(
     root: Path, submitted: Path, caplog: pytest.LogCaptureFixture, edit: bytes | None
 ) -> None:
     crash(root, 3_000_000)
@@ -673,14 +675,14 @@ def test_a_large_submission_that_was_edited_or_removed_by_hand_does_not_keep_the
     store.close()
 
 
-def test_what_was_cut_off_on_its_way_is_never_listed_and_dropped_after_a_day(root: Path, submitted: Path) -> None:
+def test_files_of_interrupted_writes_are_never_listed_and_deleted_after_a_day(root: Path, submitted: Path) -> None:
     submitted.mkdir(parents=True)
     old = [".incoming-old", ".alice.py.0123456789ab.tmp"]
-    young = [".incoming-young", ".bob.py.0123456789ab.tmp"]  # another server may be at it
+    young = [".incoming-young", ".bob.py.0123456789ab.tmp"]  # another server may be writing it
     for name in [*old, *young, ".mine"]:
         path = submitted / name
         if name.endswith(".tmp"):
-            path.symlink_to(submitted)  # its own age counts, not that of what it leads to
+            path.symlink_to(submitted)  # the age of the link counts, not that of its target
         else:
             path.write_bytes(b"half")
         changed = time.time() - (23 if name in young else 25) * 3600
@@ -691,14 +693,14 @@ def test_what_was_cut_off_on_its_way_is_never_listed_and_dropped_after_a_day(roo
     store.close()
 
 
-def test_settling_lets_the_bytes_leave_the_ledger(store: FolderStore, submitted: Path) -> None:
+def test_settling_removes_the_bytes_from_the_ledger(store: FolderStore, submitted: Path) -> None:
     submit_work(store, SIGNER, ALICE, b"one")
     store.settler.settle()
     assert store.ledger.read("SELECT count(*) FROM pending") == [(0,)]
     assert names_in(submitted) == ["alice.py", "alice_20260310T120000.py"]
 
 
-def test_a_course_that_moves_takes_everything_along(tmp_path: Path) -> None:
+def test_a_course_folder_can_be_moved(tmp_path: Path) -> None:
     root = make_course_folder(tmp_path / "here")
     store = open_store(root)
     submit_work(store, SIGNER, ALICE, b"one")
@@ -747,7 +749,7 @@ def test_accounts_of_a_ledger_from_before_the_roster_are_kept(root: Path) -> Non
         assert store.accounts.all() == [Account(ALICE, name="A", generation=2, bound=True, created=5)]
 
 
-def test_receipts_of_a_ledger_from_before_deadlines_are_kept_and_found_unaltered(root: Path) -> None:
+def test_receipts_of_a_ledger_from_before_deadlines_are_kept_unaltered(root: Path) -> None:
     with contextlib.closing(open_store(root)) as store:
         signer = Ed25519Signer(store.keys.signing_key(new_private_key))
     scripts = [(Path(ledger.__file__).parent / f"ledger_00{number}.sql").read_text() for number in (1, 2)]
@@ -764,7 +766,7 @@ def test_receipts_of_a_ledger_from_before_deadlines_are_kept_and_found_unaltered
     folder.mkdir(parents=True)
     (folder / before.filename).write_bytes(b"one")
     (folder / "alice.py").symlink_to(before.filename)
-    # As it stands, opened by no server of today, and after it was.
+    # As it is, before a current server has opened it, and afterwards.
     for _ in range(2):
         assert [each.what for each in check(Folders.of(root), NOON) if each.severity is Severity.ERROR] == []
         with contextlib.closing(open_store(root)) as store:
@@ -776,14 +778,14 @@ def test_receipts_of_a_ledger_from_before_deadlines_are_kept_and_found_unaltered
     assert any("was altered: late" in each.what for each in check(Folders.of(root), NOON))
 
 
-# the plan
+# the course file
 
 
 def change_points(store: FolderStore, points: int) -> None:
     store.config.change_rules(HW1, [RuleChange("points", "", str(points), points)], store.config.version(), NOTE)
 
 
-def test_a_plan_that_is_changed_keeps_mode_and_link(store: FolderStore, root: Path, tmp_path: Path) -> None:
+def test_a_change_of_the_course_file_keeps_its_mode_and_link(store: FolderStore, root: Path, tmp_path: Path) -> None:
     real, link = tmp_path / "repository.toml", root.parent / "mograder.toml"
     real.write_text("# ours\n")
     real.chmod(0o660)
@@ -795,7 +797,7 @@ def test_a_plan_that_is_changed_keeps_mode_and_link(store: FolderStore, root: Pa
 
 
 @pytest.mark.parametrize("content", [b"\xff", b"[[assignments", b"title = 1\n"])
-def test_a_plan_that_cannot_be_understood_is_not_changed(store: FolderStore, root: Path, content: bytes) -> None:
+def test_an_invalid_course_file_is_not_changed(store: FolderStore, root: Path, content: bytes) -> None:
     plan = root.parent / "mograder.toml"
     plan.write_bytes(content)
     with pytest.raises(Unreadable):
@@ -806,8 +808,8 @@ def test_a_plan_that_cannot_be_understood_is_not_changed(store: FolderStore, roo
     assert (plan.read_bytes(), store.audit.events()) == (content, [])
 
 
-def test_what_is_at_hand_is_never_older_than_what_stands_there(store: FolderStore, root: Path) -> None:
-    """Also where nothing is read any more as nothing seems to have changed: each edit by hand shows at once."""
+def test_cached_contents_are_never_older_than_the_files(store: FolderStore, root: Path) -> None:
+    """Every edit by hand shows at once, also when unchanged files are not read again."""
     files, work_folder = root / "hw1" / "files", root.parent / "submitted" / "hw1"
     changes: list[Callable[[], object]] = [
         lambda: (files / "hw1.py").write_bytes(b"x"),
@@ -853,7 +855,7 @@ def test_what_is_at_hand_is_never_older_than_what_stands_there(store: FolderStor
 
 
 @pytest.mark.skipif(os.name == "nt", reason="links, as they are on POSIX")
-def test_a_folder_that_a_link_leads_to_is_listed_once_it_is_there(store: FolderStore, root: Path) -> None:
+def test_a_linked_folder_is_listed_once_its_target_exists(store: FolderStore, root: Path) -> None:
     (root / "hw2").mkdir()
     (root / "hw2" / "files").symlink_to(root.parent / "material")
     (root / "hw3").mkdir()
@@ -870,7 +872,7 @@ def test_a_folder_that_a_link_leads_to_is_listed_once_it_is_there(store: FolderS
 
 
 @pytest.mark.skipif(os.name == "nt", reason="links, as they are on POSIX")
-def test_a_link_that_led_out_is_listed_once_it_leads_in(store: FolderStore, root: Path) -> None:
+def test_a_link_out_of_the_assignment_is_listed_once_it_leads_inside(store: FolderStore, root: Path) -> None:
     pointer, link = root.parent / "pointer", root / "hw1" / "files" / "a.py"
     pointer.symlink_to("outside.py")
     (root.parent / "outside.py").touch()
@@ -882,7 +884,7 @@ def test_a_link_that_led_out_is_listed_once_it_leads_in(store: FolderStore, root
     assert listed(store) == {"hw1": ["a.py", "hw1.py"]}
 
 
-def test_a_file_below_a_folder_without_files_makes_an_assignment_at_once(tmp_path: Path) -> None:
+def test_a_file_added_below_an_empty_folder_makes_it_an_assignment_at_once(tmp_path: Path) -> None:
     sub = tmp_path / "course" / "release" / "hw9" / "sub"
     sub.mkdir(parents=True)
     with contextlib.closing(open_store(tmp_path / "course")) as store:
@@ -893,14 +895,14 @@ def test_a_file_below_a_folder_without_files_makes_an_assignment_at_once(tmp_pat
 
 
 @pytest.mark.skipif(os.name == "nt", reason="a limit of open files is POSIX's")
-def test_what_too_many_open_files_hid_is_listed_once_it_can_be_read(root: Path, submitted: Path) -> None:
+def test_files_hidden_by_too_many_open_files_are_listed_once_they_can_be_read(root: Path, submitted: Path) -> None:
     submitted.mkdir(parents=True)
     (submitted / "alice.py").write_bytes(b"1")
     (root / "hw1" / "files" / "data").mkdir()
     (root / "hw1" / "files" / "data" / "a.csv").write_bytes(b"1")
     make_settled(root.parent)
     with contextlib.closing(open_store(root)) as store, contextlib.closing(open_store(root)) as other:
-        store.submissions.users(HW1)  # whose they are is read, and what they hold is not
+        store.submissions.users(HW1)  # their owners are read, but not their contents
         with no_more_files(), contextlib.suppress(Temporary):
             store.release.assignments()
         with no_more_files():
@@ -911,7 +913,7 @@ def test_what_too_many_open_files_hid_is_listed_once_it_can_be_read(root: Path, 
 
 
 @pytest.mark.skipif(os.name == "nt", reason="a limit of open files is POSIX's")
-def test_a_file_that_cannot_be_read_hides_no_other_and_is_whole_once_it_can(store: FolderStore, root: Path) -> None:
+def test_an_unreadable_file_hides_no_other_and_is_listed_once_it_is_readable(store: FolderStore, root: Path) -> None:
     make_settled(root)
     before = store.release.assignments()
     (root / "hw1" / "files" / "hw1.py").write_bytes(b"other")
@@ -923,7 +925,7 @@ def test_a_file_that_cannot_be_read_hides_no_other_and_is_whole_once_it_can(stor
 
 
 @pytest.mark.skipif(os.name == "nt", reason="a limit of open files is POSIX's")
-def test_a_trouble_of_too_many_open_files_ends_with_it(store: FolderStore, root: Path) -> None:
+def test_the_error_of_too_many_open_files_disappears_with_its_cause(store: FolderStore, root: Path) -> None:
     manifest = root / "assignments.json"
     manifest.write_text('[{"name": "hw1"}]')
     assert [each.name for each in store.release.assignments()] == ["hw1"]
@@ -940,7 +942,7 @@ def test_a_trouble_of_too_many_open_files_ends_with_it(store: FolderStore, root:
 
 @contextlib.contextmanager
 def no_more_files() -> Iterator[None]:
-    """For the block, none can be opened."""
+    """Let every attempt to open a file fail in the block."""
     import resource
 
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -952,12 +954,12 @@ def no_more_files() -> Iterator[None]:
 
 
 def make_settled(folder: Path) -> None:
-    """Wait until what stands in a folder is old enough for its marks to be trusted."""
+    """Wait until the files in a folder are old enough for their modification times to be trusted."""
     for path in (folder, *folder.rglob("*")):
         until(lambda path=path: is_settled(fingerprint(path.lstat())))  # type: ignore[misc]
 
 
-def test_the_mark_of_an_assignment_changes_with_all_that_a_standing_is_made_of(
+def test_the_version_of_an_assignment_changes_with_everything_that_its_standings_depend_on(
     store: FolderStore, root: Path, submitted: Path
 ) -> None:
     feedback = root / "hw1" / "feedback"
@@ -976,7 +978,7 @@ def test_the_mark_of_an_assignment_changes_with_all_that_a_standing_is_made_of(
         before = store.version(HW1)
         change()
         assert store.version(HW1) != before
-    (feedback / "bob.html").symlink_to("group/1.html")  # nothing shows when it begins to lead somewhere
+    (feedback / "bob.html").symlink_to("group/1.html")  # no modification time changes when the target is created
     make_settled(root.parent)
     assert store.version(HW1) != store.version(HW1)
     (feedback / "bob.html").unlink()

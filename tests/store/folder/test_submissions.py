@@ -1,4 +1,4 @@
-"""Submissions in a folder that is not as it should be: a start makes it whole, and who asks is told what is wrong."""
+"""Submissions in a damaged folder: a start repairs it, and errors say what is wrong."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ LARGE = b"x" * (files.IN_MEMORY + 1)
 
 @pytest.fixture
 def slow(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing is settled unless it is asked for."""
+    """Nothing is settled unless the test does it."""
     monkeypatch.setattr(settling, "SETTLE_AFTER", 3600)
 
 
@@ -48,7 +48,7 @@ def usual_umask() -> Iterator[None]:
 )
 @pytest.mark.parametrize("shared", ["submitted", "submitted/hw1"])
 @pytest.mark.usefixtures("usual_umask")
-def test_other_users_of_the_machine_read_no_submission_unless_the_folder_is_shared_with_its_group(
+def test_other_users_cannot_read_submissions_unless_the_folder_is_shared_with_its_group(
     folder_mode: int, file_mode: int, shared: str, course_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     submitted = course_folder.parent / "submitted"
@@ -72,7 +72,7 @@ def test_other_users_of_the_machine_read_no_submission_unless_the_folder_is_shar
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no such modes")
 @pytest.mark.usefixtures("usual_umask", "slow")
-def test_a_submission_that_a_start_brings_back_is_for_its_owner_alone(course_folder: Path) -> None:
+def test_a_submission_restored_at_a_start_is_private_to_its_owner(course_folder: Path) -> None:
     with contextlib.closing(open_store(course_folder)) as store:
         submit_work(store, SIGNER, ALICE, b"first")
         submitted = course_folder.parent / "submitted" / "hw1"
@@ -91,8 +91,8 @@ def _no_links(*_: object, **__: object) -> None:
 
 
 @dataclass(frozen=True)
-class Left:
-    """What a crash left right after Alice's second submission was answered: all but what the power took, too."""
+class AfterCrash:
+    """A course after a crash right after the answer to Alice's second submission."""
 
     root: Path
 
@@ -113,19 +113,19 @@ class Left:
         self.link.symlink_to(self.first.name)
 
 
-def crash(root: Path, content: bytes) -> Left:
+def crash(root: Path, content: bytes) -> AfterCrash:
     left = root.parent.with_name("left")
     with contextlib.closing(open_store(root)) as store:
         submit_work(store, SIGNER, ALICE, b"first")
         store.settler.settle()
         submit_work(store, SIGNER, ALICE, content)
         shutil.copytree(root.parent, left, symlinks=True)
-    return Left(left / root.name)
+    return AfterCrash(left / root.name)
 
 
 @pytest.mark.usefixtures("slow")
 @pytest.mark.parametrize("content", [b"second", LARGE], ids=["small", "large"])
-def test_a_start_after_a_crash_writes_no_file_again_that_is_whole(
+def test_a_start_after_a_crash_does_not_rewrite_complete_files(
     course_folder: Path, caplog: pytest.LogCaptureFixture, content: bytes
 ) -> None:
     left = crash(course_folder, content)
@@ -150,8 +150,8 @@ def test_a_start_after_a_crash_writes_no_file_again_that_is_whole(
         (LARGE, lambda left: left.point()),
     ],
 )
-def test_a_start_makes_whole_what_a_power_cut_took(
-    course_folder: Path, caplog: pytest.LogCaptureFixture, content: bytes, power_cut: Callable[[Left], object]
+def test_a_start_restores_what_a_power_cut_destroyed(
+    course_folder: Path, caplog: pytest.LogCaptureFixture, content: bytes, power_cut: Callable[[AfterCrash], object]
 ) -> None:
     left = crash(course_folder, content)
     power_cut(left)
@@ -164,7 +164,7 @@ def test_a_start_makes_whole_what_a_power_cut_took(
 
 
 @pytest.mark.usefixtures("slow")
-def test_a_version_that_was_edited_by_hand_before_its_link_was_made_stays_so(
+def test_a_version_edited_by_hand_before_its_link_was_made_is_kept(
     store: FolderStore, course_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def failing(*_: object) -> None:
@@ -180,7 +180,7 @@ def test_a_version_that_was_edited_by_hand_before_its_link_was_made_stays_so(
 
 
 @pytest.mark.parametrize("content", [b"work", LARGE], ids=["small", "large"])
-def test_what_is_sent_again_changes_nothing(store: FolderStore, course_folder: Path, content: bytes) -> None:
+def test_repeating_a_submission_changes_nothing(store: FolderStore, course_folder: Path, content: bytes) -> None:
     submit_work(store, SIGNER, ALICE, content)
     store.settler.settle()
     before = everything(course_folder.parent / "submitted" / "hw1")
@@ -191,7 +191,7 @@ def test_what_is_sent_again_changes_nothing(store: FolderStore, course_folder: P
 
 @pytest.mark.skipif(os.name == "nt", reason="there is no call that syncs a whole file system there")
 @pytest.mark.usefixtures("slow")
-def test_what_the_disk_does_not_take_stays_in_the_ledger(
+def test_bytes_that_the_disk_does_not_accept_stay_in_the_ledger(
     store: FolderStore, course_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class Full:
@@ -211,7 +211,7 @@ def test_what_the_disk_does_not_take_stays_in_the_ledger(
 
 
 @pytest.mark.usefixtures("slow")
-def test_where_no_call_syncs_a_whole_file_system_every_file_and_folder_is_synced(
+def test_without_a_sync_of_the_whole_file_system_every_file_and_folder_is_synced(
     store: FolderStore, course_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     gone, *there = [
@@ -237,7 +237,9 @@ def test_where_no_call_syncs_a_whole_file_system_every_file_and_folder_is_synced
     assert store.ledger.read("SELECT number FROM pending") == [(1,)]
 
 
-def test_the_latest_of_each_assignment_are_told_as_they_stand_there(store: FolderStore, course_folder: Path) -> None:
+def test_the_latest_files_of_each_assignment_are_listed_with_their_own_times(
+    store: FolderStore, course_folder: Path
+) -> None:
     moments = {HW1: 1_000_000_000.5, AssignmentName("hw2"): 1_100_000_000.5}
     for assignment, moment in moments.items():
         folder = course_folder.parent / "submitted" / assignment
@@ -254,25 +256,25 @@ def test_the_latest_of_each_assignment_are_told_as_they_stand_there(store: Folde
         assert (found.name, found.size, found.modified) == ("alice.py", 3, moment)
 
 
-def test_what_stands_in_a_folder_beside_the_submissions_is_none(store: FolderStore, course_folder: Path) -> None:
+def test_a_file_in_a_folder_beside_the_submissions_is_not_a_submission(store: FolderStore, course_folder: Path) -> None:
     folder = course_folder.parent / "submitted" / "hw1" / "notes"
     folder.mkdir(parents=True)
     (folder / "alice.py").touch()
     assert store.submissions.file(HW1, FileName("notes/alice.py")) is None
 
 
-def test_the_free_space_is_that_of_the_disk_that_submissions_go_to(
+def test_the_free_space_is_that_of_the_disk_of_the_submissions(
     store: FolderStore, course_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     submitted = course_folder.parent / "submitted"
     free = {str(course_folder): 1, str(submitted): 2}
     monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=free[str(path)]))
-    assert store.submissions.free_space() == 1  # as long as there is no such folder
+    assert store.submissions.free_space() == 1  # as long as the folder does not exist
     submitted.mkdir()
     assert store.submissions.free_space() == 2
 
 
-def test_a_leftover_that_cannot_be_removed_keeps_no_course_from_opening(course_folder: Path) -> None:
+def test_a_leftover_that_cannot_be_removed_does_not_prevent_opening_the_course(course_folder: Path) -> None:
     leftover = course_folder.parent / "submitted" / f"{files.SPOOL_PREFIX}folder"
     leftover.mkdir(parents=True)
     os.utime(leftover, (0, 0))
@@ -280,10 +282,10 @@ def test_a_leftover_that_cannot_be_removed_keeps_no_course_from_opening(course_f
     assert leftover.is_dir()
 
 
-def test_a_large_submission_to_a_folder_that_takes_none_is_refused(
+def test_a_large_submission_to_a_read_only_folder_is_refused(
     store: FolderStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with monkeypatch.context() as broken:  # as of a disk that is mounted to be read: tests/web/test_disk.py
+    with monkeypatch.context() as broken:  # like a disk that is mounted read-only, see tests/web/test_disk.py
         broken.setattr(os, "access", lambda path, mode: mode != os.W_OK)
         with pytest.raises(Temporary, match=r"cannot keep the submission: .* \(permission denied\)"):
             submit_work(store, SIGNER, ALICE, LARGE)
@@ -299,7 +301,7 @@ def test_a_large_submission_to_a_folder_that_takes_none_is_refused(
         ("read the submission", lambda store: store.submissions.file(HW1, FileName("alice.py"))),
     ],
 )
-def test_where_the_folder_of_an_assignment_cannot_be_used_it_is_said_what_could_not_be_done(
+def test_an_unusable_folder_of_an_assignment_is_an_error_that_names_the_failed_action(
     store: FolderStore, course_folder: Path, doing: str, attempt: Callable[[FolderStore], object]
 ) -> None:
     folder = course_folder.parent / "submitted" / "hw1"
@@ -309,7 +311,9 @@ def test_where_the_folder_of_an_assignment_cannot_be_used_it_is_said_what_could_
         attempt(store)
 
 
-def test_where_there_can_be_no_folder_of_submissions_it_is_said_that_none_can_be_received(course_folder: Path) -> None:
+def test_an_impossible_folder_of_submissions_is_an_error_that_says_that_nothing_can_be_received(
+    course_folder: Path,
+) -> None:
     nowhere = course_folder / "hw1" / "files" / "hw1.py" / "submitted"
     store = FolderStore(Folders.of(course_folder, submitted=nowhere))
     with pytest.raises(Temporary, match="cannot receive the file: the server's storage is not usable"):
@@ -317,9 +321,7 @@ def test_where_there_can_be_no_folder_of_submissions_it_is_said_that_none_can_be
     store.close()
 
 
-def test_of_a_course_that_is_away_it_is_said_that_its_disk_cannot_be_looked_at(
-    store: FolderStore, course_folder: Path
-) -> None:
+def test_free_space_of_a_missing_course_is_an_error_that_says_so(store: FolderStore, course_folder: Path) -> None:
     course_folder.rename(course_folder.with_name("away"))
     with pytest.raises(Temporary, match="cannot look at the disk: the server's storage is not usable"):
         store.submissions.free_space()

@@ -1,4 +1,4 @@
-"""What stands in a course folder and is not in force is found, in every place where it can stand."""
+"""Files in a course folder that have no effect are reported, wherever they are."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def left(course: Path, has_receipts: bool = True) -> str:
     return "\n".join(map(str, report(course, has_receipts).left_out))
 
 
-def test_a_sound_course_has_nothing_to_report(course: Path) -> None:
+def test_a_sound_course_has_no_report(course: Path) -> None:
     found = report(course)
     assert found.left_out == ()
     assert found.settings == str(course / "mograder.toml")
@@ -53,7 +53,7 @@ LITTER = [
 
 
 @pytest.mark.parametrize("name", LITTER)
-def test_what_programs_leave_is_neither_listed_nor_served_and_is_named(course: Path, name: str) -> None:
+def test_files_that_programs_leave_behind_are_reported_and_neither_listed_nor_served(course: Path, name: str) -> None:
     path = course / "release/hw1/files" / name
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text("the outputs of the solution")
@@ -67,24 +67,24 @@ def test_what_programs_leave_is_neither_listed_nor_served_and_is_named(course: P
 
 
 @pytest.mark.parametrize("name", ["homework~1.py", "pycache.py", "thumbs.csv", "venv.py", "a#b.csv"])
-def test_a_persons_own_file_of_a_similar_name_is_handed_out(course: Path, name: str) -> None:
+def test_a_file_with_a_name_similar_to_a_leftover_is_served(course: Path, name: str) -> None:
     (course / "release/hw1/files" / name).write_text("x")
     assert left(course) == ""
     assert ReleaseFolder(Folders.of(course / "release")).release_file(AssignmentName("hw1"), FileName(name)) is not None
 
 
-def test_files_beside_a_zip_are_named(course: Path) -> None:
+def test_files_beside_a_zip_are_reported(course: Path) -> None:
     (course / "release/hw1/files/data.zip").write_bytes(b"")
     assert "hw1.py in 'hw1': where there is a zip, students are shown zips alone (data.zip)" in left(course)
 
 
 @pytest.mark.parametrize("name", ["caf\udce9.csv", "\\evil.py", "x" * 201])
-def test_a_file_that_cannot_be_served_is_named(course: Path, name: str) -> None:
+def test_a_file_that_cannot_be_served_is_reported(course: Path, name: str) -> None:
     (course / "release/hw1/files" / name).write_text("x")
     assert "a name that cannot be served" in left(course)
 
 
-def test_settings_inside_the_served_folder_are_named(course: Path) -> None:
+def test_settings_inside_the_served_folder_are_reported(course: Path) -> None:
     (course / "release/mograder.toml").write_text("title = 'Other'")
     assert f"the settings of this course are read from {course / 'mograder.toml'}" in left(course)
     (course / "mograder.toml").unlink()
@@ -92,7 +92,7 @@ def test_settings_inside_the_served_folder_are_named(course: Path) -> None:
     assert "mograder.toml inside release/" in left(course)
 
 
-def test_a_link_called_release_belongs_to_the_course_beside_it(course: Path, tmp_path: Path) -> None:
+def test_a_link_named_release_belongs_to_the_course_beside_it(course: Path, tmp_path: Path) -> None:
     (course / "release").rename(tmp_path / "elsewhere")
     (course / "release").symlink_to(tmp_path / "elsewhere")
     folders = served_folders(course / "release")
@@ -103,7 +103,7 @@ def test_a_link_called_release_belongs_to_the_course_beside_it(course: Path, tmp
 
 
 @pytest.mark.parametrize("what", ["renamed", "emptied", "grades alone"])
-def test_work_and_grades_whose_assignment_is_gone_are_named(course: Path, what: str) -> None:
+def test_work_and_grades_of_a_missing_assignment_are_reported(course: Path, what: str) -> None:
     if what == "renamed":
         (course / "release/hw1").rename(course / "release/homework1")
     elif what == "emptied":
@@ -117,7 +117,7 @@ def test_work_and_grades_whose_assignment_is_gone_are_named(course: Path, what: 
 
 
 @pytest.mark.parametrize("name", ["bob.HTML", "carol.htm", "group1", "notes.txt"])
-def test_a_feedback_page_that_nobody_is_shown_is_named(course: Path, name: str) -> None:
+def test_a_feedback_page_that_is_shown_to_nobody_is_reported(course: Path, name: str) -> None:
     pages = course / "release/hw1/feedback"
     pages.mkdir()
     (pages / "alice.html").write_text("<p>")
@@ -125,13 +125,13 @@ def test_a_feedback_page_that_nobody_is_shown_is_named(course: Path, name: str) 
     assert f"{name} in the feedback of 'hw1'" in left(course)
 
 
-def test_hidden_files_that_were_not_copied_are_missed(course: Path) -> None:
+def test_missing_hidden_files_after_a_copy_are_reported(course: Path) -> None:
     assert "5 submissions: the ledger knows none of them" in left(course, has_receipts=False)
     assert "alice" not in left(course)
 
 
 @pytest.mark.parametrize("text", ["{}", "{}\n", "\ufeff{}\r\n", "./{}"])
-def test_a_text_in_place_of_a_link_is_seen_for_what_it_is_and_mended(
+def test_a_text_file_in_place_of_a_link_is_read_as_the_link_and_repaired(
     course: Path, text: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(findings, "SECOND_LOOK", 0)
@@ -153,14 +153,14 @@ def test_a_text_in_place_of_a_link_is_seen_for_what_it_is_and_mended(
 
 
 @pytest.mark.parametrize("text", ["x = 1\n", "nobody_20260310T200800.py", "alice_20000101T000000.py", "{bob}"])
-def test_work_that_is_no_name_of_an_own_version_stays_work(course: Path, text: str) -> None:
+def test_a_text_file_that_names_no_version_of_its_person_is_a_submission(course: Path, text: str) -> None:
     link = course / "submitted/hw1/alice.py"
     link.unlink()
     link.write_text(text.format(bob=versions(course, "bob")[-1].name))
     assert left(course) == ""
 
 
-def test_links_that_were_not_copied_are_missed_and_the_last_version_counts_everywhere(course: Path) -> None:
+def test_missing_links_after_a_copy_are_reported_and_the_last_version_is_the_latest(course: Path) -> None:
     for user in ("alice", "bob"):
         (course / f"submitted/hw1/{user}.py").unlink()
     assert "the links to the latest submissions of 2 people: they were not copied" in left(course)
@@ -174,13 +174,13 @@ def test_links_that_were_not_copied_are_missed_and_the_last_version_counts_every
     assert file.read() == versions(course, "bob")[-1].read_bytes()
 
 
-def test_the_work_of_a_course_of_the_published_server_is_named(course: Path) -> None:
+def test_work_of_a_course_of_the_published_server_is_reported(course: Path) -> None:
     shutil.move(course / "submitted/hw1/alice.py", course / "release/hw1/alice.py")
     shutil.move(versions(course)[-1], course / "release/hw1")
     assert "the work of 1 person in hw1/" in left(course)
 
 
-def test_an_assignment_in_another_unicode_form_has_its_rules_and_gets_no_second_entry(course: Path) -> None:
+def test_an_assignment_in_another_unicode_form_has_its_rules_and_no_second_entry(course: Path) -> None:
     name = "übung"
     (course / "release" / unicodedata.normalize("NFD", name) / "files").mkdir(parents=True)
     written = f"[[assignments]]\nname = '{unicodedata.normalize('NFC', name)}'\ntitle = 'Tee'\n"
@@ -193,7 +193,7 @@ def test_an_assignment_in_another_unicode_form_has_its_rules_and_gets_no_second_
     assert [each.rules.title for each in by_either if each] == ["Tee", "Tee"]
 
 
-def test_files_beside_the_place_from_which_they_are_handed_out_are_named(course: Path) -> None:
+def test_files_beside_the_folder_of_released_files_are_reported(course: Path) -> None:
     for name in ("hw9/homework.py", "hw9/notes.md", "hw9/.hidden.py", "homework.ipynb"):
         (course / "release" / name).parent.mkdir(exist_ok=True)
         (course / "release" / name).write_text("x = 1")

@@ -1,4 +1,4 @@
-"""Bytes that a database keeps: they come back whole, and large ones stay at hand for a while."""
+"""File contents in a database: they are read whole, and large ones are cached on disk."""
 
 from __future__ import annotations
 
@@ -52,9 +52,7 @@ def fetched_file(file: StoredFile) -> Path:
 
 
 @pytest.mark.parametrize("size", [0, 1, PIECE, PIECE + 1, IN_MEMORY, LARGE])
-def test_a_file_of_any_size_comes_back_whole_and_in_memory_only_when_it_is_small(
-    store: PostgresStore, size: int
-) -> None:
+def test_a_file_of_any_size_is_read_whole_and_kept_in_memory_only_if_small(store: PostgresStore, size: int) -> None:
     content = os.urandom(size)
     file = kept(store, "alice", content)
     assert (file.size, file.read()) == (size, content)
@@ -62,7 +60,9 @@ def test_a_file_of_any_size_comes_back_whole_and_in_memory_only_when_it_is_small
     assert [each for each in store.tables.pieces(file.tag, size) if len(each) > PIECE] == []
 
 
-def test_a_large_file_is_brought_once_and_goes_with_the_server(store: PostgresStore, courses: PostgresCourses) -> None:
+def test_a_large_file_is_fetched_once_and_deleted_with_the_server(
+    store: PostgresStore, courses: PostgresCourses
+) -> None:
     file = kept(store, "alice", bytes(LARGE))
     path = fetched_file(file)
     store.tables.write(lambda connection: connection.execute("DELETE FROM pieces WHERE course = %s", (store.course,)))
@@ -72,7 +72,7 @@ def test_a_large_file_is_brought_once_and_goes_with_the_server(store: PostgresSt
     assert not path.parent.exists()
 
 
-def test_large_files_that_many_fetch_at_once_make_room_for_each_other(
+def test_large_files_fetched_at_the_same_time_evict_each_other_from_the_cache(
     store: PostgresStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(blobs, "CACHE_SIZE", 4 * LARGE)
@@ -82,7 +82,9 @@ def test_large_files_that_many_fetch_at_once_make_room_for_each_other(
     assert len(names_in(paths[-1].parent)) == 4
 
 
-def test_a_file_at_hand_waits_for_no_other_to_be_brought(store: PostgresStore, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_cached_file_does_not_wait_for_the_download_of_another(
+    store: PostgresStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
     here, slow = kept(store, "alice", bytes(LARGE)), kept(store, "bob", bytes(LARGE))
     path = fetched_file(here)
     begun, go_on, pieces = threading.Event(), threading.Event(), Blobs.pieces
@@ -104,9 +106,7 @@ def test_a_file_at_hand_waits_for_no_other_to_be_brought(store: PostgresStore, m
     assert other.result().exists()
 
 
-def test_what_was_fetched_longest_ago_makes_room_for_what_comes(
-    store: PostgresStore, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_least_recently_used_file_is_evicted_first(store: PostgresStore, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(blobs, "CACHE_SIZE", 2 * LARGE)
     files = [kept(store, f"s{number}", bytes(LARGE)) for number in range(3)]
     paths = [fetched_file(file) for file in files[:2]]
@@ -119,7 +119,7 @@ def test_what_was_fetched_longest_ago_makes_room_for_what_comes(
 
 
 @pytest.mark.parametrize("size", [1, LARGE])
-def test_bytes_that_are_gone_are_said_to_be_gone(store: PostgresStore, size: int) -> None:
+def test_missing_bytes_are_reported_as_missing(store: PostgresStore, size: int) -> None:
     file = kept(store, "alice", bytes(size))
     store.tables.write(lambda connection: connection.execute("DELETE FROM pieces WHERE course = %s", (store.course,)))
     with pytest.raises(Unreadable, match="bytes are not in the database") as said:
@@ -127,7 +127,7 @@ def test_bytes_that_are_gone_are_said_to_be_gone(store: PostgresStore, size: int
     assert said.value.place == f"{store.course}: pieces of {file.tag}"
 
 
-def test_a_disk_that_fails_says_what_could_not_be_done(
+def test_a_failing_disk_is_an_error_that_names_the_failed_action(
     store: PostgresStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     file = kept(store, "alice", bytes(LARGE))
@@ -145,7 +145,7 @@ def test_a_disk_that_fails_says_what_could_not_be_done(
     upload.discard()
 
 
-def test_bytes_that_nobody_is_shown_any_more_leave_the_database(
+def test_bytes_that_are_no_longer_published_are_deleted_from_the_database(
     store: PostgresStore, courses: PostgresCourses, tmp_path: Path
 ) -> None:
     folders = Folders.of(make_course_folder(tmp_path))

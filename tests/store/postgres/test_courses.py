@@ -19,7 +19,7 @@ SIGNER = Ed25519Signer(new_private_key())
 NOTE = Event(NOON, "alice", "test", "hw1")
 
 
-def test_a_course_that_is_opened_alone_closes_the_database_with_it(
+def test_closing_a_course_that_was_opened_alone_closes_the_database(
     postgres_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     courses = PostgresCourses(postgres_url)
@@ -37,14 +37,14 @@ def test_a_course_that_is_opened_alone_closes_the_database_with_it(
         courses.entries()
 
 
-def test_a_course_that_is_not_there_is_not_archived(postgres_url: str) -> None:
+def test_a_missing_course_cannot_be_archived(postgres_url: str) -> None:
     courses = PostgresCourses(postgres_url)
     with pytest.raises(NotFound, match="nowhere"):
         courses.archive(CourseName("nowhere"), NOON, NOTE)
     courses.close()
 
 
-def test_a_course_is_open_once_until_it_is_closed(postgres_url: str) -> None:
+def test_an_open_course_is_the_same_store_until_it_is_closed(postgres_url: str) -> None:
     courses = PostgresCourses(postgres_url)
     name = new_course(courses)
     store = courses.open(name)

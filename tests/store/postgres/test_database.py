@@ -1,4 +1,4 @@
-"""The database under the courses: its schema, and commits whose answer is lost."""
+"""The database of the courses: its schema, and commits whose answer is lost."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from mograder.store.postgres.courses import PostgresCourses
 from mograder.store.postgres.database import MIGRATIONS, upgrade
 from mograder.store.shared.chain import ChainAppender
 from tests.parts import ALICE, BOB, HW1, NOON, PATIENCE, SECOND, filled, free_port, submit_work, until
-from tests.postgres import Cutter, Server, fresh_database, new_course
+from tests.postgres import CuttingProxy, Server, fresh_database, new_course
 
 SIGNER = Ed25519Signer(new_private_key())
 NOTE = Event(NOON, "alice", "test", "hw1")
@@ -37,7 +37,7 @@ def empty_url(postgres_server: Server) -> str:
     return fresh_database(postgres_server, upgraded=False)
 
 
-def test_every_step_of_the_schema_is_applied() -> None:
+def test_every_migration_script_is_listed() -> None:
     scripts = sorted(each.name for each in resources.files("mograder.store.postgres").iterdir())
     assert list(MIGRATIONS) == [each for each in scripts if each.endswith(".sql")]
 
@@ -50,7 +50,7 @@ def test_a_database_without_tables_is_refused_until_it_is_upgraded(empty_url: st
     PostgresCourses(empty_url).close()
 
 
-def test_a_schema_that_is_older_or_newer_is_refused_and_left_alone(empty_url: str) -> None:
+def test_an_older_or_newer_schema_is_refused_and_not_changed(empty_url: str) -> None:
     upgrade(empty_url)
     for version, message in ((len(MIGRATIONS) - 1, "store upgrade"), (len(MIGRATIONS) + 1, "upgrade mograder")):
         with psycopg.connect(empty_url) as connection:
@@ -62,7 +62,7 @@ def test_a_schema_that_is_older_or_newer_is_refused_and_left_alone(empty_url: st
         upgrade(empty_url)
 
 
-def test_an_upgrade_keeps_what_an_older_schema_holds(
+def test_an_upgrade_keeps_the_rows_of_an_older_schema(
     empty_url: str, postgres_server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     current = fresh_database(postgres_server)
@@ -83,7 +83,7 @@ def test_an_upgrade_keeps_what_an_older_schema_holds(
 
 
 def copy_rows(source: str, target: str) -> None:
-    """Fill every table of `target` with what the columns that it has hold in `source`."""
+    """Copy the rows of every table of `source` to `target`, as far as `target` has the columns."""
     listed = (
         "SELECT table_name, column_name FROM information_schema.columns WHERE table_schema = 'public' "
         "AND is_generated = 'NEVER' AND table_name <> 'schema_version'"
@@ -101,14 +101,14 @@ def copy_rows(source: str, target: str) -> None:
                 cursor.executemany(f"INSERT INTO {table} ({', '.join(names)}) VALUES ({places})", rows)
 
 
-def test_upgrades_that_run_at_once_make_the_tables_once(empty_url: str) -> None:
+def test_simultaneous_upgrades_create_the_tables_once(empty_url: str) -> None:
     with ThreadPoolExecutor(4) as threads:
         outcomes = list(threads.map(lambda _: upgrade(empty_url), range(4)))
     assert {after for _, after in outcomes} == {len(MIGRATIONS)}
     PostgresCourses(empty_url).close()
 
 
-def test_a_database_that_is_not_there_is_said_to_be_away_and_why() -> None:
+def test_an_unreachable_database_is_reported_with_the_reason() -> None:
     url = f"postgresql://postgres:secret@127.0.0.1:{free_port()}/none"
     for ask, message in (
         (PostgresCourses, "the database is away: connection failed.* refused"),
@@ -120,7 +120,7 @@ def test_a_database_that_is_not_there_is_said_to_be_away_and_why() -> None:
         assert "\n" not in said.value.message
 
 
-def test_that_the_database_went_away_and_came_back_is_logged_once_each(
+def test_losing_and_regaining_the_database_is_logged_once_each(
     empty_url: str, postgres_server: Server, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     upgrade(empty_url)
@@ -131,7 +131,7 @@ def test_that_the_database_went_away_and_came_back_is_logged_once_each(
         other.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", (name,))
         with pytest.raises(Temporary, match="away"):
             courses.entries()
-        # Once one has waited in vain, the others do not.
+        # Once one connection attempt has timed out, the others do not wait.
         monkeypatch.setattr(database, "READ_PATIENCE", 2 * PATIENCE)
         with ThreadPoolExecutor() as threads, pytest.raises(Temporary, match="away"):
             threads.submit(courses.entries).result(PATIENCE)
@@ -152,7 +152,7 @@ def reads(courses: PostgresCourses) -> bool:
     return False
 
 
-def test_commits_reach_the_disk_even_where_the_database_says_that_they_need_not(postgres_server: Server) -> None:
+def test_commits_are_synchronous_even_if_the_database_defaults_to_asynchronous(postgres_server: Server) -> None:
     url = fresh_database(postgres_server)
     with psycopg.connect(url, autocommit=True) as connection:
         (name,) = connection.execute("SELECT current_database()").fetchone() or ("",)
@@ -176,7 +176,7 @@ def test_commits_reach_the_disk_even_where_the_database_says_that_they_need_not(
         ("57P01", Temporary, "the course's database is away: try again"),
     ],
 )
-def test_what_the_database_refuses_is_said_with_what_to_do(
+def test_a_refusal_by_the_database_is_reported_with_what_to_do(
     postgres_url: str, monkeypatch: pytest.MonkeyPatch, state: str, kind: type[Temporary], message: str
 ) -> None:
     courses = PostgresCourses(postgres_url)
@@ -192,7 +192,7 @@ def test_what_the_database_refuses_is_said_with_what_to_do(
     courses.close()
 
 
-def test_names_that_are_taken_are_seen_by_all_that_are_placed_together(postgres_url: str) -> None:
+def test_file_names_given_in_one_batch_are_seen_by_the_rest_of_the_batch(postgres_url: str) -> None:
     courses = PostgresCourses(postgres_url)
     store = courses.open(new_course(courses))
     user = Username("A")
@@ -213,58 +213,62 @@ def test_names_that_are_taken_are_seen_by_all_that_are_placed_together(postgres_
     courses.close()
 
 
-# a commit whose answer is lost
+# commits whose answer is lost
 
 
 @pytest.fixture(params=["before", "after"])
-def cut(request: pytest.FixtureRequest, postgres_url: str) -> Iterator[tuple[Store, Cutter]]:
-    """A store over a connection that is cut at the next COMMIT, before the database gets it or right after."""
+def cut(request: pytest.FixtureRequest, postgres_url: str) -> Iterator[tuple[Store, CuttingProxy]]:
+    """A store behind a proxy that cuts the connection at the next COMMIT, before or after the database gets it."""
     direct = PostgresCourses(postgres_url)
     name = new_course(direct)
-    with Cutter(postgres_url, request.param) as cutter:
-        courses = PostgresCourses(cutter.url)
-        yield courses.open(name), cutter
+    with CuttingProxy(postgres_url, request.param) as proxy:
+        courses = PostgresCourses(proxy.url)
+        yield courses.open(name), proxy
         courses.close()
     direct.close()
 
 
-def test_a_submission_whose_commit_is_cut_off_is_kept_once_and_gets_its_receipt(cut: tuple[Store, Cutter]) -> None:
-    store, cutter = cut
+def test_a_submission_whose_commit_lost_its_answer_is_kept_once_and_gets_its_receipt(
+    cut: tuple[Store, CuttingProxy],
+) -> None:
+    store, proxy = cut
     first = submit_work(store, SIGNER, ALICE, b"one").receipt
-    cutter.arm()
+    proxy.arm()
     second = submit_work(store, SIGNER, ALICE, b"two")
-    assert cutter.has_cut
+    assert proxy.has_cut
     assert not second.repeated
     assert list(store.submissions.receipts()) == [first, second.receipt]
     third = submit_work(store, SIGNER, BOB, b"three").receipt
     assert (third.number, third.previous) == (3, second.receipt.hash)
 
 
-def test_a_registration_whose_commit_is_cut_off_is_not_taken_by_itself(cut: tuple[Store, Cutter]) -> None:
-    store, cutter = cut
+def test_a_registration_whose_commit_lost_its_answer_does_not_conflict_with_itself(
+    cut: tuple[Store, CuttingProxy],
+) -> None:
+    store, proxy = cut
 
     def claim(held: Account | None) -> Account:
         if held is not None:
             raise NameTaken("taken")
         return Account(ALICE, bound=True)
 
-    cutter.arm()
+    proxy.arm()
     assert store.accounts.change(ALICE, claim, NOTE) == Account(ALICE, bound=True)
-    assert cutter.has_cut
+    assert proxy.has_cut
     assert store.audit.events() == [NOTE]
     with pytest.raises(NameTaken):
         store.accounts.change(ALICE, claim, NOTE)
 
 
-def test_grades_whose_commit_is_cut_off_are_recorded_once(cut: tuple[Store, Cutter]) -> None:
-    store, cutter = cut
-    cutter.arm()
+def test_grades_whose_commit_lost_its_answer_are_recorded_once(cut: tuple[Store, CuttingProxy]) -> None:
+    store, proxy = cut
+    proxy.arm()
     assert store.grades.merge(HW1, (GradeEntry({"username": "alice"}),), NOTE) == 1
-    assert cutter.has_cut
+    assert proxy.has_cut
     assert store.audit.events() == [NOTE]
 
 
-def test_marks_of_commits_do_not_pile_up(postgres_url: str) -> None:
+def test_rows_that_identify_commits_do_not_accumulate(postgres_url: str) -> None:
     courses = PostgresCourses(postgres_url)
     name = new_course(courses)
     store = courses.open(name)

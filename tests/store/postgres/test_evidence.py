@@ -1,4 +1,4 @@
-"""Tampering with a course in a database: every single change of its chain or bytes is found by `verify`."""
+"""Tampering with a course in a database: every single change of its chain or bytes is detected by `verify`."""
 
 from __future__ import annotations
 
@@ -48,14 +48,14 @@ def courses(postgres_server: Server) -> Iterator[PostgresCourses]:
 
 @pytest.fixture
 def store(root: Path, courses: PostgresCourses, monkeypatch: pytest.MonkeyPatch) -> PostgresStore:
-    monkeypatch.setattr(findings, "SECOND_LOOK", 0)  # nobody serves
+    monkeypatch.setattr(findings, "SECOND_LOOK", 0)  # the course is not served
     name = CourseName(f"course-{next(numbers)}")
     to_database(Folders.of(root), courses, name, NOON, lambda text: None)
     return courses.open(name)
 
 
 def found(store: PostgresStore, change: str) -> list[str]:
-    """What `verify` finds once the course's rows were changed by SQL."""
+    """Change rows of the course by SQL. Returns the findings of `verify`."""
     sql = change.replace("COURSE", f"'{store.course}'")
     store.tables.write(lambda connection: connection.execute(sql))
     findings = PostgresEvidence(store).verify(None).findings
@@ -64,14 +64,14 @@ def found(store: PostgresStore, change: str) -> list[str]:
     return [f"{each.what} {each.where}" for each in findings]
 
 
-def test_a_course_as_it_was_copied_is_as_it_was_signed(store: PostgresStore) -> None:
+def test_a_course_copied_into_a_database_is_verified_without_findings(store: PostgresStore) -> None:
     verified = PostgresEvidence(store).verify(None)
     assert (verified.findings, verified.receipts, verified.erased) == ([], 3, 1)
     assert verified.head == store.submissions.head()
 
 
 @pytest.mark.parametrize("column", RECEIPT_COLUMNS.split(", "))
-def test_a_receipt_altered_in_any_column_is_found(store: PostgresStore, column: str) -> None:
+def test_a_receipt_altered_in_any_column_is_detected(store: PostgresStore, column: str) -> None:
     kinds = dict(store.tables.read("SELECT column_name, data_type FROM information_schema.columns "
                             "WHERE %s <> '' AND table_name = 'receipts'"))  # fmt: skip
     other = {"text": f"{column} || 'x'", "boolean": f"NOT {column}"}.get(kinds[column], f"coalesce({column}, 1) + 7")
@@ -95,11 +95,13 @@ def test_a_receipt_altered_in_any_column_is_found(store: PostgresStore, column: 
         ("UPDATE chains SET head = 'x' WHERE course = COURSE", "another than the one that was kept"),
     ],
 )  # fmt: skip
-def test_bytes_altered_and_places_removed_or_put_in_are_found(store: PostgresStore, change: str, what: str) -> None:
+def test_altered_bytes_and_removed_or_inserted_chain_positions_are_detected(
+    store: PostgresStore, change: str, what: str
+) -> None:
     assert what.replace("COURSE", store.course) in " ".join(found(store, change))
 
 
-def test_another_key_is_found_and_one_that_is_missing_or_none_is_said_to_be(store: PostgresStore) -> None:
+def test_another_key_is_detected_and_a_missing_or_invalid_one_reported(store: PostgresStore) -> None:
     other = Ed25519Signer(new_private_key())
     (said,) = PostgresEvidence(store).verify(other).findings
     assert "4 of 4 receipts are not signed" in said.what

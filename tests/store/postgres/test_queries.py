@@ -1,4 +1,4 @@
-"""What a course asks of its database: by index, whatever it holds; once for all who wait."""
+"""The queries of a course: by index, however large the course is, and shared by simultaneous requests."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ Query = tuple[str, Sequence[object]]
 
 @pytest.fixture
 def asked(monkeypatch: pytest.MonkeyPatch) -> list[list[Query]]:
-    """Every round trip of reading: the queries that are sent in it, with their values."""
+    """Every round trip that reads: its queries with their values."""
     found: list[list[Query]] = []
     read, read_together = Database.read, Database.read_together
 
@@ -67,9 +67,7 @@ PATHS = (
 )  # fmt: skip
 
 
-def test_every_query_of_a_request_is_answered_by_an_index(
-    web: Web, asked: list[list[Query]], postgres_url: str
-) -> None:
+def test_every_query_of_a_request_uses_an_index(web: Web, asked: list[list[Query]], postgres_url: str) -> None:
     web.submit().raise_for_status()
     for path in PATHS:
         web("GET", path).raise_for_status()
@@ -82,7 +80,7 @@ def test_every_query_of_a_request_is_answered_by_an_index(
     queries = [query for sent in asked for query in sent]
     assert len({sql for sql, _ in queries}) > 12
     with psycopg.connect(postgres_url, autocommit=True) as connection:
-        connection.execute("SET enable_seqscan = off")  # small tables are read whole, where an index does not hinder it
+        connection.execute("SET enable_seqscan = off")  # small tables would be read whole although there is an index
         for sql, values in dict(queries).items():
             plan = "\n".join(line for (line,) in connection.execute(f"EXPLAIN {sql}", values).fetchall())
             assert "Seq Scan" not in plan, f"{sql}\n{plan}"
@@ -135,13 +133,13 @@ def test_no_page_waits_for_the_database_in_the_event_loop(
     assert asked_in_the_event_loop == []
 
 
-def test_a_version_of_everything_is_one_query(web: Web, asked: list[list[Query]]) -> None:
+def test_all_versions_are_read_with_one_query(web: Web, asked: list[list[Query]]) -> None:
     web.course.store.versions()
     assert len(asked) == 1
 
 
-def test_a_submission_asks_twice_when_it_comes_and_when_its_bytes_are_there(web: Web, asked: list[list[Query]]) -> None:
-    """Both times for the versions and the sender's rows, and for commitments at the end."""
+def test_a_submission_makes_two_round_trips(web: Web, asked: list[list[Query]]) -> None:
+    """When its head arrives and when its bytes are there: versions and rows of the sender, finally also commitments."""
     headers = web.bearer("alice")
     web.submit(content=b"one").raise_for_status()
     asked.clear()
@@ -149,7 +147,7 @@ def test_a_submission_asks_twice_when_it_comes_and_when_its_bytes_are_there(web:
     assert len(asked) == 2, asked
 
 
-def test_submissions_that_come_together_share_what_they_ask(
+def test_simultaneous_submissions_share_their_queries(
     web: Web, asked: list[list[Query]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     people = [f"s{number:02}" for number in range(40)]

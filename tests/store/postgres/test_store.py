@@ -1,4 +1,4 @@
-"""What a course in a database does in its own way; what every store promises is in tests/contract."""
+"""What is special about a course in a database; what every store promises is in tests/contract."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def put(store: PostgresStore, place: str, content: str) -> None:
     store.tables.write(lambda connection: put_document(connection, store.course, place, content))
 
 
-def test_a_document_is_understood_once_until_it_is_another(store: PostgresStore) -> None:
+def test_a_document_is_parsed_once_until_it_changes(store: PostgresStore) -> None:
     store.grades.merge(HW1, (GradeEntry({"username": "alice"}),), NOTE)
     understood = store.grades.of(HW1)
     assert store.grades.of(HW1) is understood
@@ -60,7 +60,7 @@ def test_a_document_is_understood_once_until_it_is_another(store: PostgresStore)
         ("grades/hw1", lambda store: store.grades.of(HW1)),
     ],
 )
-def test_a_document_that_cannot_be_understood_is_named_and_left_alone(
+def test_an_invalid_document_is_reported_and_not_changed(
     store: PostgresStore, place: str, ask: Callable[[PostgresStore], object]
 ) -> None:
     put(store, place, "{")
@@ -71,7 +71,7 @@ def test_a_document_that_cannot_be_understood_is_named_and_left_alone(
     assert store.tables.document(place) == "{"
 
 
-def test_a_plan_that_cannot_be_understood_is_not_changed(store: PostgresStore) -> None:
+def test_an_invalid_course_file_is_not_changed(store: PostgresStore) -> None:
     put(store, PLAN, "{")
     with pytest.raises(Unreadable, match="cannot be changed") as said:
         store.config.change_rules(HW1, [], store.config.version(), NOTE)
@@ -79,7 +79,7 @@ def test_a_plan_that_cannot_be_understood_is_not_changed(store: PostgresStore) -
     assert (store.tables.document(PLAN), store.audit.events()) == ("{", [])
 
 
-def test_times_of_the_manifest_are_those_of_the_zone_that_the_plan_names_now(
+def test_times_of_the_manifest_are_in_the_current_time_zone_of_the_course(
     courses: PostgresCourses, tmp_path: Path
 ) -> None:
     folders = Folders.of(make_course_folder(tmp_path))
@@ -94,7 +94,7 @@ def test_times_of_the_manifest_are_those_of_the_zone_that_the_plan_names_now(
         assert assignment.rules.schedule.due == microseconds(datetime(2030, 2, 8, hour, tzinfo=UTC))
 
 
-def test_files_have_the_moment_since_when_they_are_so(courses: PostgresCourses, tmp_path: Path) -> None:
+def test_a_file_has_the_time_since_when_its_content_is_unchanged(courses: PostgresCourses, tmp_path: Path) -> None:
     folders = Folders.of(make_course_folder(tmp_path))
     os.utime(folders.root / "hw1" / "files" / "hw1.py", (NOON // SECOND - 5, NOON // SECOND - 5))
     store = courses.open(new_course(courses, folders))
@@ -108,11 +108,11 @@ def test_files_have_the_moment_since_when_they_are_so(courses: PostgresCourses, 
     assert [each and each.modified for each in files] == [noon - 5, noon + 0.5, noon, noon + 0.5]
 
 
-def test_a_course_into_which_nothing_was_brought_has_no_assignments(store: PostgresStore) -> None:
+def test_a_course_into_which_nothing_was_published_has_no_assignments(store: PostgresStore) -> None:
     assert (store.release.assignments(), store.release.file(HW1, FileName("hw1.py"))) == ((), None)
 
 
-def test_a_submission_that_cannot_be_kept_is_an_error_for_its_sender_and_can_be_sent_again(
+def test_a_submission_that_cannot_be_stored_is_an_error_and_can_be_sent_again(
     postgres_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(database._SESSION, "lock_timeout", "50ms")
@@ -126,7 +126,7 @@ def test_a_submission_that_cannot_be_kept_is_an_error_for_its_sender_and_can_be_
     courses.close()
 
 
-def test_a_receipt_that_is_erased_while_the_chain_is_read_is_in_it_once(
+def test_a_receipt_erased_while_the_chain_is_read_appears_once(
     store: PostgresStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for user in (ALICE, BOB, ALICE):
@@ -147,7 +147,7 @@ def test_a_receipt_that_is_erased_while_the_chain_is_read_is_in_it_once(
     ]
 
 
-def test_a_secret_that_has_ended_is_not_kept(store: PostgresStore) -> None:
+def test_an_expired_secret_is_not_kept(store: PostgresStore) -> None:
     far = 4_000_000_000 * SECOND
     for secret, until in (("second", NOON), ("third", far)):
         store.keys.change_secret(secret, until, NOTE)
@@ -155,7 +155,7 @@ def test_a_secret_that_has_ended_is_not_kept(store: PostgresStore) -> None:
 
 
 @pytest.mark.parametrize("end", [1001, 2003])
-def test_a_long_course_is_read_whole_in_its_order(store: PostgresStore, end: int) -> None:
+def test_a_long_chain_is_read_whole_and_in_order(store: PostgresStore, end: int) -> None:
     def work(connection: Connection) -> None:
         connection.execute("UPDATE chains SET number = %s WHERE course = %s", (end, store.course))
         connection.execute(

@@ -1,4 +1,4 @@
-"""What stands in a course of a database and is not in force is found, in every place where it can stand."""
+"""Data of a course in a database that has no effect is reported, wherever it is."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def left(store: PostgresStore) -> list[str]:
     return [str(each) for each in contents(store.release.assignments(), Plan(), store.survey()).left_out]
 
 
-def test_work_grades_and_feedback_whose_assignment_is_gone_are_told(store: PostgresStore) -> None:
+def test_work_grades_and_feedback_of_a_missing_assignment_are_reported(store: PostgresStore) -> None:
     publish(store, hw1=("hw1.py",), hw2=("hw2.py",))
     signer = Ed25519Signer(new_private_key())
     for number, user in enumerate((ALICE, BOB, ALICE)):
@@ -60,7 +60,7 @@ def test_work_grades_and_feedback_whose_assignment_is_gone_are_told(store: Postg
     ]
 
 
-def test_files_that_no_student_is_shown_are_told(store: PostgresStore) -> None:
+def test_files_that_are_shown_to_no_student_are_reported(store: PostgresStore) -> None:
     publish(store, hw1=("hw1.py", "data.zip"), hw2=("hw2.py", "more.py"), hw3=("a.py",))
     assert left(store) == ["hw1.py in 'hw1': where there is a zip, students are shown zips alone"]
     listed = {"hw1": ("hw1.py", "gone.csv"), "hw2": ("hw2.py",)}

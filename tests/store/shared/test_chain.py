@@ -1,4 +1,4 @@
-"""The next places in a chain: how many looks they cost."""
+"""The next positions in a chain: how many queries they take."""
 
 from __future__ import annotations
 
@@ -11,34 +11,34 @@ from tests.contract.parts import SIGNER
 from tests.parts import ALICE, HW1, NOON, SECOND, filled
 
 
-class CountingEnd:
-    """A chain whose person has versions for an hour from `first` on, one a second; counts what it is asked."""
+class CountingChain:
+    """A chain in which the person has a version for every second of the hour from `first` on; counts queries."""
 
     head = Head()
 
     def __init__(self, first: int) -> None:
         self.names = {version_filename(ALICE, first + number * SECOND) for number in range(3600)}
-        self.looks = 0
+        self.queries = 0
 
     def latest(self, assignment: AssignmentName, username: Username) -> Receipt | None:
-        self.looks += 1
+        self.queries += 1
         return None
 
     def is_taken(self, assignment: AssignmentName, filename: str) -> bool:
-        self.looks += 1
+        self.queries += 1
         return stem_of(filename) in map(stem_of, self.names)
 
     def last_filename(self, assignment: AssignmentName, username: Username) -> str:
-        self.looks += 1
+        self.queries += 1
         return max(self.names)
 
     def usage(self, submission: NewSubmission) -> Usage:
-        self.looks += 1
+        self.queries += 1
         return Usage()
 
 
-def looks_of(together: int, tmp_path: object, first: int = NOON) -> tuple[float, set[str]]:
-    end = CountingEnd(first)
+def queries_of(together: int, tmp_path: object, first: int = NOON) -> tuple[float, set[str]]:
+    end = CountingChain(first)
     chain = ChainAppender(end)
     for number in range(together):
         upload = filled(Spool(str(tmp_path), MemoryBudget()), b"%d" % number)
@@ -47,17 +47,17 @@ def looks_of(together: int, tmp_path: object, first: int = NOON) -> tuple[float,
         upload.discard()
     names = {each.submission.filename for each in chain.new}
     assert not names & end.names
-    return end.looks / together, names
+    return end.queries / together, names
 
 
-def test_many_submissions_of_one_second_cost_a_few_looks_each(tmp_path: object) -> None:
+def test_many_submissions_within_one_second_need_few_queries_each(tmp_path: object) -> None:
     for together in (1, 100):
-        looks, names = looks_of(together, tmp_path)
+        queries, names = queries_of(together, tmp_path)
         assert len(names) == together
-        assert looks <= 6
+        assert queries <= 6
 
 
-def test_versions_dated_ahead_cost_a_few_looks_each(tmp_path: object) -> None:
-    looks, names = looks_of(100, tmp_path, NOON + 2400 * SECOND)
+def test_versions_dated_in_the_future_need_few_queries_each(tmp_path: object) -> None:
+    queries, names = queries_of(100, tmp_path, NOON + 2400 * SECOND)
     assert len(names) == 100
-    assert looks <= 6
+    assert queries <= 6

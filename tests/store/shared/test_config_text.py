@@ -1,4 +1,4 @@
-"""A mograder.toml that is changed says what it said before, comments too, but for the change; or it is left alone."""
+"""A change of mograder.toml keeps everything else including comments, or is refused."""
 
 from __future__ import annotations
 
@@ -72,13 +72,13 @@ def change(text: str, assignment: str, **values: Value | None) -> str:
     return edited(text, AssignmentName(assignment), changes, tag_of(text), "mograder.toml")
 
 
-def test_only_what_changes_changes() -> None:
+def test_only_the_changed_value_changes() -> None:
     text = change(BEFORE, "hw1", due=date(2030, 2, 9), accepts=(".py", ".zip"))
     text = change(text, "hw2", closes=None)
     assert change(text, "hw3", points=7.5) == AFTER
 
 
-def test_a_file_that_is_not_there_or_says_nothing_gets_an_entry() -> None:
+def test_a_missing_or_empty_file_gets_an_entry() -> None:
     entry = '[[assignments]]\nname = "hw1"\ndue = 2030-02-08T17:00:00\n'
     assert change("", "hw1", due=FRIDAY) == entry
     assert change('title = "x"\n', "hw1", due=FRIDAY) == f'title = "x"\n\n{entry}'
@@ -95,7 +95,7 @@ def test_a_file_that_is_not_there_or_says_nothing_gets_an_entry() -> None:
     ],
     ids=["inline", "with files", "Windows"],
 )  # fmt: skip
-def test_it_is_changed_however_it_is_written(text: str, expected: str) -> None:
+def test_a_value_is_changed_in_every_notation(text: str, expected: str) -> None:
     assert change(text, "hw1", points=2) == expected
 
 
@@ -108,19 +108,19 @@ def test_it_is_changed_however_it_is_written(text: str, expected: str) -> None:
         2 * "[[assignments]]\nname = 'hw1'\n",
     ],
 )
-def test_what_cannot_be_understood_is_refused_with_its_place(text: str) -> None:
+def test_an_invalid_file_is_refused_with_its_path(text: str) -> None:
     with pytest.raises(Unreadable, match=r"the course's mograder\.toml cannot be changed") as refused:
         change(text, "hw1", points=2)
     assert refused.value.place.startswith("mograder.toml: ")
 
 
-def test_a_text_that_might_say_something_else_afterwards_is_left_to_the_instructor() -> None:
+def test_a_file_whose_meaning_might_change_otherwise_is_left_to_the_instructor() -> None:
     with pytest.raises(Unreadable) as refused:
-        change("[tool]\nx = nan\n", "hw1", points=2)  # never equal to itself
+        change("[tool]\nx = nan\n", "hw1", points=2)  # nan is never equal to itself
     assert refused.value.place.endswith("'hw1' does not fit in how it is written: change it by hand")
 
 
-def test_what_another_has_changed_is_refused() -> None:
+def test_a_value_that_somebody_else_changed_is_not_overwritten() -> None:
     with pytest.raises(ChangedMeanwhile, match=r"mograder\.toml was changed meanwhile: look at what it says now"):
         edited(BEFORE, AssignmentName("hw1"), [RuleChange("points", "", "", 1)], tag_of(AFTER), "")
 
@@ -141,7 +141,7 @@ INLINE = 'assignments = [\n  {name = "hw1"}, # one\n  {name = "hw4", points = 3}
     name=st.sampled_from(["hw1", "hw2", "hw4", "ä b"]),
     values=st.fixed_dictionaries({}, optional=VALUES),
 )
-def test_whatever_changes_the_rest_says_the_same_and_its_comments_are_there(
+def test_after_any_change_the_rest_has_the_same_meaning_and_its_comments(
     text: str, name: str, values: dict[str, Value | None]
 ) -> None:
     changed = change(text, name, **values)
@@ -163,7 +163,7 @@ def test_whatever_changes_the_rest_says_the_same_and_its_comments_are_there(
 
 
 @pytest.mark.parametrize("table", ["", "[assignments.penalties]\nmax = 50\n", "penalties = { max = 50 } # ours\n"])
-def test_a_table_inside_an_assignment_comes_and_goes_with_its_keys(table: str) -> None:
+def test_a_table_inside_an_assignment_is_added_and_removed_with_its_keys(table: str) -> None:
     before = f"[[assignments]]\nname = 'hw1'\n{table}\n# the second\n[[assignments]]\nname = 'hw2'\n"
     changed = change(before, "hw1", **{"penalties.per_day": 10, "penalties.enabled": True})
     said = tomllib.loads(changed)["assignments"][0]["penalties"]
@@ -173,6 +173,6 @@ def test_a_table_inside_an_assignment_comes_and_goes_with_its_keys(table: str) -
     assert "# the second" in back
 
 
-def test_files_that_are_listed_as_tables_are_left_to_the_instructor() -> None:
+def test_files_listed_as_tables_are_left_to_the_instructor() -> None:
     with pytest.raises(BadRequest, match="tables: change them there"):
         change("[[assignments]]\nname = 'hw1'\n[[assignments.files]]\nname = 'a.py'\n", "hw1", files=("b.py",))

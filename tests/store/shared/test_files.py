@@ -22,24 +22,24 @@ from tests.parts import names_in, sha256, until
 @pytest.mark.parametrize(
     ("number", "kind"), [(28, StorageFull), (122, StorageFull), (27, StorageFull), (5, Temporary), (13, Temporary)]
 )
-def test_a_failing_disk_becomes_an_error_that_says_what_was_being_done(number: int, kind: type[Temporary]) -> None:
+def test_a_disk_error_names_the_failed_action(number: int, kind: type[Temporary]) -> None:
     with pytest.raises(kind, match="cannot keep it") as failed, storage_errors("keep it"):
         raise OSError(number, "x", "/secret/path")
     assert (type(failed.value), failed.value.retry_after) == (kind, 60 if kind is StorageFull else 30)
     assert "/secret/path" not in failed.value.message
 
 
-def test_a_fault_without_a_number_is_a_storage_error() -> None:
+def test_an_error_without_a_number_is_a_storage_error() -> None:
     with pytest.raises(Temporary, match=r"\(storage error\)$"), storage_errors("keep it"):
         raise OSError("odd")
 
 
-def test_our_own_errors_pass_through() -> None:
+def test_domain_errors_are_passed_on_unchanged() -> None:
     with pytest.raises(NotFound), storage_errors("keep it"):
         raise NotFound("x")
 
 
-def test_a_file_is_replaced_whole_with_the_mode_asked_for(tmp_path: Path) -> None:
+def test_a_file_is_replaced_atomically_with_the_given_mode(tmp_path: Path) -> None:
     path = tmp_path / ("ä" * 100)
     for content in (b"one", b""):
         files.write_file(path, content, mode=0o600)
@@ -48,14 +48,19 @@ def test_a_file_is_replaced_whole_with_the_mode_asked_for(tmp_path: Path) -> Non
     assert names_in(tmp_path) == [path.name]
 
 
-def test_what_is_written_is_no_program(tmp_path: Path) -> None:
+def test_written_files_are_not_executable_and_spools_not_writable_by_others(tmp_path: Path) -> None:
     files.write_file(tmp_path / "file", b"x")
     files.write_beside(tmp_path / "file", b"x")
     files.write_spool(str(tmp_path / "spool"), b"x", 0o666)
-    assert [path.stat().st_mode & 0o111 for path in tmp_path.iterdir()] == [0, 0, 0]
+    spool = Spool(tmp_path)
+    spool.write(b"x" * (files.IN_MEMORY + 1))
+    assert [path.stat().st_mode & 0o111 for path in tmp_path.iterdir()] == [0, 0, 0, 0]
+    assert spool.path is not None
+    assert spool.path.stat().st_mode & 0o022 == 0
+    spool.discard()
 
 
-def test_a_write_that_fails_leaves_the_old_file_and_no_other(tmp_path: Path) -> None:
+def test_a_failed_write_leaves_the_old_file_and_no_scratch_file(tmp_path: Path) -> None:
     (tmp_path / "folder").mkdir()
     (tmp_path / "folder" / "inner").touch()
     with pytest.raises(OSError, match="folder"):
@@ -63,7 +68,7 @@ def test_a_write_that_fails_leaves_the_old_file_and_no_other(tmp_path: Path) -> 
     assert names_in(tmp_path) == ["folder"]
 
 
-def test_the_latest_is_a_relative_link_that_is_replaced(tmp_path: Path) -> None:
+def test_the_latest_is_a_relative_link_that_is_replaced_atomically(tmp_path: Path) -> None:
     for name in ("one", "two"):
         (tmp_path / name).write_text(name)
         files.point_latest(tmp_path / "latest", tmp_path / name)
@@ -71,7 +76,7 @@ def test_the_latest_is_a_relative_link_that_is_replaced(tmp_path: Path) -> None:
     assert names_in(tmp_path) == ["latest", "one", "two"]
 
 
-def test_a_name_that_the_latest_cannot_take_is_reported_and_nothing_left_beside_it(tmp_path: Path) -> None:
+def test_a_latest_link_that_cannot_be_made_is_an_error_and_leaves_no_scratch_file(tmp_path: Path) -> None:
     (tmp_path / "latest" / "inner").mkdir(parents=True)
     (tmp_path / "one").touch()
     with pytest.raises(OSError, match="latest"):
@@ -80,7 +85,7 @@ def test_a_name_that_the_latest_cannot_take_is_reported_and_nothing_left_beside_
 
 
 @pytest.mark.parametrize("error", [PermissionError(1, "not permitted"), NotImplementedError("no links here")])
-def test_where_links_cannot_be_made_the_latest_is_a_copy(
+def test_on_a_system_without_links_the_latest_is_a_copy(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
     def no_links(target: str, link: str) -> None:
@@ -94,9 +99,9 @@ def test_where_links_cannot_be_made_the_latest_is_a_copy(
     assert names_in(tmp_path) == ["latest", "one"]
 
 
-def test_many_uploads_at_once_cost_no_more_memory_than_a_few(tmp_path: Path) -> None:
-    room = MemoryBudget(2500)
-    spools = [Spool(tmp_path, room) for _ in range(10)]
+def test_many_simultaneous_uploads_take_no_more_memory_than_a_few(tmp_path: Path) -> None:
+    budget = MemoryBudget(2500)
+    spools = [Spool(tmp_path, budget) for _ in range(10)]
     for spool in spools:
         for _ in range(2):
             spool.write(b"x" * 500)
@@ -107,12 +112,12 @@ def test_many_uploads_at_once_cost_no_more_memory_than_a_few(tmp_path: Path) -> 
         spool.discard()
         spool.discard()
     assert names_in(tmp_path) == []
-    assert room.take(2500)
-    assert not room.take(1)
+    assert budget.take(2500)
+    assert not budget.take(1)
 
 
 @pytest.mark.parametrize("size", [0, 1, files.IN_MEMORY, files.IN_MEMORY + 1, 3 * files.IN_MEMORY])
-def test_a_spool_counts_and_hashes_and_is_on_disk_only_when_large(tmp_path: Path, size: int) -> None:
+def test_a_spool_counts_and_hashes_and_uses_the_disk_only_if_large(tmp_path: Path, size: int) -> None:
     content = os.urandom(size)
     spool = Spool(tmp_path)
     for start in range(0, size, 100_000):
@@ -126,7 +131,7 @@ def test_a_spool_counts_and_hashes_and_is_on_disk_only_when_large(tmp_path: Path
     assert names_in(tmp_path) == []
 
 
-def test_a_spool_that_is_discarded_half_way_leaves_nothing(tmp_path: Path) -> None:
+def test_a_spool_discarded_during_writing_leaves_no_file(tmp_path: Path) -> None:
     spool = Spool(tmp_path)
     spool.write(b"x" * (files.IN_MEMORY + 1))
     assert len(names_in(tmp_path)) == 1
@@ -143,7 +148,7 @@ def test_a_cached_value_is_loaded_once_while_the_file_stays_the_same(tmp_path: P
 
     cached = Cached(load, limit=2)
     path.write_bytes(b"1")
-    while len(loads) < 100_000:  # until the file is old enough to be trusted
+    while len(loads) < 100_000:  # until the file is old enough for its times to be trusted
         before = len(loads)
         assert cached.get(path) == b"1"
         if len(loads) == before:
@@ -157,26 +162,18 @@ def test_a_cached_value_is_loaded_once_while_the_file_stays_the_same(tmp_path: P
         cached.get(path)
 
 
-def test_inside_is_judged_after_links_are_followed(tmp_path: Path) -> None:
+def test_links_are_resolved_before_a_path_is_judged_to_be_inside_a_folder(tmp_path: Path) -> None:
     (tmp_path / "in").mkdir()
     (tmp_path / "in" / "out").symlink_to(tmp_path)
     (tmp_path / "inside").mkdir()
     assert files.is_inside(tmp_path / "in" / "x", tmp_path / "in")
     assert not files.is_inside(tmp_path / "in" / "out" / "y", tmp_path / "in")
     assert not files.is_inside(tmp_path / "inside", tmp_path / "in")
-    (tmp_path / "round").symlink_to("round")  # False, and no error
+    (tmp_path / "round").symlink_to("round")  # returns False and raises no error
     assert not files.is_inside(tmp_path / "round" / "x", tmp_path / "in")
 
 
-def test_a_large_submission_is_no_program(tmp_path: Path) -> None:
-    spool = Spool(tmp_path)
-    spool.write(b"x" * (files.IN_MEMORY + 1))
-    assert spool.path is not None
-    assert spool.path.stat().st_mode & 0o133 == 0
-    spool.discard()
-
-
-def test_a_spool_that_somebody_else_removed_is_discarded_all_the_same(tmp_path: Path) -> None:
+def test_a_spool_whose_file_was_removed_can_be_discarded(tmp_path: Path) -> None:
     spool = Spool(tmp_path)
     spool.write(b"x" * (files.IN_MEMORY + 1))
     assert spool.path is not None
@@ -184,7 +181,7 @@ def test_a_spool_that_somebody_else_removed_is_discarded_all_the_same(tmp_path: 
     spool.discard()
 
 
-def test_many_who_make_one_folder_at_once_all_have_it(tmp_path: Path) -> None:
+def test_simultaneous_creation_of_one_folder_succeeds_for_all(tmp_path: Path) -> None:
     folders = [tmp_path / str(number) / "a" / "b" for number in range(20)]
     together = threading.Barrier(8)
 
@@ -199,7 +196,7 @@ def test_many_who_make_one_folder_at_once_all_have_it(tmp_path: Path) -> None:
     assert all(folder.is_dir() for folder in folders)
 
 
-def test_what_another_process_makes_meanwhile_is_not_made_again(tmp_path: Path) -> None:
+def test_a_file_that_another_process_created_meanwhile_is_not_replaced(tmp_path: Path) -> None:
     path = tmp_path / "secret"
 
     def make() -> bytes:
@@ -212,7 +209,7 @@ def test_what_another_process_makes_meanwhile_is_not_made_again(tmp_path: Path) 
 
 @pytest.mark.skipif(sys.platform == "win32" or os.geteuid() != 0, reason="only root gives files to a group of others")
 @pytest.mark.parametrize("is_ours", [True, False])
-def test_a_file_that_people_have_made_keeps_its_group_where_that_may_be(
+def test_a_rewritten_file_keeps_its_group_where_permitted(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_ours: bool
 ) -> None:
     def refused(*_: object) -> None:
@@ -228,16 +225,16 @@ def test_a_file_that_people_have_made_keeps_its_group_where_that_may_be(
     assert (path.stat().st_uid, path.stat().st_gid) == (0, 12345 if is_ours else os.getegid())
 
 
-def test_a_file_that_may_not_be_written_is_not_replaced_either(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_read_only_file_is_not_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "file"
     path.write_bytes(b"old")
-    monkeypatch.setattr(os, "access", lambda *_: False)  # root may write everything
+    monkeypatch.setattr(os, "access", lambda *_: False)  # because root may write everything
     with pytest.raises(Temporary, match=r"\(permission denied\)$"), storage_errors("change it"):
         files.rewrite_file(path, b"new")
     assert path.read_bytes() == b"old"
 
 
-def test_a_time_to_come_is_not_trusted(tmp_path: Path) -> None:
+def test_a_modification_time_in_the_future_is_not_trusted(tmp_path: Path) -> None:
     path = tmp_path / "file"
     path.touch()
     until(lambda: is_settled(fingerprint(path.stat())))
@@ -247,7 +244,7 @@ def test_a_time_to_come_is_not_trusted(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="links, as they are on POSIX")
-def test_what_was_made_of_a_link_is_made_anew_and_all_else_is_the_same_object(tmp_path: Path) -> None:
+def test_a_cached_value_of_a_link_is_recomputed_and_all_others_are_reused(tmp_path: Path) -> None:
     plain, link = tmp_path / "plain", tmp_path / "link"
     plain.touch()
     link.symlink_to("elsewhere")
@@ -270,7 +267,7 @@ def test_what_was_made_of_a_link_is_made_anew_and_all_else_is_the_same_object(tm
     assert same.cached("1") is None
 
 
-def test_the_log_says_once_of_each_broken_version_what_is_wrong_and_what_goes_on(
+def test_a_broken_version_of_a_file_is_logged_once_with_what_stays_in_force(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     path = tmp_path / "file"

@@ -1,4 +1,4 @@
-"""Cached reads of files: bounded, and what was read last stays."""
+"""Cached reads of files: the number of entries is limited, and recently used ones stay."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 from mograder.store.shared.stat_cache import Cached
 
 
-def test_a_full_cache_forgets_the_oldest_and_not_all(tmp_path: Path) -> None:
+def test_a_full_cache_evicts_the_least_recently_used_entry(tmp_path: Path) -> None:
     reads: list[str] = []
 
     def load(path: Path) -> str:

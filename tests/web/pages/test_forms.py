@@ -1,4 +1,4 @@
-"""Whatever stands in the fields of whatever form, the answer is a page, and never an internal error, at any store."""
+"""Any values in the fields of any form give a page and never an internal error, with every store."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ USUAL = {
     "until": "+1d", "decision": "grant", "user": "s02", "role": "student", "seen": "", "section": "", "hide": "yes",
     "confirmed": "yes", "counts": "latest", "code": CODE, "format": "csv",
 }  # fmt: skip
-"""What a form says where a view would not go on otherwise; any other field says "some text"."""
+"""Values of the fields without which a view would stop too early; every other field has "some text"."""
 READS = re.compile(r'(?:form|fields)(?:\.get\(|\[)"([\w:]+)"')
 OTHER_SESSION = {"/login", "/once", "/join"}
 LAST = ("/people/s01/remove", "/people/s01/reset", "/new-codes", "/devices/end")
-"""After these the people are not who they were."""
+"""Forms that are sent last, because they change people or sessions."""
 
 
 @pytest.fixture(params=["folder", "postgres"])
@@ -59,7 +59,7 @@ def fields(view: PageRoute) -> list[str]:
 
 
 def forms(of_students: bool) -> list[tuple[str, list[str]]]:
-    """Path and fields of the forms that only students send, or of all others."""
+    """Path and fields of the forms that only students send, or of all other forms."""
     values = {"assignment": "hw1", "user": "s01", "person": "s01"}
     found = [
         (re.sub(r"{([^}]+)}", lambda match: values[match[1]], each.path), fields(each))
@@ -72,7 +72,7 @@ def forms(of_students: bool) -> list[tuple[str, list[str]]]:
 
 
 @pytest.mark.parametrize("who", ["s01", INSTRUCTOR])
-def test_no_field_of_any_form_is_an_internal_error(any_course: Course, who: str) -> None:
+def test_no_value_of_any_form_field_causes_an_internal_error(any_course: Course, who: str) -> None:
     visitor = Visitor(any_course)
     for user in ("s01", "s02"):
         submit_work(any_course.store, any_course.signer, Username(user), b"x = 1")
@@ -93,7 +93,7 @@ def test_no_field_of_any_form_is_an_internal_error(any_course: Course, who: str)
     assert 303 in found or who != INSTRUCTOR
 
 
-def test_a_form_has_no_character_that_a_store_cannot_keep() -> None:
+def test_a_form_field_never_holds_a_character_that_a_store_cannot_keep() -> None:
     with pytest.raises(BadRequest):
         parse_form(b"text=a%00b")
     with pytest.raises(BadRequest):

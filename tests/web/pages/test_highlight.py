@@ -1,4 +1,4 @@
-"""Colours for Python source: right for usual source, and cheap for what somebody writes to keep the server busy."""
+"""Highlighting of Python source: correct for usual source, and cheap for any hostile one."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ HOSTILE = {
     "decorators": "@", "definitions": "def ", "brackets": "([{", "letters": "\u00e9", "markup": "<&",
 }  # fmt: skip
 CPU_SECONDS = 20
-"""For each sample: some fifty times what it takes. What is quadratic takes minutes to hours."""
+"""The limit for each sample, about fifty times the usual time. A quadratic algorithm takes minutes to hours."""
 
 PROGRAM = """
 import resource, sys
@@ -33,7 +33,7 @@ print(len(highlight_python(sys.stdin.read())))
 
 
 @pytest.mark.parametrize("token", ["if ", "<1>#\n", '"" '])
-def test_beyond_a_number_of_tokens_the_text_is_plain_and_all_there(token: str) -> None:
+def test_beyond_a_number_of_tokens_the_rest_is_shown_in_full_without_colours(token: str) -> None:
     text = (token * SHOWN)[:SHOWN]
     found = highlight_python(text)
     assert found.count("<span") <= MOST_TOKENS
@@ -42,7 +42,7 @@ def test_beyond_a_number_of_tokens_the_text_is_plain_and_all_there(token: str) -
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows does not limit the processor time of a process")
 @pytest.mark.parametrize("kind", HOSTILE)
-def test_no_source_takes_more_than_a_bounded_amount_of_processor_time(kind: str) -> None:
+def test_highlighting_takes_a_bounded_amount_of_processor_time_for_any_source(kind: str) -> None:
     text = (HOSTILE[kind] * SHOWN)[:SHOWN]
     command = [sys.executable, "-c", PROGRAM % (CPU_SECONDS, CPU_SECONDS)]
     done = subprocess.run(command, input=text, capture_output=True, text=True, env=environment(), encoding="utf-8")
@@ -51,7 +51,7 @@ def test_no_source_takes_more_than_a_bounded_amount_of_processor_time(kind: str)
 
 
 @given(st.text(max_size=200) | st.lists(st.sampled_from([*HOSTILE.values(), "x", "def f", "class A"])).map("".join))
-def test_every_character_of_the_source_is_shown_once(text: str) -> None:
+def test_every_character_of_the_source_is_shown_exactly_once(text: str) -> None:
     shown = str(highlight_python(text))
     while "<span" in shown:
         before, _, rest = shown.partition("<span")
@@ -71,5 +71,5 @@ def test_every_character_of_the_source_is_shown_once(text: str) -> None:
         ("definition = 1e5", "definition = 1e5"),
     ],
 )
-def test_the_parts_of_python_have_their_colours(source: str, shown: str) -> None:
+def test_keywords_strings_and_comments_have_their_colours(source: str, shown: str) -> None:
     assert highlight_python(source) == shown

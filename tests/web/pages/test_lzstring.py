@@ -1,4 +1,4 @@
-"""The same letters as the original's, whose answers these are (lz-string 1.5.0, compressToEncodedURIComponent)."""
+"""The expected texts are those of lz-string 1.5.0 (compressToEncodedURIComponent)."""
 
 from __future__ import annotations
 
@@ -20,5 +20,5 @@ from mograder.web.pages.lzstring import compress_for_url
         ("import marimo\n\napp = marimo.App()\n", "JYWwDg9gTgLgBCAhlUEBQbFjHAvA5VAOgEFsAKASjSA"),
     ],
 )
-def test_a_text_becomes_the_same_letters_as_in_javascript(text: str, letters: str) -> None:
+def test_compressed_text_equals_that_of_the_javascript_library(text: str, letters: str) -> None:
     assert compress_for_url(text) == letters

@@ -1,4 +1,4 @@
-"""What marimo's elements say is seen without its scripts; what cannot be is named, and nothing of it runs."""
+"""The content of marimo elements is shown without scripts; elements that cannot be shown are named."""
 
 from __future__ import annotations
 
@@ -54,12 +54,12 @@ SAID: dict[str, tuple[Callable[[], mo.Html], list[str]]] = {
 
 
 @pytest.mark.parametrize("name", SAID)
-def test_what_an_element_says_is_seen(name: str) -> None:
+def test_the_text_of_an_element_is_shown(name: str) -> None:
     make, wanted = SAID[name]
     assert words(make().text) == wanted
 
 
-def test_a_figure_is_a_picture_and_of_a_long_table_it_is_said_how_much_is_seen() -> None:
+def test_a_figure_is_an_image_and_a_long_table_says_how_many_rows_are_shown() -> None:
     assert '<img alt="picture" src="data:image/png;base64,iVBOR' in shown(mo.as_html(figure()).text)
     long = words(mo.ui.table(pd.DataFrame({"a": range(500)})).text)
     assert " ".join(long[-6:]) == f"the first {len(long) - 7} of 500 rows"
@@ -72,12 +72,12 @@ def test_a_figure_is_a_picture_and_of_a_long_table_it_is_said_how_much_is_seen()
     ("<iframe src='/x'></iframe>", "(iframe: left out)"),
     ("<div><script>draw()</script></div>", "(this shows nothing without scripts)"),
 ])  # fmt: skip
-def test_what_cannot_be_seen_is_named(html: str, wanted: str) -> None:
+def test_an_element_that_cannot_be_shown_is_named(html: str, wanted: str) -> None:
     assert " ".join(words(html)) in (wanted, f"{wanted} (this shows nothing without scripts)".strip())
 
 
 @pytest.mark.parametrize("html", HOSTILE)
-def test_nothing_that_stands_in_an_element_runs(html: str) -> None:
+def test_no_html_inside_an_element_is_executed(html: str) -> None:
     inside = mo.callout(mo.Html(html)).text + mo.tree([mo.Html(html)]).text + mo.ui.slider(1, 2, label=html).text
     found = shown(f"{html}{inside}").lower()
     for each in re.findall(r"<[^>]*>", found):

@@ -43,16 +43,16 @@ def check(text: str) -> None:
     "```\"><script>\nx\n```", "# <b>x", "| <i> |\n|-:|\n| ![a](b) |", "&lt;script&gt;", "[x](/my/hw1)",
     "[x](&#106;avascript:alert(1))",
 ])  # fmt: skip
-def test_nothing_but_the_tags_of_markdown_comes_out(text: str) -> None:
+def test_hostile_markdown_yields_only_the_tags_of_markdown(text: str) -> None:
     check(text)
 
 
 @given(st.text(st.sampled_from("<>![]()`*_#|-\n \"'&:/ahjs;x="), max_size=80))
-def test_whatever_is_written(text: str) -> None:
+def test_any_text_yields_only_the_tags_of_markdown(text: str) -> None:
     check(text)
 
 
-def test_headings_stand_below_those_of_the_page_and_links_lead_out_safely() -> None:
+def test_headings_are_below_those_of_the_page_and_links_are_safe() -> None:
     assert rendered("# A\n\n###### B") == "<h3>A</h3>\n<h6>B</h6>\n"
     assert 'rel="external noopener noreferrer nofollow"' in rendered("[x](https://example.org)")
     assert rendered(" \n") == ""

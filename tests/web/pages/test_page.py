@@ -1,4 +1,4 @@
-"""Every page in every state: it renders, leads nowhere that is not there, and keeps strangers' text as text."""
+"""Every page in every state: it renders, its links have targets, and text from outside stays text."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def elements(page: Page) -> list[tuple[str, dict[str, str | None]]]:
 
 
 def kinds(page: type[Page]) -> list[type[Page]]:
-    """Every kind of page, without those that are there for others to build on."""
+    """Every class of pages except base classes."""
     found = [each for child in page.__subclasses__() for each in (child, *kinds(child))]
     return [each for each in found if hasattr(each, "template")]
 
@@ -47,7 +47,7 @@ each_sample = pytest.mark.parametrize("page", SAMPLES.values(), ids=SAMPLES.keys
 
 
 def test_every_page_has_a_sample() -> None:
-    # BoardRows is a part of the board, which a stream sends; RenderedCells stands in a frame under a policy of its own
+    # BoardRows is a part of the board sent by a stream; RenderedCells is shown in a frame with its own policy
     # (test_rendered.py).
     assert set(kinds(Page)) - {BoardRows, RenderedCells} == {type(page) for page in SAMPLES.values()}
 
@@ -61,14 +61,14 @@ def test_every_template_belongs_to_a_page_or_is_part_of_one() -> None:
 
 
 @each_sample
-def test_every_link_leads_to_a_page_of_ours_below_the_mount(page: Page, course: Course) -> None:
+def test_every_link_leads_to_a_page_of_the_application_below_its_mount_path(page: Page, course: Course) -> None:
     router = make_router(Api(course))
     for tag, attributes in elements(page):
         for name in ("href", "src", "action", "hx-get", "hx-post", "sse-connect"):
             link = attributes.get(name)
             if link is None or link.startswith("#"):
                 continue
-            if tag == "a" and "download" in attributes and link.startswith("data:"):  # the file itself
+            if tag == "a" and "download" in attributes and link.startswith("data:"):  # the link to the file itself
                 continue
             if {"external", "noreferrer"} <= set((attributes.get("rel") or "").split()):
                 assert link.startswith("https://"), f"{link!r} is not a link to elsewhere"
@@ -84,7 +84,7 @@ def test_every_link_leads_to_a_page_of_ours_below_the_mount(page: Page, course: 
 
 
 @each_sample
-def test_no_text_of_strangers_becomes_markup_and_nothing_is_inline(page: Page) -> None:
+def test_no_text_from_outside_becomes_markup_and_no_page_has_inline_scripts(page: Page) -> None:
     assert SCRIPT not in render(page)
     for tag, attributes in elements(page):
         assert tag != "style"
@@ -101,12 +101,12 @@ def test_every_field_has_a_label(page: Page) -> None:
             assert attributes["id"] in labelled or attributes.get("aria-label")
 
 
-def test_the_pages_own_paths_are_known_to_the_application_and_none_of_the_protocols() -> None:
+def test_the_paths_of_the_pages_are_known_to_the_application_and_are_no_paths_of_the_protocol() -> None:
     assert {view.path.split("/")[1].encode() for view in VIEWS} - {b""} == PAGES
     assert not PAGES & {row.path.split("/")[1].encode() for row in ENDPOINTS}
 
 
-def test_the_ids_of_other_systems_are_labels_and_no_sentences() -> None:
+def test_ids_of_other_systems_are_shown_as_labels() -> None:
     assert "<dt>Canvas id</dt>" in render(SAMPLES["overview-details"])
 
 

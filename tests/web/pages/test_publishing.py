@@ -1,4 +1,4 @@
-"""Who may put up files, from which pages, under which names; and who looks at the course as a student does."""
+"""Who may publish files, by which forms, under which names; and viewing the course as a student."""
 
 from __future__ import annotations
 
@@ -27,7 +27,9 @@ def put(visitor: Visitor, path: str, file: str, headers: dict[str, str] | None =
     return visitor.send("POST", path, OURS if headers is None else headers, data=fields, files=files).status_code
 
 
-def test_names_lead_nowhere_and_only_forms_of_the_course_are_taken(visitor: Visitor, course_folder: Path) -> None:
+def test_a_published_file_stays_in_its_folder_and_forms_of_other_sites_are_refused(
+    visitor: Visitor, course_folder: Path
+) -> None:
     before = everything_in(course_folder.parent)
     for name in ("..", ".x", "a\\.."):
         assert put(visitor, "/board/hw1/files", name) == 400
@@ -37,11 +39,11 @@ def test_names_lead_nowhere_and_only_forms_of_the_course_are_taken(visitor: Visi
     assert put(visitor, "/board/hw1/files", "a.py", elsewhere) == 403
     assert put(visitor, "/new-assignment", "a.py", elsewhere, name="hw2") == 403
     assert everything_in(course_folder.parent) == before
-    assert put(visitor, "/board/hw1/files", "../../up.py") == 303  # its last part is its name
+    assert put(visitor, "/board/hw1/files", "../../up.py") == 303  # only the last component is used
     assert (course_folder / "hw1" / "files" / "up.py").read_bytes() == b"x = 1"
 
 
-def test_who_views_as_a_student_has_no_work_and_sends_nothing_and_a_student_gains_nothing_by_it(
+def test_an_instructor_who_views_as_a_student_submits_nothing_and_a_student_gains_no_rights(
     course: Course, visitor: Visitor
 ) -> None:
     assert visitor.post("/as-student", assignment="hw1").headers["location"] == "/my/hw1"

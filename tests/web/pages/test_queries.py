@@ -1,4 +1,4 @@
-"""Whatever stands in the query of whatever page, the answer is a page, and never an internal error."""
+"""Any query of any page gives a page and never an internal error."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ KNOWN = {"q", "page", "show", "order", "assignment", "received", "repeated", "sa
 
 
 def parameters() -> list[str]:
-    """Every name that a page may read from its query; a name that is none does no harm."""
+    """Every parameter that a page may read from its query, and possibly others, which do no harm."""
     folder = Path(next(iter(mograder.web.pages.__path__)))
     text = "".join(path.read_text() for path in folder.glob("*.py"))
     found = {name for names in READS.findall(text) for name in names if name}
@@ -64,7 +64,7 @@ def pages() -> list[str]:
 def queries() -> list[str]:
     names = parameters()
     others = [name for name in names if name not in ("show", "order", "page")]
-    halves = [others[at::2] for at in (0, 1)]  # an address has 64 KiB at most here
+    halves = [others[at::2] for at in (0, 1)]  # a URL has at most 64 KiB here
     return MALFORMED + [
         urlencode(dict.fromkeys(asked, value), errors="surrogatepass")
         for value in ABSURD
@@ -73,7 +73,7 @@ def queries() -> list[str]:
 
 
 async def status(visitor: Visitor, path: str, query: str) -> int:
-    """Of the answer to a request with exactly these bytes, which a client would mend or take long to read."""
+    """Status of the answer to a request with exactly these bytes, which a client would normalise or parse slowly."""
     sent: list[int] = []
     cookies = "; ".join(f"{name}={value}" for name, value in visitor.cookies.items())
     headers = {**BROWSER, "Host": HOME.partition("//")[2], "Cookie": cookies}
@@ -88,7 +88,7 @@ async def status(visitor: Visitor, path: str, query: str) -> int:
 
     async def receive() -> dict[str, object]:
         if not coming:
-            await asyncio.Event().wait()  # nothing more comes, and nobody goes
+            await asyncio.Event().wait()  # no more data arrives, and the client stays connected
         return coming.pop()
 
     async def send(message: dict[str, Any]) -> None:
@@ -100,7 +100,7 @@ async def status(visitor: Visitor, path: str, query: str) -> int:
 
 
 @pytest.mark.parametrize("who", ["alice", INSTRUCTOR])
-def test_no_query_of_any_page_is_an_internal_error(course: Course, who: str) -> None:
+def test_no_query_of_any_page_causes_an_internal_error(course: Course, who: str) -> None:
     submit_work(course.store, course.signer, ALICE, b"x = 1")
     visitor = Visitor(course)
     visitor.post("/login", token=token_of(course, who))

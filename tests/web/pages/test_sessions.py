@@ -1,4 +1,4 @@
-"""Who is logged in to the pages, how one gets in, and all the ways in which one does not."""
+"""Sessions of the pages: logging in and out, login links, cookies, forms of other sites, and guessing."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from mograder.domain.names import INSTRUCTOR, Username
 from mograder.web import create_app
 from mograder.web.pages import sessions
 from tests.parts import ALICE, CODE, SECOND, Clock, Running, token_of
-from tests.postgres import Side
+from tests.postgres import CourseServer
 
 HOME = "http://course.example"
 OURS = {"Origin": HOME, "Sec-Fetch-Site": "same-origin", "Accept": "text/html"}
@@ -74,7 +74,7 @@ def join(visitor: Visitor, user: str = "alice", code: str = CODE) -> httpx2.Resp
     return visitor.post("/join", user=user, code=code)
 
 
-def test_a_browser_gets_the_page_and_everything_else_the_json(visitor: Visitor) -> None:
+def test_a_browser_gets_html_and_any_other_client_json(visitor: Visitor) -> None:
     assert visitor.get("/").headers["content-type"] == "text/html; charset=utf-8"
     assert visitor.get("/", Accept="*/*").json() == {"status": "ok"}
     assert visitor.get("/nothing", Accept="*/*").json()["code"] == "not_found"
@@ -93,7 +93,7 @@ def test_joining_logs_in_and_shows_a_token_that_works(visitor: Visitor, course: 
     assert visitor.sees == "Your assignments"
 
 
-def test_a_taken_name_and_a_wrong_code_are_told_and_log_nobody_in(visitor: Visitor, course: Course) -> None:
+def test_a_taken_name_and_a_wrong_code_are_refused_without_a_login(visitor: Visitor, course: Course) -> None:
     course.accounts.register("alice", CODE)
     taken = join(visitor)
     assert (taken.status_code, visitor.set) == (409, [])
@@ -102,7 +102,7 @@ def test_a_taken_name_and_a_wrong_code_are_told_and_log_nobody_in(visitor: Visit
     assert visitor.cookies == {}
 
 
-def test_a_join_form_that_is_sent_again_is_answered_the_same_until_its_sender_logs_out(
+def test_a_join_form_that_is_sent_again_gets_the_same_answer_until_the_person_logs_out(
     visitor: Visitor, course: Course
 ) -> None:
     found = re.search(r'name="claim_key" value="([0-9a-f]{64})"', visitor.get("/join").text)
@@ -111,7 +111,7 @@ def test_a_join_form_that_is_sent_again_is_answered_the_same_until_its_sender_lo
     assert token_of(course, "alice") in visitor.post("/join", **form).text
     assert token_of(course, "alice") in visitor.post("/join", **form).text
     visitor.post("/logout")
-    again = visitor.post("/join", **form)  # the next person at the same machine
+    again = visitor.post("/join", **form)  # the next person at the same computer
     assert (again.status_code, visitor.cookies) == (409, {})
     assert token_of(course, "alice") not in again.text
 
@@ -132,7 +132,7 @@ def test_logging_out_ends_every_copy_of_the_cookie_and_no_other_session(
     first = dict(visitor.cookies)
     clock.now += (sessions.RENEW_SECONDS + 1) * SECOND
     assert visitor.sees == "Your assignments"
-    assert visitor.cookies != first  # the same session, with a newer cookie
+    assert visitor.cookies != first  # the same session with a newer cookie
     other = Visitor(course)
     other.post("/login", token=token_of(course, "alice"))
     copies = [first, dict(visitor.cookies)]
@@ -150,14 +150,14 @@ def test_logging_out_ends_every_copy_of_the_cookie_and_no_other_session(
     assert other.sees == "Your assignments"
 
 
-def test_logging_out_at_one_server_ends_the_session_at_the_other(two_servers: Sequence[Running | Side]) -> None:
+def test_logging_out_at_one_server_ends_the_session_at_the_other(two_servers: Sequence[Running | CourseServer]) -> None:
     first, second = two_servers
     token = first.bearer("alice")["Authorization"].removeprefix("Bearer ")
     ours = {"Accept": "text/html", "Sec-Fetch-Site": "same-origin"}
     answer = first.client.post("/login", data={"token": token}, headers={**ours, "Origin": first.url})
     cookie = {"Cookie": answer.headers["set-cookie"].partition(";")[0]}
 
-    def sees(server: Running | Side) -> str:
+    def sees(server: Running | CourseServer) -> str:
         return re.findall("<h1><bdi>(.*?)</bdi>", server.client.get("/", headers={**ours, **cookie}).text)[0]
 
     assert (sees(first), sees(second)) == ("Your assignments",) * 2
@@ -178,7 +178,7 @@ def test_a_personal_code_logs_in(visitor: Visitor, course: Course) -> None:
     assert visitor.sees == "Your assignments"
 
 
-def test_the_cookie_is_kept_from_scripts_and_other_sites_and_holds_no_token(course: Course) -> None:
+def test_the_cookie_is_hidden_from_scripts_and_other_sites_and_contains_no_token(course: Course) -> None:
     course.accounts.register("alice", CODE)
     for base, root in ((HOME, ""), ("https://course.example", "/c/physics")):
         visitor = Visitor(course, base, root=root)
@@ -191,7 +191,7 @@ def test_the_cookie_is_kept_from_scripts_and_other_sites_and_holds_no_token(cour
         assert token_of(course, "alice").partition(":")[2] not in line
 
 
-def test_a_session_ends_after_twelve_idle_hours_and_not_while_it_is_used(visitor: Visitor, clock: Clock) -> None:
+def test_a_session_ends_after_twelve_hours_without_use(visitor: Visitor, clock: Clock) -> None:
     join(visitor)
     for _ in range(4):
         clock.now += (sessions.SESSION_SECONDS - 60) * SECOND
@@ -209,7 +209,7 @@ def test_a_session_ends_after_twelve_idle_hours_and_not_while_it_is_used(visitor
     ],
     ids=["reset", "remove", "new secret"],
 )
-def test_a_revoked_persons_session_ends_at_once(
+def test_the_session_of_a_revoked_person_ends_at_once(
     visitor: Visitor, course: Course, end: Callable[[Course], object]
 ) -> None:
     join(visitor)
@@ -219,10 +219,10 @@ def test_a_revoked_persons_session_ends_at_once(
     assert visitor.post("/once", ticket=ticket).status_code == 401
 
 
-def test_a_session_outlives_a_new_secret_as_long_as_the_old_one_is_accepted(
+def test_a_session_is_valid_after_a_secret_rotation_as_long_as_the_old_secret_is(
     visitor: Visitor, course: Course, clock: Clock
 ) -> None:
-    clock.now = utc_now()  # what ends a secret is this machine's clock
+    clock.now = utc_now()  # the clock of this machine decides when a secret expires
     join(visitor)
     course.keys.rotate(COURSE_INSTRUCTOR, 3600 * SECOND)
     assert visitor.sees == "Your assignments"
@@ -243,7 +243,7 @@ def test_a_tampered_cookie_is_rejected(visitor: Visitor, course: Course) -> None
         assert visitor.sees == "Join the course"
 
 
-def test_a_token_is_no_cookie_and_a_cookie_is_no_token(visitor: Visitor, course: Course) -> None:
+def test_a_token_does_not_open_pages_and_a_cookie_does_not_open_the_protocol(visitor: Visitor, course: Course) -> None:
     bearer = f"Bearer {token_of(course, '__instructor__')}"
     assert "Join the course" in visitor.get("/", Authorization=bearer).text
     visitor.post("/login", token=token_of(course, "__instructor__"))
@@ -254,7 +254,7 @@ def test_a_token_is_no_cookie_and_a_cookie_is_no_token(visitor: Visitor, course:
 # one-time links
 
 
-def test_a_link_logs_in_once(visitor: Visitor, course: Course) -> None:
+def test_a_login_link_logs_in_once(visitor: Visitor, course: Course) -> None:
     bearer = {"Authorization": f"Bearer {token_of(course, 'alice')}", "Accept": "*/*"}
     made = visitor.send("POST", "/login-link", bearer)
     assert made.headers["cache-control"] == "no-store"
@@ -267,7 +267,7 @@ def test_a_link_logs_in_once(visitor: Visitor, course: Course) -> None:
     assert other.cookies == {}
 
 
-def test_a_link_is_good_for_five_minutes(visitor: Visitor, course: Course, clock: Clock) -> None:
+def test_a_login_link_is_valid_for_five_minutes(visitor: Visitor, course: Course, clock: Clock) -> None:
     ticket, until = sessions.new_ticket(course, ALICE)
     assert until == clock.now + 300 * SECOND
     clock.now = until + 1
@@ -279,7 +279,7 @@ LINKS = [("alice", "mallory"), ("alice", INSTRUCTOR), (INSTRUCTOR, "mallory")]
 
 @pytest.mark.parametrize(("victim", "sender"), LINKS)
 @pytest.mark.parametrize("pasted", [False, True])
-def test_somebody_elses_login_link_asks_first_and_names_who_one_will_be(
+def test_a_login_link_for_another_person_needs_confirmation_and_names_them(
     visitor: Visitor, course: Course, victim: str, sender: str, pasted: bool
 ) -> None:
     visitor.post("/login", token=token_of(course, victim))
@@ -291,28 +291,30 @@ def test_somebody_elses_login_link_asks_first_and_names_who_one_will_be(
     assert (asked.status_code, visitor.set, visitor.cookies) == (200, [], cookies)
     assert f"This link logs you in as <strong><bdi>{shown}</bdi></strong>" in asked.text
     assert visitor.sees == before
-    assert visitor.post("/once", **form, **{"as": "nobody"}).status_code == 200  # another answer is no yes
+    assert visitor.post("/once", **form, **{"as": "nobody"}).status_code == 200  # any other answer does not confirm
     assert visitor.cookies == cookies
     assert visitor.post("/once", ticket=ticket, **{"as": sender}).status_code == 303
     assert (">Instructor<" if sender == INSTRUCTOR else f"<bdi>{sender}</bdi>") in visitor.get("/").text
-    assert visitor.post("/once", ticket=ticket, **{"as": sender}).status_code == 401  # it was good once
+    assert visitor.post("/once", ticket=ticket, **{"as": sender}).status_code == 401  # it was valid once
 
 
-def test_ones_own_login_link_and_one_after_logging_out_ask_nothing(visitor: Visitor, course: Course) -> None:
+def test_a_login_link_for_the_same_person_or_after_logging_out_needs_no_confirmation(
+    visitor: Visitor, course: Course
+) -> None:
     visitor.post("/login", token=token_of(course, "alice"))
     assert visitor.post("/once", ticket=sessions.new_ticket(course, ALICE)[0]).status_code == 303
     visitor.post("/logout")
     assert visitor.post("/once", ticket=sessions.new_ticket(course, Username("bob"))[0]).status_code == 303
 
 
-# the way back to where one was
+# redirects after login
 
 BACK = ["/my/hw1", "/my/hw1?received=1", "/my/hw1/files/hw1.py", "/my-receipts"]
 
 
 @pytest.mark.parametrize("root", ["", "/c/physics"])
 @pytest.mark.parametrize("path", BACK)
-def test_logging_in_leads_back_to_the_requested_page(course: Course, path: str, root: str) -> None:
+def test_logging_in_leads_to_the_requested_page(course: Course, path: str, root: str) -> None:
     visitor = Visitor(course, root=root)
     login = visitor.get(path).headers["location"]
     form = visitor.get(login.removeprefix(root)).text
@@ -329,13 +331,13 @@ ELSEWHERE = [
 
 
 @pytest.mark.parametrize("path", ELSEWHERE)
-def test_the_way_back_never_leads_to_another_site(visitor: Visitor, course: Course, path: str) -> None:
+def test_the_redirect_after_login_never_leads_to_another_site(visitor: Visitor, course: Course, path: str) -> None:
     assert 'name="next"' not in visitor.send("GET", "/login", params={"next": path}).text
     answer = visitor.post("/login", token=token_of(course, "alice"), next=path)
     assert answer.headers["location"] == "/"
 
 
-def test_a_form_without_a_session_says_that_nothing_was_kept_and_leads_back(visitor: Visitor, course: Course) -> None:
+def test_a_form_without_a_session_says_that_nothing_was_saved_and_links_back(visitor: Visitor, course: Course) -> None:
     join(visitor)
     visitor.cookies.clear()
     sent = {**OURS, "Referer": f"{HOME}/my/hw1?received=1"}
@@ -350,7 +352,7 @@ def test_a_form_without_a_session_says_that_nothing_was_kept_and_leads_back(visi
     assert 'name="next"' not in visitor.get(link[1]).text
 
 
-def test_behind_tls_that_ends_elsewhere_the_cookie_is_for_https_alone(course: Course, course_folder: Path) -> None:
+def test_behind_a_tls_proxy_the_cookie_is_sent_over_https_only(course: Course, course_folder: Path) -> None:
     (course_folder.parent / "mograder.toml").write_text('[https]\nurl = "https://course.example"\n')
     visitor = Visitor(course)
     visitor.post("/login", token=token_of(course, "alice"))
@@ -376,7 +378,7 @@ FOREIGN = [
 
 @pytest.mark.parametrize("headers", FOREIGN)
 @pytest.mark.parametrize("path", ["/join", "/login", "/logout", "/once"])
-def test_a_form_of_another_site_or_a_sandboxed_page_does_nothing(
+def test_a_form_of_another_site_or_a_sandboxed_page_is_refused(
     visitor: Visitor, course: Course, path: str, headers: dict[str, str]
 ) -> None:
     join(visitor, "bob")
@@ -392,7 +394,7 @@ def test_a_form_with_an_origin_header_and_no_fetch_metadata_is_accepted(visitor:
     assert visitor.post("/join", {"Origin": HOME}, user="alice", code=CODE).status_code == 200
 
 
-# what surrounds every page
+# header fields and links of every page
 
 
 @pytest.mark.parametrize("path", ["/", "/join", "/login", "/once", "/nothing"])
@@ -408,7 +410,7 @@ def test_every_page_forbids_inline_scripts_framing_and_other_sites(visitor: Visi
     assert not [name for name in headers if name.startswith("access-control")]
 
 
-def test_static_files_are_kept_for_ever_under_an_address_that_changes_with_them(visitor: Visitor) -> None:
+def test_static_files_are_cached_forever_under_an_address_that_changes_with_their_content(visitor: Visitor) -> None:
     links = re.findall(r'(?:href|src)="(/static/[^"]+)"', visitor.get("/").text)
     assert len(links) >= 3
     for link in links:
@@ -423,7 +425,7 @@ def test_static_files_are_kept_for_ever_under_an_address_that_changes_with_them(
 # guessing
 
 
-def test_guessing_is_slowed_down_here_and_at_the_endpoint_together(visitor: Visitor, course: Course) -> None:
+def test_wrong_guesses_on_pages_and_at_the_endpoint_are_counted_together(visitor: Visitor, course: Course) -> None:
     for _ in range(20):
         assert join(visitor, "mallory", "guess").status_code == 403
     refused = join(visitor, "mallory", "guess")
@@ -431,8 +433,8 @@ def test_guessing_is_slowed_down_here_and_at_the_endpoint_together(visitor: Visi
     assert "try the course&#39;s code again in 5 seconds" in refused.text
     wanted = {"user": "mallory", "enrollment_code": "guess"}
     assert visitor.send("POST", "/register", {"Accept": "*/*"}, json=wanted).status_code == 429
-    right = {"user": "bob", "enrollment_code": CODE}
-    assert visitor.send("POST", "/register", {"Accept": "*/*"}, json=right).status_code == 429  # it can be guessed
+    right = {"user": "bob", "enrollment_code": CODE}  # a weak code, so the right one has to wait, too
+    assert visitor.send("POST", "/register", {"Accept": "*/*"}, json=right).status_code == 429
     for _ in range(20):
         assert visitor.post("/login", token="mallory:" + "0" * 64).status_code == 401
     assert visitor.post("/login", token="mallory:" + "0" * 64).status_code == 429
@@ -440,7 +442,7 @@ def test_guessing_is_slowed_down_here_and_at_the_endpoint_together(visitor: Visi
     assert visitor.post("/login", token=token_of(course, "alice")).status_code == 303
 
 
-def test_a_form_that_is_too_large_or_malformed_is_a_page_that_says_so(visitor: Visitor) -> None:
+def test_a_form_that_is_too_large_or_malformed_gets_an_error_page(visitor: Visitor) -> None:
     large = visitor.post("/join", user="a" * 20_000, code=CODE)
     assert large.status_code == 413
     assert "<h1><bdi>Not possible</bdi></h1>" in large.text
@@ -451,7 +453,7 @@ def test_without_authentication_everybody_sees_the_board(course: Course) -> None
     assert Visitor(course, check_tokens=False).sees == "Board"
 
 
-def test_below_a_mount_every_link_and_redirect_stays_there(course: Course) -> None:
+def test_below_a_mount_path_every_link_and_redirect_stays_below_it(course: Course) -> None:
     visitor = Visitor(course, root="/c/physics")
     answer = visitor.post("/login", token=token_of(course, "alice"))
     assert answer.headers["location"] == "/c/physics/"

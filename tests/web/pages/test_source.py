@@ -1,4 +1,4 @@
-"""Looking into a submission: coloured, bounded, never run, never markup."""
+"""Viewing a submission: highlighted, within limits, never executed, never markup."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def archive(names: list[str]) -> bytes:
     return target.getvalue()
 
 
-def test_source_is_coloured_and_stays_text() -> None:
+def test_source_is_highlighted_and_stays_text() -> None:
     found = look_into(file(b"def mean():\n    return '<script>alert(1)</script>'\n"))
     assert found.source is not None
     assert '<span class="k">def</span>' in found.source
@@ -34,11 +34,11 @@ def test_source_is_coloured_and_stays_text() -> None:
 
 
 @pytest.mark.parametrize("content", [b"\xff\xfe broken", "\ufeffx = 1".encode(), b"", b"x" * 50_000, b"'''" * 999])
-def test_any_text_is_shown(content: bytes) -> None:
+def test_any_text_can_be_shown(content: bytes) -> None:
     assert look_into(file(content)).source is not None
 
 
-def test_a_long_source_is_cut_and_said_to_be() -> None:
+def test_a_long_source_is_truncated_with_a_note() -> None:
     found = look_into(file(b"x = 1\n" * (SHOWN // 6 + 9)))
     assert found.cut
     assert found.source is not None
@@ -49,7 +49,7 @@ def test_a_binary_file_is_not_shown() -> None:
     assert "no text" in look_into(file(b"\x7fELF\0\0")).problem
 
 
-def test_the_files_of_a_zip_are_listed_without_unpacking_it() -> None:
+def test_the_files_of_a_zip_are_listed_without_extracting_it() -> None:
     found = look_into(file(archive(["work.py", "data/tea.csv"])))
     assert found.files == (("work.py", 7), ("data/tea.csv", 7))
     many = look_into(file(archive([f"{number}" for number in range(MOST_LISTED + 1)])))
@@ -88,7 +88,7 @@ def bomb() -> bytes:
         "drawing", "marks", "utf-16",
     ],
 )  # fmt: skip
-def test_a_hostile_file_is_shown_within_bounds(content: bytes, shows: str) -> None:
+def test_a_hostile_file_is_shown_within_limits(content: bytes, shows: str) -> None:
     opened = Counted(content)
     hostile = StoredFile("alice.py", len(content), 0, "", opener=lambda: (hostile, opened))
     found = look_into(hostile)
@@ -100,7 +100,7 @@ def test_a_hostile_file_is_shown_within_bounds(content: bytes, shows: str) -> No
 
 
 class Counted(io.BytesIO):
-    """Counts the bytes that are read of it."""
+    """A file that counts the bytes read from it."""
 
     count = 0
 
@@ -113,7 +113,7 @@ class Counted(io.BytesIO):
 @pytest.mark.parametrize(
     "names", [[f"{each}" + "x" * 60_000 for each in range(30)], [f"{each}" for each in range(30_000)]]
 )
-def test_a_hostile_zip_is_read_up_to_a_bound(names: list[str]) -> None:
+def test_a_hostile_zip_is_read_up_to_a_limit(names: list[str]) -> None:
     opened = Counted(archive(names))
     hostile = StoredFile("alice.py", len(opened.getvalue()), 0, "", opener=lambda: (hostile, opened))
     found = look_into(hostile)
@@ -122,7 +122,7 @@ def test_a_hostile_zip_is_read_up_to_a_bound(names: list[str]) -> None:
     assert found.problem or found.cut
 
 
-def test_a_zip_that_is_broken_or_holds_too_much_is_said_to_be() -> None:
+def test_a_zip_that_is_broken_or_too_large_is_reported() -> None:
     whole = archive(["work.py"])
     assert "damaged" in look_into(file(whole[:40])).problem
     at = whole.rindex(b"PK\x05\x06")

@@ -1,4 +1,4 @@
-"""A student's pages without a browser: what they take, give and refuse."""
+"""The pages of a student without a browser: submissions, downloads, and refusals."""
 
 from __future__ import annotations
 
@@ -44,12 +44,12 @@ def send(visitor: Visitor, content: bytes, name: str = "work.py", path: str = "/
 
 
 def after(visitor: Visitor, answer: httpx2.Response) -> str:
-    """The page that the answer to a form leads to."""
+    """The page to which the answer to a form redirects."""
     assert answer.status_code == 303
     return visitor.get(answer.headers["location"]).text
 
 
-def test_who_has_so_many_attempts_an_hour_is_not_told_to_submit_as_often_as_they_like(
+def test_a_student_with_limited_attempts_is_not_told_to_submit_as_often_as_they_like(
     alice: Visitor, course_folder: Path
 ) -> None:
     assert "as often as you like" in alice.get("/my/hw1").text
@@ -60,7 +60,7 @@ def test_who_has_so_many_attempts_an_hour_is_not_told_to_submit_as_often_as_they
     )  # fmt: skip
 
 
-def test_before_it_opens_an_assignment_shows_title_and_time_alone_and_nothing_where_it_is_hidden(
+def test_before_opening_an_assignment_shows_title_and_time_only_or_nothing_if_hidden(
     alice: Visitor, course_folder: Path, clock: Clock
 ) -> None:
     exam = '[[assignments]]\nname = "hw1"\ntitle = "Final exam"\nopens = 2026-03-10T13:00:00\n'
@@ -82,11 +82,11 @@ def test_before_it_opens_an_assignment_shows_title_and_time_alone_and_nothing_wh
 # submitting
 
 
-def test_a_submission_is_kept_and_told_with_moment_checksum_and_receipt(alice: Visitor, course: Course) -> None:
+def test_a_submission_is_kept_and_shown_with_time_checksum_and_receipt(alice: Visitor, course: Course) -> None:
     page = after(alice, send(alice, b"x = 1\n"))
     (receipt,) = course.submissions.receipts(ALICE)
     assert all(text in page for text in ("Received", sha256(b"x = 1\n"), "Submission 1", "6 bytes", "it counts"))
-    assert "on time" not in page  # for there is no due time
+    assert "on time" not in page  # because there is no due time
     (link,) = re.findall(r'href="(/my/hw1/receipts/[^"]+)">Download the receipt', page)
     downloaded = alice.get(link)
     assert (downloaded.text, downloaded.headers["content-type"]) == (receipt.text, "application/jose")
@@ -95,7 +95,7 @@ def test_a_submission_is_kept_and_told_with_moment_checksum_and_receipt(alice: V
 
 
 @pytest.mark.parametrize("name", ["kim.pyle", "x.py.pyx", "a.htmlx.jws"])
-def test_receipt_and_file_of_a_name_with_an_ending_in_it_are_downloaded(course: Course, name: str) -> None:
+def test_receipt_and_file_are_downloaded_when_the_name_contains_a_file_ending(course: Course, name: str) -> None:
     visitor = Visitor(course)
     visitor.post("/join", user=name, code=CODE)
     page = after(visitor, send(visitor, b"x = 1\n")) + visitor.get("/my-receipts").text
@@ -113,13 +113,13 @@ def test_receipt_and_file_of_a_name_with_an_ending_in_it_are_downloaded(course: 
     assert visitor.get("/my/hw1/feedback").text == "<p>well done"
 
 
-def test_the_same_bytes_again_are_said_to_be_there_already(alice: Visitor, course: Course) -> None:
+def test_submitting_the_same_bytes_again_says_that_they_were_received_already(alice: Visitor, course: Course) -> None:
     send(alice, b"x = 1\n")
     assert "You had submitted this already" in after(alice, send(alice, b"x = 1\n"))
     assert len(list(course.submissions.receipts(ALICE))) == 1
 
 
-def test_a_released_file_that_comes_back_unchanged_is_taken_and_said(alice: Visitor) -> None:
+def test_an_unchanged_released_file_is_accepted_with_a_notice(alice: Visitor) -> None:
     assert "unchanged from what was handed out" in after(alice, send(alice, NOTEBOOK))
     assert "unchanged from what was handed out" not in after(alice, send(alice, NOTEBOOK + b"x = 1\n"))
 
@@ -134,7 +134,7 @@ def test_a_released_file_that_comes_back_unchanged_is_taken_and_said(alice: Visi
         (b"x" * 200_000, "work.py", 413, "at most"),
     ],
 )
-def test_what_is_not_taken_is_said_on_the_page_and_nothing_is_kept(
+def test_a_refused_file_is_explained_on_the_page_and_not_kept(
     alice: Visitor, course: Course, course_folder: Path, content: bytes, name: str, status: int, said: str
 ) -> None:
     write_plan(course_folder, '[[assignments]]\nname = "hw1"\nmax_size = 1000\n')
@@ -146,13 +146,13 @@ def test_what_is_not_taken_is_said_on_the_page_and_nothing_is_kept(
     assert not any((course_folder.parent / "submitted").rglob("*.py"))
 
 
-def test_a_round_limit_is_said_in_round_numbers(alice: Visitor, course_folder: Path) -> None:
+def test_a_round_size_limit_is_shown_in_round_numbers(alice: Visitor, course_folder: Path) -> None:
     for size, said in ((2 * 1024**2, "at most 2 MiB"), (2560, "at most 2.5 KiB"), (1000, "at most 1000 bytes")):
         write_plan(course_folder, f'[[assignments]]\nname = "hw1"\nmax_size = {size}\n')
         assert said in " ".join(alice.get("/my/hw1").text.split())
 
 
-def test_a_form_without_a_file_says_so(alice: Visitor) -> None:
+def test_submitting_without_choosing_a_file_shows_an_error(alice: Visitor) -> None:
     nothing = b'--b\r\nContent-Disposition: form-data; name="file"; filename=""\r\n\r\n\r\n--b--\r\n'
     for kind, body in (("multipart/form-data; boundary=b", nothing), ("application/x-www-form-urlencoded", b"file=")):
         answer = alice.send("POST", "/my/hw1", {**OURS, "Content-Type": kind}, content=body)
@@ -160,15 +160,15 @@ def test_a_form_without_a_file_says_so(alice: Visitor) -> None:
         assert "no data" in answer.text.lower() or "choose a file" in answer.text.lower()
 
 
-def test_a_submission_needs_a_form_of_this_server_and_a_session(alice: Visitor, course: Course) -> None:
-    stranger = Visitor(course)
+def test_a_submission_requires_a_form_of_this_server_and_a_session(alice: Visitor, course: Course) -> None:
+    anonymous = Visitor(course)
     files = {"file": ("work.py", b"x = 1\n")}
     assert alice.send("POST", "/my/hw1", {"Origin": "https://evil.example"}, files=files).status_code == 403
-    assert stranger.send("POST", "/my/hw1", OURS, files=files).status_code == 401
+    assert anonymous.send("POST", "/my/hw1", OURS, files=files).status_code == 401
     assert list(course.submissions.receipts(ALICE)) == []
 
 
-def test_a_late_submission_says_how_late_and_what_it_costs(
+def test_a_late_submission_shows_how_late_it_is_and_the_penalty(
     alice: Visitor, course: Course, course_folder: Path, clock: Clock
 ) -> None:
     write_plan(
@@ -186,14 +186,14 @@ def test_a_late_submission_says_how_late_and_what_it_costs(
     assert "data-late-after" in alice.get("/my/hw1").text
     clock.now = NOON + 6 * HOUR
     assert "A submission now is 1 day late" in (page := alice.get("/my/hw1").text)
-    assert "data-late-after" not in page  # the script does not say it once more
+    assert "data-late-after" not in page  # the script does not repeat it
     page = after(alice, send(alice, b"x = 2\n"))
     assert "1 day late: due Tue 10 Mar 12:00, received Tue 10 Mar 18:00 UTC, 1 x 5 %<" in page
     assert "submission 1 counts" in page
     assert "submitted" in alice.get("/").text
 
 
-def test_a_closed_assignment_takes_nothing_and_shows_no_form(
+def test_a_closed_assignment_accepts_nothing_and_shows_no_form(
     alice: Visitor, course: Course, course_folder: Path, clock: Clock
 ) -> None:
     write_plan(course_folder, '[[assignments]]\nname = "hw1"\ncloses = 2026-03-10T12:00:00\n')
@@ -205,7 +205,7 @@ def test_a_closed_assignment_takes_nothing_and_shows_no_form(
     assert list(course.submissions.receipts(ALICE)) == []
 
 
-def test_the_course_s_instructor_has_no_submissions(course: Course) -> None:
+def test_the_instructor_of_the_course_has_no_submissions(course: Course) -> None:
     teacher = Visitor(course)
     teacher.post("/login", token=token_of(course, INSTRUCTOR))
     assert teacher.get("/my/hw1").status_code == 403
@@ -215,7 +215,7 @@ def test_the_course_s_instructor_has_no_submissions(course: Course) -> None:
 # more time
 
 
-def test_more_time_is_asked_for_granted_and_shown(
+def test_more_time_is_requested_granted_and_shown(
     alice: Visitor, course: Course, course_folder: Path, clock: Clock
 ) -> None:
     write_plan(course_folder, '[[assignments]]\nname = "hw1"\ndue = 2026-03-10T12:00:00\n')
@@ -245,7 +245,7 @@ def test_an_invalid_request_for_more_time_is_explained_on_the_page(
 # files
 
 
-def test_files_are_downloaded_one_by_one_and_all_as_a_zip(alice: Visitor, course_folder: Path) -> None:
+def test_released_files_are_downloaded_one_by_one_or_as_a_zip(alice: Visitor, course_folder: Path) -> None:
     files = course_folder / "hw1" / "files"
     (files / "data").mkdir()
     (files / "data" / "größe.csv").write_bytes(b"a,b\n" * 200_000)
@@ -262,7 +262,7 @@ def test_files_are_downloaded_one_by_one_and_all_as_a_zip(alice: Visitor, course
         }  # fmt: skip
 
 
-def test_nothing_but_released_files_and_own_submissions_is_given(
+def test_only_released_files_and_own_submissions_can_be_downloaded(
     alice: Visitor, course: Course, course_folder: Path
 ) -> None:
     bob = submit_work(course.store, course.signer, Username("bob"), b"bob's").receipt.submission
@@ -284,7 +284,7 @@ def test_students_can_download_each_of_their_submissions(alice: Visitor) -> None
     assert len(re.findall("Receipt<span", alice.get("/my-receipts").text)) == 2
 
 
-def test_a_download_in_the_browser_makes_the_state_fetched(alice: Visitor, course: Course) -> None:
+def test_a_download_in_the_browser_sets_the_state_fetched(alice: Visitor, course: Course) -> None:
     assert "fetched" not in alice.get("/").text
 
     async def download() -> None:
@@ -298,7 +298,7 @@ def test_a_download_in_the_browser_makes_the_state_fetched(alice: Visitor, cours
     assert "fetched" in alice.get("/").text
 
 
-def test_a_notebook_opens_in_an_editor_by_a_link_with_the_whole_text(alice: Visitor, course_folder: Path) -> None:
+def test_a_notebook_opens_in_an_editor_by_a_link_that_contains_its_text(alice: Visitor, course_folder: Path) -> None:
     (course_folder / "hw1" / "files" / "picture.png").write_bytes(b"\x89PNG")
     write_plan(
         course_folder,
@@ -317,7 +317,7 @@ def test_a_notebook_opens_in_an_editor_by_a_link_with_the_whole_text(alice: Visi
     ]  # fmt: skip
 
 
-def test_the_manifests_files_are_found_where_they_are(alice: Visitor, course_folder: Path) -> None:
+def test_the_files_of_a_manifest_are_found_at_their_urls(alice: Visitor, course_folder: Path) -> None:
     (course_folder / "assignments.json").write_text("""[{"name": "week 1", "id": 7, "files": [
         {"filename": "work.py", "url": "/assignments/hw1/files/hw1.py"},
         {"filename": "data.csv", "url": "https://cdn.example/data.csv"}]}]""")
@@ -332,14 +332,14 @@ def test_the_manifests_files_are_found_where_they_are(alice: Visitor, course_fol
 # joining
 
 
-def test_the_way_in_shows_the_fingerprint_of_the_courses_key(course: Course) -> None:
+def test_the_join_page_and_the_receipts_show_the_fingerprint_of_the_key(course: Course) -> None:
     assert course.keys.public()[0]["kid"] in Visitor(course).get("/join").text
     visitor = Visitor(course)
     visitor.post("/join", user="carol", code=CODE)
     assert course.keys.public()[0]["kid"] in visitor.get("/my-receipts").text
 
 
-def test_a_download_is_the_file_that_was_there_when_it_began(tmp_path: Path) -> None:
+def test_a_download_sends_the_file_as_it_was_when_the_download_began(tmp_path: Path) -> None:
     path = tmp_path / "data.csv"
     path.write_bytes(b"old" * 10)
     answer = file_response(StoredFile("data.csv", 30, 0.0, "1", path))
@@ -359,14 +359,14 @@ def test_a_download_is_the_file_that_was_there_when_it_began(tmp_path: Path) -> 
     assert (b"content-length", b"30") in sent[0]["headers"]
 
 
-def test_the_address_of_a_submission_in_earlier_versions_still_leads_to_it(alice: Visitor) -> None:
+def test_the_address_of_a_submission_in_earlier_versions_redirects_to_it(alice: Visitor) -> None:
     send(alice, b"x = 1\n")
     answer = alice.get("/my/hw1/hand-ins/alice.py")
     assert answer.status_code == 308
     assert alice.get(answer.headers["location"]).content == b"x = 1\n"
 
 
-def test_below_a_path_an_editor_is_given_the_address_at_which_the_file_is(course: Course, course_folder: Path) -> None:
+def test_below_a_mount_path_an_editor_gets_the_full_address_of_the_file(course: Course, course_folder: Path) -> None:
     write_plan(course_folder, '[edit_links]\neditor = "https://e.example/?{url}"\n')
     visitor = Visitor(course, root="/uni/course")
     visitor.post("/join", user="alice", code=CODE)

@@ -1,4 +1,4 @@
-"""What a server loads before it is needed: little, as a start and each worker's memory pay for it."""
+"""A server imports few modules at its start, for the time of a start and the memory of each worker."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ UNUSED = (
     "mograder.grading", "mograder.notebook", "mograder.rehearsal", "mograder.store.copy", "mograder.store.postgres",
     "mograder.tables", "mograder.web.multipart", "mograder.web.pages.routes",
 )  # fmt: skip
-"""Of pages, forms, workbooks, other stores, clients and grading."""
+"""Modules of pages, forms, workbooks, other stores, clients and grading."""
 
 SERVICES = (
     "board", "erasure", "gradebook", "grading_results", "login_codes", "mark_release", "marking", "marking_desk",
     "publishing", "regrading", "roster", "rule_editor", "standings",
 )  # fmt: skip
-"""Modules of the domain that a server has loaded by its first answer only if something asked for them."""
+"""Modules of the domain that a server imports only when a request needs them."""
 
 NOTED = """
 import atexit, gc, pathlib, sys
@@ -29,13 +29,11 @@ atexit.register(lambda: pathlib.Path({path!r}).write_text("\\n".join([f"collecti
 from mograder.cli import main
 main()
 """
-"""`mograder`, which writes whether it collects garbage and what it has loaded into a file at its end."""
+"""Runs `mograder` and writes to a file at its end whether it collects garbage and which modules it has imported."""
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="a signal ends a process of Windows at once")
-def test_a_server_starts_without_the_services_that_nobody_has_used_and_collects_garbage(
-    course_folder: Path, tmp_path: Path
-) -> None:
+def test_a_server_does_not_import_unused_services_and_collects_garbage(course_folder: Path, tmp_path: Path) -> None:
     loaded = tmp_path / "loaded"
     with running(course_folder, program=("-c", NOTED.format(path=str(loaded)), "serve")) as server:
         assert server.client.get("/.well-known/jwks.json").status_code == 200
@@ -47,7 +45,7 @@ def test_a_server_starts_without_the_services_that_nobody_has_used_and_collects_
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="a signal ends a process of Windows at once")
-def test_a_server_loads_nothing_of_pages_clients_and_grading_until_it_is_asked_for_them(
+def test_a_server_does_not_import_pages_clients_and_grading_before_they_are_used(
     course_folder: Path, tmp_path: Path
 ) -> None:
     loaded = tmp_path / "loaded"

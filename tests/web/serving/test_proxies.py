@@ -1,4 +1,4 @@
-"""Behind proxies: who is trusted is believed about who asks, everybody else is not."""
+"""Behind proxies: forwarding headers of trusted proxies are used, those of others are ignored."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ def seen(client: str, *headers: tuple[str, str], proxies: Proxies = TRUSTED) -> 
     ("said", "client"),
     [
         (["192.0.2.7"], "192.0.2.7"),
-        (["6.6.6.6, 192.0.2.7"], "192.0.2.7"),  # the left one is the client's own invention
+        (["6.6.6.6, 192.0.2.7"], "192.0.2.7"),  # the client has invented the left one
         (["6.6.6.6", "192.0.2.7"], "192.0.2.7"),
         (["192.0.2.7, 10.1.2.3"], "192.0.2.7"),
         (["6.6.6.6, 192.0.2.7, 10.1.2.3, 2001:db8::7"], "192.0.2.7"),
-        (["10.0.0.9, 10.1.2.3"], "10.0.0.9"),  # somebody behind the proxies
+        (["10.0.0.9, 10.1.2.3"], "10.0.0.9"),  # a client behind both proxies
         (["192.0.2.7:4711"], "192.0.2.7"),
         (["[2001:4860::1]:4711"], "2001:4860::1"),
         (["::ffff:192.0.2.7"], "192.0.2.7"),
@@ -43,11 +43,11 @@ def seen(client: str, *headers: tuple[str, str], proxies: Proxies = TRUSTED) -> 
         ([], "127.0.0.1"),
     ],
 )
-def test_the_right_most_address_that_is_no_proxy_s_is_the_client(said: list[str], client: str) -> None:
+def test_the_client_is_the_right_most_address_that_is_no_trusted_proxy(said: list[str], client: str) -> None:
     assert seen("127.0.0.1", *(("X-Forwarded-For", each) for each in said))[0] == client
 
 
-def test_scheme_and_host_are_those_of_the_nearest_proxy() -> None:
+def test_scheme_and_host_are_taken_from_the_nearest_proxy() -> None:
     assert seen("10.9.9.9", ("X-Forwarded-Proto", "https"), ("X-Forwarded-Host", "course.example.org")) == (
         "10.9.9.9", "https", "course.example.org",
     )  # fmt: skip
@@ -59,7 +59,7 @@ def test_scheme_and_host_are_those_of_the_nearest_proxy() -> None:
 
 
 @pytest.mark.parametrize("client", ["192.0.2.1", "11.0.0.1", "nonsense"])
-def test_an_untrusted_proxy_is_not_believed(client: str) -> None:
+def test_forwarding_headers_of_an_untrusted_proxy_are_ignored(client: str) -> None:
     headers = [("X-Forwarded-For", "192.0.2.7"), ("X-Forwarded-Proto", "https"), ("X-Forwarded-Host", "evil.example")]
     assert seen(client, *headers) == (client, "http", "inner")
     assert seen("127.0.0.1", *headers, proxies=Proxies.parse("")) == ("127.0.0.1", "http", "inner")
@@ -71,7 +71,7 @@ def test_an_invalid_proxy_address_is_a_usage_error(text: str) -> None:
         Proxies.parse(text)
 
 
-def test_a_real_server_counts_guesses_by_the_real_client_and_names_the_public_address(course_folder: Path) -> None:
+def test_a_real_server_counts_guesses_by_the_forwarded_client_and_shows_the_public_address(course_folder: Path) -> None:
     with running(course_folder, "--trusted-proxies", "127.0.0.0/8", first=STRICT) as server:
 
         def guess(client: str) -> int:
@@ -89,7 +89,7 @@ def test_a_real_server_counts_guesses_by_the_real_client_and_names_the_public_ad
         assert stated["https"]["url"] == "https://course.example.org"
 
 
-def test_without_trusted_proxies_nothing_is_believed(course_folder: Path) -> None:
+def test_without_trusted_proxies_forwarding_headers_are_ignored(course_folder: Path) -> None:
     with running(course_folder) as server:
         public = {"X-Forwarded-Proto": "https", "X-Forwarded-Host": "evil.example"}
         stated = tomllib.loads(server.client.get("/mograder.toml", headers=public).text)

@@ -1,4 +1,4 @@
-"""The real server in its own process: what the wire, the process and the disk may do to it."""
+"""The real server in its own process: connections, uploads, and stopping."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.parts import HW1, PATIENCE, Running, names_in, open_store, running, u
 
 
 def head(server: Running, *fields: str, user: str = "alice", method: str = "POST") -> bytes:
-    """The head of a submission, with more header fields."""
+    """The head of a request that submits, with additional header fields."""
     lines = [
         f"{method} /assignments/hw1/submit?user={user} HTTP/1.1", "Host: x",
         f"Authorization: Bearer {server.token(user)}", *fields,
@@ -26,7 +26,7 @@ def head(server: Running, *fields: str, user: str = "alice", method: str = "POST
 
 
 def answer(connection: socket.socket) -> bytes:
-    """Everything until the server closes or resets."""
+    """Everything that the server sends until it closes or resets the connection."""
     connection.settimeout(PATIENCE)
     received = b""
     with contextlib.suppress(ConnectionResetError):
@@ -39,7 +39,7 @@ def kept(server: Running) -> list[str]:
     return names_in(server.submitted / "hw1") if (server.submitted / "hw1").exists() else []
 
 
-def test_a_course_is_served(server: Running) -> None:
+def test_a_course_is_served_over_http(server: Running) -> None:
     assert server.client.get("/").json() == {"status": "ok"}
     assert server.submit("alice", b"work").json()["version"] in kept(server)
     listed = server.client.get("/assignments/hw1/submissions", headers=server.bearer()).json()
@@ -47,7 +47,7 @@ def test_a_course_is_served(server: Running) -> None:
 
 
 @pytest.mark.parametrize("announced", [1000, 5_000_000])
-def test_an_upload_that_is_cut_off_leaves_nothing(server: Running, announced: int) -> None:
+def test_an_interrupted_upload_leaves_nothing_behind(server: Running, announced: int) -> None:
     with server.connect() as connection:
         connection.sendall(head(server, f"Content-Length: {announced}") + b"x" * (announced * 3 // 5))
         connection.shutdown(socket.SHUT_WR)
@@ -71,23 +71,23 @@ from mograder.web.body import PATIENT
 for pause in ("idle", "linger"):
     force_setattr(PATIENT, pause, 90)
 """
-"""Runs before a server that reads on for longer than a busy machine pauses, after it has refused what comes."""
+"""Runs before a server: after a refusal it continues to read for longer than a slow machine may pause."""
 
 
-def test_a_client_that_sends_too_much_receives_the_413(course_folder: Path) -> None:
+def test_a_client_that_sends_too_much_receives_the_answer_413(course_folder: Path) -> None:
     with running(course_folder, "--max-upload", "1", first=LINGERING) as server:
         for size in (1024 * 1024 + 1, 30_000_000):
             reply = server.submit("alice", b"x" * size)
             assert (reply.status_code, reply.json()["code"]) == (413, "too_large")
-        with server.connect() as connection:  # one that reads only when it has sent everything
+        with server.connect() as connection:  # a client that reads only after it has sent everything
             connection.sendall(head(server, "Content-Length: 20000000") + b"x" * 20_000_000)
             assert answer(connection).startswith(b"HTTP/1.1 413 ")
-        with server.connect() as connection:  # one that pauses goes on after the server has answered
+        with server.connect() as connection:  # a client that pauses and continues after the server has answered
             connection.sendall(head(server, "Content-Length: 20000000") + b"x" * 1_000_000)
             begun = connection.recv(65536)
             connection.sendall(b"x" * 19_000_000)
             assert json.loads((begun + answer(connection)).partition(b"\r\n\r\n")[2])["code"] == "too_large"
-        with server.connect() as connection:  # one that waits for leave to send is answered at once
+        with server.connect() as connection:  # a client that waits for 100 Continue is answered at once
             connection.sendall(head(server, "Content-Length: 99999999", "Expect: 100-continue"))
             assert answer(connection).startswith(b"HTTP/1.1 413 ")
         assert server.submit("alice", b"x" * 1024 * 1024).status_code == 200
@@ -102,7 +102,7 @@ def test_a_client_that_sends_too_much_receives_the_413(course_folder: Path) -> N
      b"GET /" + b"a" * 200_000 + b" HTTP/1.1\r\nHost: x\r\n\r\n",
      b"GET / HTTP/1.1\r\nX: " + b"a" * 200_000 + b"\r\n\r\n"],
 )  # fmt: skip
-def test_what_is_not_http_harms_nobody(server: Running, raw: bytes) -> None:
+def test_requests_that_are_not_http_do_not_disturb_the_server(server: Running, raw: bytes) -> None:
     with server.connect() as connection:
         with contextlib.suppress(OSError):
             connection.sendall(raw)
@@ -111,7 +111,7 @@ def test_what_is_not_http_harms_nobody(server: Running, raw: bytes) -> None:
     assert server.client.get("/").status_code == 200
 
 
-def test_two_servers_on_one_folder_both_accept(server: Running) -> None:
+def test_two_servers_on_one_folder_both_accept_submissions(server: Running) -> None:
     with running(server.root) as second, ThreadPoolExecutor(8) as threads:
         both = [server, second]
         replies = list(threads.map(lambda n: both[n % 2].submit(f"s{n % 5}", b"%d" % n), range(60)))
@@ -129,7 +129,7 @@ def test_two_servers_on_one_folder_both_accept(server: Running) -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_server_that_is_told_to_stop_exits_0_and_frees_its_port(course_folder: Path, number: int) -> None:
+def test_a_server_that_is_told_to_stop_exits_with_0_and_frees_its_port(course_folder: Path, number: int) -> None:
     with running(course_folder) as server:
         server.submit("alice", b"work")
         server.process.send_signal(number)
@@ -147,11 +147,13 @@ several = pytest.param(
 
 
 @pytest.mark.parametrize("words", [(), ("--tls-self-signed",), several])
-def test_an_upload_under_way_is_finished_before_the_server_stops(course_folder: Path, words: tuple[str, ...]) -> None:
+def test_an_upload_in_progress_is_completed_before_the_server_stops(
+    course_folder: Path, words: tuple[str, ...]
+) -> None:
     content = b"x" * 200_000
     with running(course_folder, *words) as server, server.connect() as connection:
         connection.sendall(head(server, f"Content-Length: {len(content)}", "Expect: 100-continue"))
-        assert b" 100 " in connection.recv(1000)  # it reads the body now
+        assert b" 100 " in connection.recv(1000)  # the server reads the body now
         server.process.send_signal(signal.SIGTERM)
         connection.sendall(content)
         assert answer(connection).startswith(b"HTTP/1.1 200 ")
@@ -159,7 +161,7 @@ def test_an_upload_under_way_is_finished_before_the_server_stops(course_folder: 
         assert (server.submitted / "hw1" / "alice.py").read_bytes() == content
 
 
-def test_a_stalled_upload_does_not_keep_the_server_from_stopping(course_folder: Path) -> None:
+def test_a_stalled_upload_does_not_delay_the_stop_of_the_server(course_folder: Path) -> None:
     impatient = "from mograder.web.serving import server; server.DRAIN_SECONDS = 1.0"
     with running(course_folder, first=impatient) as server, server.connect() as stalled:
         stalled.sendall(head(server, "Content-Length: 1500000", "Expect: 100-continue"))
@@ -181,7 +183,7 @@ def refuses(server: Running) -> bool:
     return False
 
 
-def test_names_of_any_letters_travel_through_the_real_server(server: Running) -> None:
+def test_names_in_any_script_are_received_correctly(server: Running) -> None:
     name = "Übung 1 & 50%"
     (server.root / name / "files").mkdir(parents=True)
     (server.root / name / "files" / "ä b.py").write_bytes(b"x")
@@ -190,7 +192,7 @@ def test_names_of_any_letters_travel_through_the_real_server(server: Running) ->
     assert server.client.get(url, headers=server.bearer()).content == b"x"
 
 
-def test_a_large_file_comes_with_its_length_and_in_parts(server: Running) -> None:
+def test_a_large_file_is_sent_with_its_length_and_by_ranges(server: Running) -> None:
     content = bytes(range(256)) * 20_000
     (server.root / "hw1" / "files" / "data.bin").write_bytes(content)
     whole = server.client.get("/assignments/hw1/files/data.bin", headers=server.bearer())
@@ -208,7 +210,7 @@ def test_one_connection_carries_many_requests(server: Running) -> None:
             assert b'{"status":"ok"}' in connection.recv(65536)
 
 
-def test_a_server_without_authentication_lets_everybody_in_and_says_so(course_folder: Path) -> None:
+def test_a_server_without_authentication_answers_everybody_and_says_so_at_start(course_folder: Path) -> None:
     with running(course_folder, "--no-auth") as server:
         reply = server.client.post("/assignments/hw1/submit?user=alice", content=b"x")
         assert reply.json()["user"] == "alice"

@@ -1,4 +1,4 @@
-"""A certificate is tried by the library that serves it, in a process that may die."""
+"""A certificate is loaded by the library that serves it, in a separate process that may crash."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ def make(folder: Path, *kind: str) -> tuple[Path, Path]:
 
 
 @pytest.mark.parametrize("kind", [("rsa:2048",), ("ed25519",), ("ec", "-pkeyopt", "ec_paramgen_curve:prime256v1")])
-def test_what_the_library_serves_is_right(tmp_path: Path, kind: tuple[str, ...]) -> None:
+def test_a_certificate_that_the_library_serves_is_accepted(tmp_path: Path, kind: tuple[str, ...]) -> None:
     assert load(*make(tmp_path, *kind)) == ""
 
 
-def test_a_curve_that_the_library_does_not_know_is_refused_in_its_words(tmp_path: Path) -> None:
+def test_an_unsupported_curve_is_refused_with_the_message_of_the_library(tmp_path: Path) -> None:
     pair = make(tmp_path, "ec", "-pkeyopt", "ec_paramgen_curve:secp521r1")
     assert load(*pair) == "failed to parse private key as RSA, ECDSA, or EdDSA"
 
@@ -33,13 +33,13 @@ def test_a_curve_that_the_library_does_not_know_is_refused_in_its_words(tmp_path
     ("marked", "said"),
     [(0, "it has no certificate that can be read"), (1, "it has no key that can be read")],
 )
-def test_a_byte_order_mark_is_refused_and_not_fatal(tmp_path: Path, marked: int, said: str) -> None:
+def test_a_byte_order_mark_is_refused_without_a_crash(tmp_path: Path, marked: int, said: str) -> None:
     pair = make(tmp_path, "rsa:2048")
     pair[marked].write_bytes(MARK + pair[marked].read_bytes())
     assert load(*pair) == said
 
 
-def test_what_stands_in_the_working_folder_is_not_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_python_file_in_the_working_folder_is_not_imported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "ssl.py").write_text("raise SystemExit(17)")
     monkeypatch.chdir(tmp_path)
     assert load(tmp_path / "none.pem", tmp_path / "none.key") != ""

@@ -1,4 +1,4 @@
-"""Several processes on one folder and one port: nothing is lost when one dies, none outlives the parent."""
+"""Several processes on one folder and one port: nothing is lost when one is killed, none outlives the parent."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ def alive(pid: int) -> bool:
 
 
 def wait_until_gone(pids: set[int]) -> None:
-    """A test that waits here for ever has found a worker that outlives its parent."""
+    """Wait until the processes have ended; fails if a worker outlives its parent."""
     while any(map(alive, pids)):
         os.sched_yield()
 
 
 def persist(client: httpx2.Client, path: str, **extra: Any) -> httpx2.Response:
-    """As a client does: a connection that breaks is tried again."""
+    """Repeat the request when the connection breaks, as the client does."""
     while True:
         with contextlib.suppress(httpx2.TransportError):
             reply = client.post(path, **extra)
@@ -89,14 +89,14 @@ def test_no_submission_and_no_grade_is_lost_while_workers_are_killed(course_fold
     assert len(json.loads(grades.read_bytes())) == 8 * 15
 
 
-def test_several_workers_report_the_start_once(course_folder: Path) -> None:
+def test_several_workers_print_the_start_message_once(course_folder: Path) -> None:
     with running(course_folder, "--workers", "2") as server:
         assert server.client.get("/").json() == {"status": "ok"}
         assert server.stop() == 0
         assert server.process.stdout.read() == ""  # type: ignore[union-attr]
 
 
-def test_clients_that_leave_while_workers_stop_add_nothing_to_the_log(course_folder: Path) -> None:
+def test_clients_that_disconnect_while_workers_stop_add_nothing_to_the_log(course_folder: Path) -> None:
     over = threading.Event()
 
     def ask_and_leave() -> None:
@@ -115,7 +115,7 @@ def test_clients_that_leave_while_workers_stop_add_nothing_to_the_log(course_fol
         assert server.process.stdout.read() == ""  # type: ignore[union-attr]
 
 
-def test_workers_end_with_their_parent_and_the_port_is_free(course_folder: Path) -> None:
+def test_workers_end_with_their_parent_and_free_the_port(course_folder: Path) -> None:
     with running(course_folder, "--workers", "2") as server:
         workers = server.workers()
         assert len(workers) == 2
@@ -125,16 +125,16 @@ def test_workers_end_with_their_parent_and_the_port_is_free(course_folder: Path)
             assert again.client.get("/").json() == {"status": "ok"}
 
 
-def test_https_is_served_by_several(course_folder: Path) -> None:
+def test_several_workers_serve_https(course_folder: Path) -> None:
     with running(course_folder, "--workers", "2", "--tls-self-signed") as server:
         assert server.submit("alice", b"work").status_code == 200
         assert server.stop() == 0
 
 
-def test_connections_and_processes_do_not_multiply_the_guesses(course_folder: Path) -> None:
+def test_more_connections_and_processes_do_not_allow_more_guesses(course_folder: Path) -> None:
     with running(course_folder, "--workers", "4", first=STRICT) as server:
         wrong = [
-            server.client.post(  # on a connection of its own, so at any worker
+            server.client.post(  # on a new connection, so handled by any worker
                 "/register", json={"user": f"s{number}", "enrollment_code": "wrong"}, headers={"Connection": "close"}
             )
             for number in range(2 * FAILURES)

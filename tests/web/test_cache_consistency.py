@@ -1,7 +1,7 @@
-"""What a server keeps up to date against what one says that has just started: whatever was done, wherever, by hand too;
-on a folder and on a database.
+"""Cached answers of running servers equal those of a freshly started one, after any change on either server or by hand;
+in a folder and in a database.
 
-Two servers share the course; after each step, each answer of both is the one that is made from nothing.
+Two servers share the course; after each step, all answers of both are compared with a computation from nothing.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ hours = st.integers(-2, 3)
 
 
 class Server:
-    """A course that is open, and its application; each answer by what was asked."""
+    """An open course and its application; `answers` maps each request to its answer."""
 
     def __init__(self, course: Course) -> None:
         self.course = course
@@ -72,8 +72,8 @@ class Server:
         return {**dict(asyncio.run(ask())), "board": self.api.board()}
 
 
-class Living(RuleBasedStateMachine):
-    """Each rule does one thing to a course that two servers serve; `open` opens it for one more."""
+class ServedCourse(RuleBasedStateMachine):
+    """Each rule makes one change to a course on two servers; `open` opens it for another server."""
 
     @initialize()
     def begin(self) -> None:
@@ -86,7 +86,7 @@ class Living(RuleBasedStateMachine):
             self.after.callback(each.course.close)
 
     def prepare(self) -> None:
-        """Make the course that the folder `root` describes."""
+        """Create the course from the folder `root`."""
 
     def open(self, number: int) -> Course:
         raise NotImplementedError
@@ -146,7 +146,7 @@ class Living(RuleBasedStateMachine):
             self.course(server).roster.remove(COURSE_INSTRUCTOR, user)
 
     @invariant()
-    def both_say_what_one_says_that_has_just_started(self) -> None:
+    def both_answer_like_a_fresh_server(self) -> None:
         fresh = Server(self.open(2))
         try:
             wanted = fresh.answers()
@@ -159,8 +159,8 @@ class Living(RuleBasedStateMachine):
         self.after.close()
 
 
-class LivingFolder(Living):
-    """A course folder, in which people work by hand, too."""
+class ServedFolder(ServedCourse):
+    """A course folder, which is also changed by hand."""
 
     def open(self, number: int) -> Course:
         return open_course(self.root, Clock(NOON))
@@ -187,8 +187,8 @@ class LivingFolder(Living):
         (self.root / name / "grades.json").write_text(json.dumps(table))
 
 
-class LivingDatabase(Living):
-    """A course in a database, each server with connections of its own; what is published replaces the plan."""
+class ServedDatabase(ServedCourse):
+    """A course in a database, each server with its own connections; publishing replaces the settings."""
 
     def __init__(self, url: str) -> None:
         super().__init__()
@@ -210,28 +210,28 @@ class LivingDatabase(Living):
 
 
 LIVING = settings(max_examples=6, stateful_step_count=12, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-TestTwoServersOfACourseThatLives = LivingFolder.TestCase
+TestTwoServersOfACourseThatLives = ServedFolder.TestCase
 TestTwoServersOfACourseThatLives.settings = LIVING
 
 
-def test_two_servers_of_a_course_that_lives_in_a_database(postgres_url: str) -> None:
-    run_state_machine_as_test(lambda: LivingDatabase(postgres_url), settings=settings(LIVING, max_examples=3))
+def test_two_servers_on_a_database_always_answer_as_a_freshly_started_one(postgres_url: str) -> None:
+    run_state_machine_as_test(lambda: ServedDatabase(postgres_url), settings=settings(LIVING, max_examples=3))
 
 
-def test_every_kind_of_change_shows_at_the_other_server_of_a_database(postgres_url: str) -> None:
-    living, hw1 = LivingDatabase(postgres_url), ASSIGNMENTS[0]
-    living.begin()
+def test_every_kind_of_change_in_a_database_shows_at_the_other_server(postgres_url: str) -> None:
+    served, hw1 = ServedDatabase(postgres_url), ASSIGNMENTS[0]
+    served.begin()
     for change in (
-        lambda: living.submit(0, ALICE, hw1, "a", 0),
-        lambda: living.write_plan("on-time", 2),
-        lambda: living.extend(1, ALICE, hw1, Decision.GRANT),
-        lambda: living.submit(1, ALICE, hw1, "b", 3),
-        lambda: living.mark(0, ALICE, hw1, "2"),
-        lambda: living.extend(0, ALICE, hw1, Decision.WITHDRAW),
-        lambda: living.download(1, BOB, hw1),
-        lambda: living.remove(0, ALICE),
-        lambda: living.erase(1, ALICE),
+        lambda: served.submit(0, ALICE, hw1, "a", 0),
+        lambda: served.write_plan("on-time", 2),
+        lambda: served.extend(1, ALICE, hw1, Decision.GRANT),
+        lambda: served.submit(1, ALICE, hw1, "b", 3),
+        lambda: served.mark(0, ALICE, hw1, "2"),
+        lambda: served.extend(0, ALICE, hw1, Decision.WITHDRAW),
+        lambda: served.download(1, BOB, hw1),
+        lambda: served.remove(0, ALICE),
+        lambda: served.erase(1, ALICE),
     ):
         change()
-        living.both_say_what_one_says_that_has_just_started()
-    living.teardown()
+        served.both_answer_like_a_fresh_server()
+    served.teardown()

@@ -1,4 +1,4 @@
-"""Courses with tests, in a folder and in a database, as `serve` and `mograder worker` are told of them."""
+"""A store of courses with tests, in a folder or a database, with the arguments of `serve` and `mograder worker`."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from tests.parts import HW1, make_course_folder, submit_work
 
 
 @dataclass(frozen=True)
-class Place:
-    """Where courses are: what `serve` and `worker` are told, and how one is made with tests in it."""
+class CourseStore:
+    """Arguments of `serve` and `worker` for the store; `make` creates a course with tests in it."""
 
     serve: tuple[str, ...]
     worker: tuple[str, ...]
     many: factory.ManyCourses
     make: Callable[[str], None]
     of: Callable[[str], str]
-    """What one course is called."""
+    """The path or URL of a course with this name."""
 
     def course(self, name: str) -> Course:
         return self.many.course(CourseName(name))
@@ -35,13 +35,13 @@ class Place:
             submit_work(course.store, course.signer, Username(each), HALF.encode())
 
     def graded(self, name: str) -> list[int]:
-        """When, of each result."""
+        """The time of each result."""
         return [each.graded for each in self.course(name).store.jobs.results(HW1)]
 
 
 @contextmanager
-def graded_places(folder: Path, url: str) -> Iterator[Place]:
-    """In the database at `url`, or in `folder` where that is ""; there are no courses yet."""
+def course_store(folder: Path, url: str) -> Iterator[CourseStore]:
+    """An empty store of courses in the database at `url`, or in `folder` if `url` is ""."""
     parent = folder / "courses"
     parent.mkdir()
 
@@ -57,7 +57,7 @@ def graded_places(folder: Path, url: str) -> Iterator[Place]:
     courses = factory.open_courses(url or parent)
     words = (str(parent), "--courses")
     try:
-        yield Place(
+        yield CourseStore(
             ("--store", url) if url else words, (url,) if url else words, factory.ManyCourses(courses), make,
             lambda name: f"{url}#{name}" if url else str(parent / name / "release"),
         )  # fmt: skip

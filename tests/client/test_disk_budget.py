@@ -1,4 +1,4 @@
-"""No server fills the disk of who fetches from it."""
+"""A server cannot fill the disk of its clients."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def client(hostile_server: HostileServer) -> Iterator[Client]:
 
 
 def serve_many(server: HostileServer, content: bytes, ending: str) -> list[str]:
-    """MANY files, released and submitted."""
+    """Serve MANY files, both as released files and as submissions. Returns their names."""
     names = [f"s{number}{ending}" for number in range(MANY)]
     listing = [{"username": f"s{number}", "filename": name, "url": f"/f/{name}"} for number, name in enumerate(names)]
     server.answer("GET /assignments/hw1/submissions", as_json(listing))
@@ -75,7 +75,7 @@ def disk(monkeypatch: pytest.MonkeyPatch, free: int, total: int = 10**12) -> Non
 
 @ways
 @pytest.mark.usefixtures("small_limits")
-def test_downloads_end_before_the_disk_is_full(
+def test_downloads_stop_before_the_disk_is_full(
     content: bytes, ending: str, bring: Callable[[Client, Path, list[str]], None], client: Client,
     hostile_server: HostileServer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path,
 ) -> None:  # fmt: skip
@@ -90,7 +90,7 @@ def test_downloads_end_before_the_disk_is_full(
 @ways
 @pytest.mark.usefixtures("small_limits")
 @pytest.mark.parametrize(("free", "total"), [(files.LEFT_FREE + MIB, 10**12), (6 * MIB, 100 * MIB)])
-def test_what_leaves_enough_free_is_downloaded(
+def test_downloads_that_leave_enough_free_space_succeed(
     content: bytes, ending: str, bring: Callable[[Client, Path, list[str]], None], free: int, total: int,
     client: Client, hostile_server: HostileServer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path,
 ) -> None:  # fmt: skip
@@ -98,7 +98,7 @@ def test_what_leaves_enough_free_is_downloaded(
     bring(client, tmp_path, serve_many(hostile_server, content, ending))
 
 
-def test_a_notebook_has_room_on_a_disk_that_is_nearly_full(
+def test_a_notebook_can_be_fetched_to_a_disk_that_is_nearly_full(
     client: Client, hostile_server: HostileServer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     disk(monkeypatch, free=MIB)

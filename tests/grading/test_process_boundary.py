@@ -1,4 +1,4 @@
-"""What a submission does over the border between the processes: to the tests' objects, to their cells, to its report."""
+"""What a submission can do across the process boundary: to objects and cells of the tests, and to its report."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ SOURCE = notebook(MARKS, POINT, *map(solution, ANSWERS.values()), *CHECKS)
 
 
 @pytest.fixture(scope="module")
-def mine(sandbox: Sandbox, environment: Environment) -> Iterator[Grade]:
+def grade_answers(sandbox: Sandbox, environment: Environment) -> Iterator[Grade]:
     with Grader(Tests(SOURCE, "hw1", limits=LIMITS), environment, sandbox, 1) as grader:
         yield lambda text: grader.grade(text.encode(), "hw1.py")
 
@@ -60,16 +60,16 @@ FORGED = {
 
 
 @pytest.mark.parametrize("name", FORGED)
-def test_an_answer_cannot_change_an_object_of_the_tests_so_that_it_is_right(mine: Grade, name: str) -> None:
+def test_an_answer_cannot_change_objects_of_the_tests_to_pass(grade_answers: Grade, name: str) -> None:
     question, code = FORGED[name]
-    assert earned(mine(answers(**{question: code}))) == dict.fromkeys(ANSWERS, 1.0) | {question: 0.0}
+    assert earned(grade_answers(answers(**{question: code}))) == dict.fromkeys(ANSWERS, 1.0) | {question: 0.0}
 
 
-def test_an_answer_may_mark_the_objects_that_it_is_given(mine: Grade) -> None:
+def test_an_answer_may_set_attributes_of_objects_that_it_is_given(grade_answers: Grade) -> None:
     code = (
         "def graph(point):\n    point.seen = False\n    point.seen = True\n    return point.x if point.seen else None"
     )
-    assert earned(mine(answers(graph=code))) == dict.fromkeys(ANSWERS, 1.0)
+    assert earned(grade_answers(answers(graph=code))) == dict.fromkeys(ANSWERS, 1.0)
 
 
 IN_AN_INSTRUCTORS_CELL = {
@@ -83,9 +83,11 @@ IN_AN_INSTRUCTORS_CELL = {
 
 
 @pytest.mark.parametrize("name", IN_AN_INSTRUCTORS_CELL)
-def test_an_answer_that_breaks_an_instructors_cell_costs_the_checks_that_need_it(mine: Grade, name: str) -> None:
+def test_an_answer_that_breaks_a_cell_of_the_instructor_loses_the_checks_that_need_the_cell(
+    grade_answers: Grade, name: str
+) -> None:
     code = f"import os, signal, time\ndef curve(x):\n    {IN_AN_INSTRUCTORS_CELL[name]}\n    return x + 1"
-    report = mine(answers(curve=code))
+    report = grade_answers(answers(curve=code))
     assert report.outcome is not Outcome.OUR_FAILURE, report.error
     assert earned(report) == dict.fromkeys(ANSWERS, 1.0) | {"curve": 0.0}
     assert check_of(report, "curve").status is CheckStatus.NOT_RUN
@@ -115,7 +117,7 @@ SAID = {
 
 
 @pytest.mark.parametrize("name", SAID)
-def test_words_of_an_answer_that_has_seen_a_hidden_test_do_not_reach_its_student(grade: Grade, name: str) -> None:
+def test_an_answer_that_saw_a_hidden_test_cannot_tell_its_student_about_it(grade: Grade, name: str) -> None:
     report = guarded(grade(submission({"mean": SEEN, "even": TELL.format(said=SAID[name])})), ())
     shown = [*report.limits, *report.failures, check_of(report, "even").told]
     assert check_of(report, "even").status is CheckStatus.DANGER

@@ -1,4 +1,4 @@
-"""Resources: whatever a submission takes, it costs the question that it is in, and the machine nothing that lasts."""
+"""Resource limits: excessive use affects only its own question, and nothing of it remains on the machine."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ IN_A_CELL = {
 
 
 @pytest.mark.parametrize("name", IN_A_CELL)
-def test_a_limit_costs_the_cell_that_reaches_it(grade: Grade, name: str) -> None:
+def test_a_limit_affects_only_the_cell_that_reaches_it(grade: Grade, name: str) -> None:
     what, code = IN_A_CELL[name]
     report = grade(submission({"answer": code}))
     assert report.outcome in (Outcome.LIMIT, Outcome.CODE_FAILED), report
@@ -65,7 +65,7 @@ ENDING = {
 
 
 @pytest.mark.parametrize("name", ENDING)
-def test_a_cell_that_ends_its_process_costs_its_own_question(grade: Grade, name: str) -> None:
+def test_a_cell_that_ends_its_process_loses_only_its_own_question(grade: Grade, name: str) -> None:
     report = grade(submission({"answer": ENDING[name] + "\nanswer = 42"}))
     assert report.outcome in (Outcome.CODE_FAILED, Outcome.LIMIT), report
     assert all(each.line is not None for each in (*report.failures, *report.limits))
@@ -89,7 +89,7 @@ IN_A_FUNCTION = {
 
 
 @pytest.mark.parametrize("name", IN_A_FUNCTION)
-def test_a_function_that_does_not_return_costs_the_question_that_calls_it(grade: Grade, name: str) -> None:
+def test_a_function_that_does_not_return_loses_only_the_question_that_calls_it(grade: Grade, name: str) -> None:
     report = grade(submission({"even": IN_A_FUNCTION[name]}))
     assert report.outcome in (Outcome.LIMIT, Outcome.GRADED), report
     assert [key for key, share in earned(report).items() if share < 1] == ["even", "secret"], report
@@ -108,13 +108,13 @@ ENDLESS = {
 
 
 @pytest.mark.parametrize("name", ENDLESS)
-def test_a_value_without_end_costs_the_question_that_reads_it(grade: Grade, name: str) -> None:
+def test_an_endless_value_loses_only_the_question_that_reads_it(grade: Grade, name: str) -> None:
     report = grade(submission({"squares": ENDLESS[name]}))
     assert report.outcome in (Outcome.LIMIT, Outcome.GRADED), report
     assert [key for key, share in earned(report).items() if share < 1] == ["squares", "secret"], report
 
 
-def test_all_time_is_bounded(sandbox: Sandbox, environment: Environment) -> None:
+def test_the_total_time_is_limited(sandbox: Sandbox, environment: Environment) -> None:
     limits = Limits(cell_seconds=1, total_seconds=2)
     slow = {key: f"{code}\nwhile True:\n    pass" for key, code in {"answer": "a = 1", "array": "b = 1"}.items()}
     more = {"squares": "while True:\n    pass", "honest": "while True:\n    pass"}
@@ -163,12 +163,12 @@ def double(x):
 """
 
 
-def test_nothing_of_one_submission_is_left_for_the_next(grade: Grade) -> None:
+def test_nothing_of_one_submission_remains_for_the_next(grade: Grade) -> None:
     grade(submission({}, LEAVE))
     assert earned(grade(submission({"honest": FIND})))["honest"] == 1
 
 
-def test_memory_of_many_processes_counts_together(grade: Grade) -> None:
+def test_the_memory_of_many_processes_is_counted_together(grade: Grade) -> None:
     code = "import os, time\nfor _ in range(8):\n    if not os.fork():\n        _x = bytearray(200 << 20)\n        time.sleep(30)\n" \
            "        os._exit(0)\ntime.sleep(30)\nanswer = 42"  # fmt: skip
     report = grade(submission({"answer": code}))
@@ -191,7 +191,7 @@ TO_THE_PARENT = {
 
 
 @pytest.mark.parametrize("name", TO_THE_PARENT)
-def test_a_submission_cannot_change_the_process_that_forks_the_next(grade: Grade, name: str) -> None:
+def test_a_submission_cannot_change_the_process_from_which_the_next_is_forked(grade: Grade, name: str) -> None:
     tried = f"""
 import ctypes, os, resource, signal
 parent = os.getppid()
@@ -209,7 +209,7 @@ answer = 42 if changed else 0
     assert following.limits == ()
 
 
-def test_a_submission_may_bound_itself(grade: Grade) -> None:
+def test_a_submission_may_limit_itself(grade: Grade) -> None:
     own = """
 import os, resource
 resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))

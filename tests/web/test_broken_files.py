@@ -1,4 +1,4 @@
-"""Files that an instructor's hand has broken under a running server: all goes on, and instructors are told."""
+"""Files that an instructor has broken under a running server: everything else works, and instructors are told."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ PLAN = f'title = "Physics"\n[[assignments]]\nname = "hw1"\ndue = {DUE}\n'
 MANIFEST = json.dumps([{"name": "hw1", "title": "Waves", "due": DUE}])
 
 BROKEN = {
-    "a slip in mograder.toml": ("mograder.toml", PLAN, PLAN.replace("due", "dew"), "did you mean 'due'?"),
+    "a typo in mograder.toml": ("mograder.toml", PLAN, PLAN.replace("due", "dew"), "did you mean 'due'?"),
     "no TOML in mograder.toml": ("mograder.toml", PLAN, PLAN.replace("due =", "due"), "line 4, column"),
     "no UTF-8 in mograder.toml": ("mograder.toml", PLAN, "title = '\udcff'", "mograder.toml"),
     "half an assignments.json": ("release/assignments.json", MANIFEST, MANIFEST[:-2], "line 1 column"),
@@ -34,7 +34,7 @@ Breaking = tuple[Path, str, str]
 
 @pytest.fixture(params=BROKEN.values(), ids=BROKEN)
 def broken(request: pytest.FixtureRequest, course_folder: Path) -> Breaking:
-    """A file as it is well, with what it shall be broken to, and what is then said of the place."""
+    """A valid file, its broken content, and the reported place."""
     name, well, ill, place = request.param
     file = course_folder.parent / name
     file.write_text(well)
@@ -55,7 +55,7 @@ def page_of_instructor(course: Course) -> Visitor:
     return visitor
 
 
-def test_a_file_that_is_broken_while_the_server_runs_has_no_effect_until_it_is_mended(
+def test_a_file_that_breaks_while_the_server_runs_has_no_effect_until_it_is_repaired(
     course: Course, course_folder: Path, broken: Breaking, caplog: pytest.LogCaptureFixture
 ) -> None:
     file, ill, place = broken
@@ -74,7 +74,7 @@ def test_a_file_that_is_broken_while_the_server_runs_has_no_effect_until_it_is_m
     assert said(web("GET", "/assignments")) == []
 
 
-def test_instructors_are_told_what_is_broken_and_where_and_students_are_not(course: Course, broken: Breaking) -> None:
+def test_instructors_see_what_is_broken_and_where_and_students_do_not(course: Course, broken: Breaking) -> None:
     file, ill, place = broken
     web, page, alice = Web(course), page_of_instructor(course), Visitor(course)
     alice.post("/join", user="alice", code=CODE)
@@ -92,7 +92,7 @@ def test_instructors_are_told_what_is_broken_and_where_and_students_are_not(cour
         assert file.name not in theirs.text
 
 
-def test_a_file_that_is_taken_away_is_not_broken(course: Course, course_folder: Path) -> None:
+def test_a_removed_file_is_not_reported_as_broken(course: Course, course_folder: Path) -> None:
     web = Web(course)
     for name, well in (("mograder.toml", PLAN), ("release/assignments.json", MANIFEST)):
         (course_folder.parent / name).write_text(well)
@@ -103,7 +103,9 @@ def test_a_file_that_is_taken_away_is_not_broken(course: Course, course_folder: 
         assert said(reply) == []
 
 
-def test_a_list_that_is_broken_when_it_appears_leaves_the_folders_in_force(course: Course, course_folder: Path) -> None:
+def test_a_manifest_that_is_broken_from_the_beginning_leaves_the_folders_in_force(
+    course: Course, course_folder: Path
+) -> None:
     web = Web(course)
     before = web("GET", "/assignments").json()
     (course_folder / "assignments.json").write_text("[")
@@ -112,7 +114,9 @@ def test_a_list_that_is_broken_when_it_appears_leaves_the_folders_in_force(cours
     assert "assignments.json" in said(reply)[0]
 
 
-def test_a_broken_list_keeps_its_last_version_when_the_time_zone_changes(course: Course, course_folder: Path) -> None:
+def test_a_broken_manifest_keeps_its_last_good_version_when_the_time_zone_changes(
+    course: Course, course_folder: Path
+) -> None:
     web = Web(course)
     (course_folder / "assignments.json").write_text(MANIFEST)
     web("GET", "/assignments")
@@ -121,7 +125,9 @@ def test_a_broken_list_keeps_its_last_version_when_the_time_zone_changes(course:
     assert web("GET", "/assignments", "alice").json()[0]["title"] == "Waves"
 
 
-def test_with_a_broken_table_of_grades_pages_show_all_but_the_grades(course: Course, course_folder: Path) -> None:
+def test_with_a_broken_table_of_grades_pages_show_everything_but_the_grades(
+    course: Course, course_folder: Path
+) -> None:
     alice, page = Visitor(course), page_of_instructor(course)
     alice.post("/join", user="alice", code=CODE)
     course.grades.upload(
@@ -143,7 +149,7 @@ def test_with_a_broken_table_of_grades_pages_show_all_but_the_grades(course: Cou
 
 @pytest.mark.parametrize("words", [(), ("--workers", "2")])
 @pytest.mark.parametrize(("name", "text"), [("mograder.toml", "titel = 1"), ("release/assignments.json", "{")])
-def test_a_server_does_not_start_on_a_file_that_is_broken(
+def test_a_server_does_not_start_with_a_broken_file(
     course_folder: Path, name: str, text: str, words: tuple[str, ...]
 ) -> None:
     file = course_folder.parent / name
@@ -155,14 +161,14 @@ def test_a_server_does_not_start_on_a_file_that_is_broken(
     assert file.read_text() == text
 
 
-def test_each_worker_keeps_the_configuration_that_it_last_read(course_folder: Path) -> None:
+def test_each_worker_keeps_the_last_good_configuration(course_folder: Path) -> None:
     (course_folder.parent / "mograder.toml").write_text(PLAN)
     with running(course_folder, "--workers", "2") as server:
         (course_folder.parent / "mograder.toml").write_text("title = ")
         for number in range(20):
             with httpx2.Client(
                 base_url=server.url, timeout=PATIENCE
-            ) as client:  # a connection of its own: at any process
+            ) as client:  # a new connection, so handled by any process
                 reply = client.post(
                     "/assignments/hw1/submit?user=alice", content=b"%d" % number, headers=server.bearer("alice")
                 )
@@ -171,7 +177,7 @@ def test_each_worker_keeps_the_configuration_that_it_last_read(course_folder: Pa
 
 
 def damage(root: Path) -> None:
-    """Destroys the ledger behind its first bytes, and its write-ahead log."""
+    """Destroy the ledger after its first bytes, and its write-ahead log."""
     for path in (root / ".mograder.db", root / ".mograder.db-wal"):
         size = path.stat().st_size
         with path.open("r+b") as file:
@@ -179,7 +185,7 @@ def damage(root: Path) -> None:
             file.write(b"\xa5" * (size - 100))
 
 
-def test_a_ledger_that_is_damaged_under_a_server_is_503_that_names_nothing_and_is_never_overwritten(
+def test_a_ledger_damaged_under_a_running_server_is_503_without_details_and_never_overwritten(
     server: Running,
 ) -> None:
     joined = server.client.post("/register", json={"user": "alice", "enrollment_code": CODE})
@@ -198,7 +204,7 @@ def test_a_ledger_that_is_damaged_under_a_server_is_503_that_names_nothing_and_i
     for path in ("/", "/assignments", "/assignments/hw1/files/hw1.py", "/assignments/hw1/submissions/alice.py"):
         assert server.client.get(path, headers=server.bearer()).status_code == 200, path
     assert server.stop() == 0
-    left = (server.root / ".mograder.db").read_bytes()  # whose log SQLite has put into it, damaged as it was
+    left = (server.root / ".mograder.db").read_bytes()  # into which SQLite has written its damaged log
     ran = prefork.run(["serve", str(server.root)], environment(), PATIENCE)
     assert ran.returncode == 1
     assert (server.root / ".mograder.db").read_bytes() == left
