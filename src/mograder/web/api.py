@@ -170,7 +170,8 @@ class Api:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         received = self.course.clock()
-        await asyncio.sleep(0)  # starts a new turn of the event loop, also for a caller that sends many requests in one
+        if not self.course.is_remote:  # waiting for `refresh` does the same
+            await asyncio.sleep(0)  # starts a new turn of the event loop, also for many requests that come in one
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
         body = Body(headers, receive, self.timeouts)
         actor = None
