@@ -45,8 +45,7 @@ def submit(course: Course, hw1: Assignment, content: bytes, now: int, user: Acto
 
 
 def announced_by(course: Course, assignment: Assignment, user: Username) -> tuple[Commitment, ...]:
-    key = (assignment.name, user)
-    return course.refresh((), (key,))[key]
+    return course.store.commitments.of(assignment.name, user)
 
 
 def test_the_time_of_the_commitment_counts_and_the_receipt_states_both_times(course: Course, hw1: Assignment) -> None:

@@ -257,15 +257,15 @@ class Course(Struct, frozen=True, dict=True):
 
     @property
     def is_remote(self) -> bool:
-        """Whether reads go over a network and may take long, so that no event loop may wait for them."""
-        return self.store.is_remote
+        """Whether the store has `SharedReads`."""
+        return self._shared_reads is not None
 
-    def refresh(
+    async def refresh(
         self, users: Collection[str], announced: Collection[tuple[AssignmentName, Username]]
     ) -> Mapping[tuple[AssignmentName, Username], tuple[Commitment, ...]]:
         """See `SharedReads.refresh`. For a store without it, this only reads the commitments."""
         if self._shared_reads is not None:
-            return self._shared_reads.refresh(users, announced)
+            return await self._shared_reads.refresh(users, announced)
         return {key: self.store.commitments.of(*key) for key in announced}
 
     def recalled(self, work: Callable[[], T], wait: bool) -> T:

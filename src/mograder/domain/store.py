@@ -78,11 +78,6 @@ class Store(Protocol):
     @property
     def audit(self) -> AuditStore: ...
 
-    @property
-    def is_remote(self) -> bool:
-        """Whether reads go over a network and may take long, so that no event loop may wait for them."""
-        ...
-
     def versions(self) -> Versions:
         """The present versions, which include changes by other servers."""
         ...
@@ -130,11 +125,11 @@ class NotCached(Exception):
 
 @runtime_checkable
 class SharedReads(Protocol):
-    """An optional interface of a remote store: one query for all waiting requests checks what in memory is still right,
-    and requests are answered from memory.
+    """The interface of a remote store: reads may take long, so that no event loop may wait for them. One query for
+    all waiting requests checks what in memory is still right, and requests are answered from memory.
     """
 
-    def refresh(
+    async def refresh(
         self, users: Collection[str], announced: Collection[tuple[AssignmentName, Username]]
     ) -> Mapping[tuple[AssignmentName, Username], tuple[Commitment, ...]]:
         """Read the present versions and the data for requests of `users`; returns the commitments of `announced`."""

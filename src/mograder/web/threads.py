@@ -9,7 +9,6 @@ import asyncio
 import contextlib
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from functools import partial
 from typing import TypeVar
 
 from msgspec import Struct, field
@@ -69,9 +68,7 @@ class StoreThreads:
     async def announced(self, assignment: AssignmentName, user: Username) -> tuple[Commitment, ...]:
         """A person's commitments for an assignment. Also does what `refresh` does."""
         key = (assignment, user)
-        if not self._is_remote:
-            return self._course.refresh((), (key,))[key]
-        return (await self._ask(user, key))[key]
+        return (await (self._ask(user, key) if self._is_remote else self._course.refresh((), (key,))))[key]
 
     async def recall(self, work: Callable[[], T]) -> T:
         """What `work` reads: from memory if that is as new as the caller's last `refresh`, else in a thread."""
@@ -99,7 +96,7 @@ class StoreThreads:
         while question := self._next:
             self._next = None
             try:
-                found = await self.run(partial(self._course.refresh, question.users, question.announced))
+                found = await self._course.refresh(question.users, question.announced)
             except Exception as error:  # noqa: BLE001 (raised again by the requests that wait for it)
                 for each in question.waiting:
                     if not each.done():

@@ -44,9 +44,9 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[list[Query]]:
         found.append([(sql, values)])
         return read(self, sql, values)
 
-    def noted_together(self: Database, queries: Sequence[Query]) -> list[list[Row]]:
+    async def noted_together(self: Database, queries: Sequence[Query]) -> list[list[Row]]:
         found.append(list(queries))
-        return read_together(self, queries)
+        return await read_together(self, queries)
 
     monkeypatch.setattr(Database, "read", noted)
     monkeypatch.setattr(Database, "read_together", noted_together)

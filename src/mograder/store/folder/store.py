@@ -46,8 +46,6 @@ if TYPE_CHECKING:
 class FolderStore:
     """A `Store` (domain/store.py) over a course folder, with `CachedReads`."""
 
-    is_remote = False
-
     def __init__(self, folders: Folders) -> None:
         """Opens the course, makes its secret and ledger on first use, and finishes submissions after a crash."""
         if not folders.root.is_dir():

@@ -6,12 +6,14 @@ cannot know whether it happened; so each transaction writes a mark, and a retry 
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import logging
 import secrets
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from importlib import resources
 from typing import Any, TypeVar
 
@@ -22,6 +24,7 @@ from psycopg_pool import ConnectionPool, PoolTimeout
 
 from mograder.domain.errors import StorageFull, Temporary, Unreadable
 from mograder.domain.names import one_line
+from mograder.store.postgres.loop_connections import CONNECTING, LoopConnections, Queries
 
 log = logging.getLogger(__name__)
 
@@ -36,7 +39,7 @@ READ_PATIENCE, WRITE_PATIENCE = 3.0, 10.0
 """Seconds for which a request waits for a database that is away, before it is answered 503."""
 
 CONNECTIONS = 16
-"""Connections of one server at most."""
+"""Connections in the pool of one server at most."""
 
 _SESSION = {
     "lock_timeout": "10s",  # a server whose machine has died may still hold a lock
@@ -59,8 +62,9 @@ class Database:
         # `reconnect_timeout`: give up early and start again at the next request, instead of ever longer pauses.
         self._pool: ConnectionPool[Connection] = ConnectionPool(
             url, min_size=1, max_size=CONNECTIONS, reconnect_timeout=2, open=True, configure=_configure,
-            kwargs={"autocommit": True, "connect_timeout": 3, "fallback_application_name": "mograder"},
+            kwargs=CONNECTING,
         )  # fmt: skip
+        self._loops = LoopConnections(url, _SESSION)
         self._away = False
         self._finished: list[tuple[str, str]] = []
         self._finished_lock = threading.Lock()
@@ -68,6 +72,7 @@ class Database:
     def close(self) -> None:
         with contextlib.suppress(psycopg.Error), self._pool.connection(timeout=1) as connection:
             self._forget_finished(connection)
+        self._loops.close()
         self._pool.close()
 
     # reading
@@ -81,16 +86,15 @@ class Database:
 
         return self._attempt(work, READ_PATIENCE)
 
-    def read_together(self, queries: Sequence[tuple[str, Sequence[object]]]) -> list[list[Row]]:
-        """All rows of each query, in one round trip; a query may see later commits than the one before it."""
+    async def read_together(self, queries: Queries) -> list[list[Row]]:
+        """All rows of each query, in one round trip; a query may see later commits than the one before it.
 
-        def work(connection: Connection) -> list[list[Row]]:
-            # A pipeline doubles the processor time of a single query.
-            with contextlib.nullcontext() if len(queries) == 1 else connection.pipeline():
-                cursors = [connection.cursor(binary=True).execute(sql, values) for sql, values in queries]
-                return [cursor.fetchall() for cursor in cursors]
-
-        return self._attempt(work, READ_PATIENCE)
+        The event loop reads on a connection of its own. While that fails, a thread waits for one of the pool.
+        """
+        if not self._away:
+            with contextlib.suppress(psycopg.Error):
+                return await self._loops.read(queries)
+        return await asyncio.to_thread(self._attempt, partial(_read_together, queries), READ_PATIENCE)
 
     # writing
 
@@ -161,6 +165,7 @@ class Database:
         except _Lost as lost:
             log.warning("a connection to the database was lost: %s", lost.__cause__)
             self._pool.check()
+            self._loops.renew()
             raise
 
     @contextlib.contextmanager
@@ -180,6 +185,10 @@ class Database:
                 self._away = True
                 log.error("the database is away: until it is back, requests are answered 503")
             raise
+
+
+def _read_together(queries: Queries, connection: Connection) -> list[list[Row]]:
+    return [connection.cursor(binary=True).execute(sql, values).fetchall() for sql, values in queries]
 
 
 def _is_news(record: logging.LogRecord) -> bool:

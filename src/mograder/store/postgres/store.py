@@ -41,8 +41,6 @@ T = TypeVar("T")
 class PostgresStore:
     """A `Store` with `SharedReads` and `CachedReads` (domain/store.py): the course of this name."""
 
-    is_remote = True
-
     def __init__(
         self, database: Database, files: Blobs, course: str, on_close: Callable[[], object] = lambda: None
     ) -> None:
@@ -51,6 +49,7 @@ class PostgresStore:
         self.tables = tables = CourseTables(database, files, course)
         self._on_close = on_close
         self._refreshing = threading.Lock()
+        self._asked = self._answered = 0
         self.accounts = PostgresAccounts(tables)
         self.keys = PostgresKeys(tables)
         self.config = PostgresConfig(tables)
@@ -68,32 +67,41 @@ class PostgresStore:
     def versions(self) -> Versions:
         return self.tables.memory.versions or Versions(*self.tables.read(VERSIONS)[0])
 
-    def refresh(
+    async def refresh(
         self, users: Collection[str], announced: Collection[tuple[AssignmentName, Username]]
     ) -> dict[tuple[AssignmentName, Username], tuple[Commitment, ...]]:
         places = {commitments_place(*key): key for key in announced}
-        with self._refreshing:
-            found = self._ask(users, list(places))
+        while True:
+            found = await self._ask(users, list(places))
+            if found is not None:
+                break
         return {key: read_commitments(*key, found[place]) if place in found else () for place, key in places.items()}
 
-    def _ask(self, users: Collection[str], places: list[str]) -> dict[str, str]:
-        """Bring the memory up to date for these users; returns the documents at these places."""
+    async def _ask(self, users: Collection[str], places: list[str]) -> dict[str, str] | None:
+        """Bring the memory up to date for these users; returns the documents at these places, or None: ask again."""
         memory = self.tables.memory
-        while True:
-            wanted = [each for each in map(Username, users) if memory.lacks((EXTENSIONS, (each,)))]
-            keys = [each.key for each in wanted]
-            queries: list[tuple[str, tuple[object, ...]]] = [(VERSIONS, ())]
-            if wanted:
-                queries += [(ACCOUNTS_OF, (keys,)), (EXTENSIONS_OF, (wanted,))]
-            if places:
-                queries += [(COMMITMENTS_AT, (places,))]
-            (versions,), *others = self.tables.read_together(*queries)
+        wanted = [each for each in map(Username, users) if memory.lacks((EXTENSIONS, (each,)))]
+        keys = [each.key for each in wanted]
+        queries: list[tuple[str, tuple[object, ...]]] = [(VERSIONS, ())]
+        if wanted:
+            queries += [(ACCOUNTS_OF, (keys,)), (EXTENSIONS_OF, (wanted,))]
+        if places:
+            queries += [(COMMITMENTS_AT, (places,))]
+        with self._refreshing:
+            self._asked += 1
+            number = self._asked
+        (versions,), *others = await self.tables.read_together(*queries)
+        with self._refreshing:
+            if number < self._answered:  # another event loop asked later, and has its answer
+                return None
+            self._answered = number
             same = memory.set_versions(Versions(*versions))
             if wanted:
                 memory.keep_each(ACCOUNT, keys, others[0])
                 memory.keep_each(EXTENSIONS, wanted, others[1])
-            if same or len(wanted) == len(users):
-                return dict(others[-1]) if places else {}
+        if not same and len(wanted) < len(users):
+            return None
+        return dict(others[-1]) if places else {}
 
     def recalled(self, work: Callable[[], T], wait: bool) -> T:
         return read_from(Reading.MEMORY_FIRST if wait else Reading.MEMORY, work)

@@ -31,9 +31,9 @@ class CourseTables:
         check_may_wait()
         return self._database.read(sql, (self.course, *values))
 
-    def read_together(self, *queries: tuple[str, Sequence[object]]) -> list[list[Row]]:
+    async def read_together(self, *queries: tuple[str, Sequence[object]]) -> list[list[Row]]:
         """The rows of each query, in one round trip. The course is put before each query's values."""
-        return self._database.read_together([(sql, (self.course, *values)) for sql, values in queries])
+        return await self._database.read_together([(sql, (self.course, *values)) for sql, values in queries])
 
     def recall(self, sql: str, *values: object) -> list[Row]:
         """As `read`, from memory if possible (recall.py), for rows that no submission, download or result changes."""
