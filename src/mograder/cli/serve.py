@@ -273,10 +273,10 @@ def assignment_in_words(assignment: Assignment, course: Course) -> str:
 
 def banner(root: Path, course: Course, listener: Listener, no_auth: bool) -> str:
     """What the instructor sees on start: where, from which folder, who may come in, and what to do next."""
-    from mograder.web.pages.sessions import START_LINK_SECONDS, link_with, new_ticket
-
     way_in = f"{listener.address}  (log in with your token)"
     if sys.stdout.isatty():  # else the output may be a log, which others read
+        from mograder.web.pages.sessions import START_LINK_SECONDS, link_with, new_ticket
+
         ticket, _ = new_ticket(course, INSTRUCTOR, START_LINK_SECONDS)
         way_in = f"{link_with(listener.address, ticket)}  (logs you in once, within an hour)"
     others = listener.address_for_students

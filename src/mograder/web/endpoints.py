@@ -25,7 +25,6 @@ from mograder.domain.names import Username, counted, parse_exact_owner, parse_ow
 from mograder.domain.receipts import LatestFile
 from mograder.web.body import Scope
 from mograder.web.caching import Memo, TickCache
-from mograder.web.pages.sessions import link_with, new_ticket
 from mograder.web.replies import Reply, json_reply, tagged_json
 from mograder.web.representations import (
     assignment_info,
@@ -429,6 +428,8 @@ def remove(request: Request) -> Reply:
 
 
 def login_link(request: Request) -> Reply:
+    from mograder.web.pages.sessions import link_with, new_ticket  # here, so that a server starts without the pages
+
     ticket, until = new_ticket(request.course, request.actor.username)
     link = link_with(request.course.url or request.base_url, ticket)
     return uncached_reply(messages.LoginLink(link, until / deadlines.SECOND))

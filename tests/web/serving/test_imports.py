@@ -13,7 +13,7 @@ UNUSED = (
     "openpyxl", "pygments", "jinja2", "markupsafe", "starlette", "python_multipart", "sse_starlette", "joserfc", "rich",
     "httpx2", "stamina", "psycopg", "libcst", "marimo", "email", "mograder.client.connection", "mograder.coursework",
     "mograder.grading", "mograder.notebook", "mograder.rehearsal", "mograder.store.copy", "mograder.store.postgres",
-    "mograder.tables", "mograder.web.multipart", "mograder.web.pages.routes",
+    "mograder.tables", "mograder.web.multipart", "mograder.web.pages",
 )  # fmt: skip
 """Modules of pages, forms, workbooks, other stores, clients and grading."""
 
