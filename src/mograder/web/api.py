@@ -230,10 +230,10 @@ class Api:
         except MograderError as error:
             await send_reply(problem(error, request.actor), scope, headers, body, send)
 
-    def knows(self, scope: Scope) -> bool:
-        """Whether there is an endpoint at the request's address."""
+    def knows(self, path: bytes) -> bool:
+        """Whether there is an endpoint at this path."""
         try:
-            return self._routes.find(path_of(scope)) is not None
+            return self._routes.find(path) is not None
         except BadRequest:
             return True
 

@@ -32,11 +32,10 @@ class App:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
-            known = self._api.knows(scope)
-            is_page = self._is_page(scope, known)
+            is_page, known = self._is_page(scope)
             if is_page or not known:
                 scope = await self._at_public_path(scope)
-                is_page = self._is_page(scope, self._api.knows(scope))
+                is_page, _ = self._is_page(scope)
             await (self._pages if is_page else self._api)(scope, receive, send)
         elif scope["type"] == "lifespan":
             await answer_lifespan(receive, send)
@@ -52,12 +51,16 @@ class App:
         path, root = urlsplit(url).path.rstrip("/"), scope.get("root_path", "")
         return below(scope, path) if is_prefix(path) and path != root and path.endswith(root) else scope
 
-    def _is_page(self, scope: Scope, known: bool) -> bool:
-        """Whether a page answers: at the pages' own paths and, for a browser, at the root and at unknown addresses."""
-        path = path_of(scope).strip(b"/")
-        if path.partition(b"/")[0] in PAGES:
-            return True
-        return (not path or not known) and _is_browser(scope)
+    def _is_page(self, scope: Scope) -> tuple[bool, bool]:
+        """Whether a page answers, and whether there is an endpoint at the address.
+
+        A page answers at the pages' own paths and, for a browser, at the root and at unknown addresses.
+        """
+        path = path_of(scope)
+        known, inner = self._api.knows(path), path.strip(b"/")
+        if inner.partition(b"/")[0] in PAGES:
+            return True, known
+        return (not inner or not known) and _is_browser(scope), known
 
 
 def create_app(course: Course, *, check_tokens: bool = True, timeouts: Timeouts = PATIENT, authority: str = "") -> App:
