@@ -175,7 +175,7 @@ VIEWS = (
     PageRoute("POST", "/logout", Allow.ANYONE, log_out),
     PageRoute("GET", "/once", Allow.ANYONE, once_form),
     PageRoute("POST", "/once", Allow.ANYONE, once),
-    PageRoute("GET", "/static/{tag}/{name}", Allow.ANYONE, static),
+    PageRoute("GET", "/static/{tag}/{name}", Allow.ANYONE, static, is_same_for_all=True),
     *install.VIEWS,
     *student.VIEWS,
     *board.VIEWS,
