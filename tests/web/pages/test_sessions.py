@@ -96,6 +96,14 @@ def test_joining_logs_in_and_shows_a_token_that_works(visitor: Visitor, course: 
     assert visitor.sees == "Your assignments"
 
 
+def test_who_joins_in_the_browser_of_an_instructor_sees_the_page_of_a_student(visitor: Visitor, course: Course) -> None:
+    visitor.post("/login", token=token_of(course, INSTRUCTOR))
+    joined = join(visitor)
+    assert "<bdi>alice</bdi>" in joined.text
+    assert 'href="/people"' not in joined.text
+    assert visitor.sees == "Your assignments"
+
+
 def test_a_taken_name_and_a_wrong_code_are_refused_without_a_login(visitor: Visitor, course: Course) -> None:
     course.accounts.register("alice", CODE)
     taken = join(visitor)
