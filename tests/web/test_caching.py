@@ -13,14 +13,18 @@ import httpx2
 import pytest
 
 from mograder.domain.access import COURSE_INSTRUCTOR
+from mograder.domain.assignments import CountingRule
+from mograder.domain.counting import ListedSubmission
 from mograder.domain.course import Course
 from mograder.domain.extensions import Change, Decision
 from mograder.domain.names import INSTRUCTOR
+from mograder.domain.submissions import Submissions
 from mograder.store.shared.stat_cache import fingerprint, is_settled
 from mograder.web import create_app
 from mograder.web.api import Api
 from mograder.web.caching import Memo, SingleFlight, TickCache
-from tests.parts import ALICE, CODE, sha256, token_of, until
+from mograder.web.endpoints import Lines, listed_reply
+from tests.parts import ALICE, CODE, HW1, sha256, token_of, until
 from tests.web.in_process import Web
 
 
@@ -208,3 +212,25 @@ def test_an_edit_by_hand_shows_at_once_even_if_python_considers_the_values_equal
         grade = web("GET", "/assignments/hw1/status?user=alice").json()["grade"]
         shown.append((grade, api.board().rows[0].cells[0].grade, f'"x":{value}' in listed))
     assert shown == [("1", "1", True), (None, None, True), ("1", "1", True), ("1", "1", True)]
+
+
+def test_a_list_is_not_affected_by_another_that_is_written_at_the_same_time(
+    course: Course, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    web = Web(course)
+    for name in ("alice", "bob"):
+        web.submit(name).raise_for_status()
+    task = course.release.assignment(COURSE_INSTRUCTOR, HW1)
+    files = course.store.submissions.latest_files(HW1)
+    lines: Lines = {}
+    whole = listed_reply(course, task, CountingRule.LATEST, files, lines)
+    del lines["alice.py"]
+    collect = Submissions.collect
+
+    def while_another_is_written(*given: Any) -> list[ListedSubmission]:
+        monkeypatch.setattr(Submissions, "collect", collect)
+        listed_reply(course, task, CountingRule.LATEST, files[:1], lines)  # from before the second person submitted
+        return collect(*given)
+
+    monkeypatch.setattr(Submissions, "collect", while_another_is_written)
+    assert listed_reply(course, task, CountingRule.LATEST, files, lines) == whole

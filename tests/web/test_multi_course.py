@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
+import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import httpx2
 import pytest
 
 from mograder.domain.audit import Event
+from mograder.domain.course import Course
+from mograder.domain.errors import NotFound, Temporary
 from mograder.domain.names import INSTRUCTOR, CourseName, Username
 from mograder.domain.store import Courses
 from mograder.domain.tokens import sign
@@ -17,6 +22,9 @@ from mograder.factory import ManyCourses, open_courses
 from mograder.store.folder.layout import served_folders
 from mograder.store.postgres.courses import PostgresCourses
 from mograder.store.publication import read_publication
+from mograder.web import multi_course
+from mograder.web.app import App
+from mograder.web.multi_course import create_many
 from mograder.web.pages.sessions import new_ticket
 from tests.parts import NOON, PATIENCE, make_course_folder, serving, sha256
 from tests.postgres import Server, fresh_database, new_course
@@ -189,3 +197,68 @@ def test_a_session_is_valid_at_all_servers_and_a_login_link_logs_in_once_in_tota
             assert spent[0] == 303
             assert spent[1] >= 400
     courses.close()
+
+
+def test_requests_that_wait_for_a_course_share_lookups_and_get_one_application(
+    course: Course, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lookups: list[CourseName] = []
+    made: list[Course] = []
+    begun, goes_on = threading.Event(), threading.Event()
+    create = multi_course.create_app
+
+    def noted(course: Course, **options: Any) -> App:
+        made.append(course)
+        return create(course, **options)
+
+    monkeypatch.setattr(multi_course, "create_app", noted)
+
+    def find(name: CourseName) -> Course:
+        lookups.append(name)
+        begun.set()
+        assert goes_on.wait(PATIENCE)
+        return course
+
+    async def ask() -> set[int]:
+        transport = httpx2.ASGITransport(create_many(find))
+        async with httpx2.AsyncClient(transport=transport, base_url="http://test", trust_env=False) as client:
+            asking = [asyncio.create_task(client.get("/c/algebra/"))]
+            assert await asyncio.to_thread(begun.wait, PATIENCE)
+            asking += [asyncio.create_task(client.get("/c/algebra/")) for _ in range(20)]
+            for _ in range(20):  # until all wait
+                await asyncio.sleep(0)
+            goes_on.set()
+            return {(await each).status_code for each in asking}
+
+    assert asyncio.run(ask()) == {200}
+    assert (lookups, made) == ([ALGEBRA, ALGEBRA], [course])
+
+
+def test_a_course_is_served_while_it_cannot_be_looked_up_and_not_after_it_was_archived(
+    course: Course, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(multi_course, "LOOKUP_SECONDS", 0.0)
+    found: Course | Exception = Temporary("the course's database is away: try again", retry_after=5)
+
+    def find(name: CourseName) -> Course:
+        if isinstance(found, Exception):
+            raise found
+        return found
+
+    async def ask() -> tuple[int, str]:
+        async with httpx2.AsyncClient(
+            transport=httpx2.ASGITransport(app), base_url="http://test", trust_env=False
+        ) as client:
+            answer = await client.get("/c/algebra/")
+            return answer.status_code, answer.headers.get("retry-after", "")
+
+    app = create_many(find)
+    assert asyncio.run(ask()) == (503, "5")
+    found = course
+    assert asyncio.run(ask()) == (200, "")
+    found = Temporary("the course's database is away: try again", retry_after=5)
+    assert asyncio.run(ask()) == (200, "")
+    found = NotFound("there is no course 'algebra'")
+    assert asyncio.run(ask()) == (404, "")
+    found = Temporary("the course's database is away: try again", retry_after=5)
+    assert asyncio.run(ask()) == (503, "5")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from functools import cached_property
 from urllib.parse import urlsplit
 
@@ -23,6 +24,7 @@ class App:
 
     def __init__(self, api: Api) -> None:
         self._api = api
+        self._public_path = ""
 
     @cached_property
     def _pages(self):  # type: ignore[no-untyped-def]
@@ -43,12 +45,14 @@ class App:
             await send({"type": "websocket.close", "code": 1000})
 
     async def _at_public_path(self, scope: Scope) -> Scope:
-        """The request, with the path of the course's public address as `root_path` if a proxy has cut that path off."""
-        try:
+        """The request, with the path of the course's public address as `root_path` if a proxy has cut that path off.
+
+        If the address cannot be read now, it is the last one that was read.
+        """
+        with contextlib.suppress(MograderError):  # whoever answers says what is wrong
             url = await self._api.threads.read(lambda: self._api.course.url)
-        except MograderError:  # whoever answers says what is wrong
-            return scope
-        path, root = urlsplit(url).path.rstrip("/"), scope.get("root_path", "")
+            self._public_path = urlsplit(url).path.rstrip("/")
+        path, root = self._public_path, scope.get("root_path", "")
         return below(scope, path) if is_prefix(path) and path != root and path.endswith(root) else scope
 
     def _is_page(self, scope: Scope) -> tuple[bool, bool]:

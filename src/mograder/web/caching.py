@@ -9,6 +9,8 @@ import asyncio
 from collections.abc import Awaitable, Callable, Hashable
 from typing import Any, Generic, TypeVar
 
+from mograder.web.threads import unaffected
+
 T = TypeVar("T")
 Run = Callable[[Callable[[], T]], Awaitable[T]]
 
@@ -26,7 +28,7 @@ class SingleFlight(Generic[T]):
         waiting = self._waiting.get(key)
         if waiting is None:
             waiting = self._waiting[key] = asyncio.create_task(self._take_turn(key, read))
-        return await asyncio.shield(waiting)  # cancelling one caller must not cancel the others
+        return await unaffected(waiting)  # cancelling one caller must not cancel the others
 
     async def _take_turn(self, key: Hashable, read: Callable[[], T]) -> T:
         if key in self._running:

@@ -281,14 +281,17 @@ def listed_reply(
     """The list of submissions, joined from `lines`; missing and outdated entries are encoded and stored there."""
     # Versions are read before the data: a change between the two shows as a change at the next request.
     seen = {each.filename: (each, course.standings.number(assignment, each.username)) for each in files}
-    new = [each for each in files if each.filename not in lines or lines[each.filename][0] != seen[each.filename]]
+    # Other threads change `lines` meanwhile, perhaps to older entries, so this list is joined from its own.
+    own = {name: line for name in seen if (line := lines.get(name)) and line[0] == seen[name]}
+    new = [each for each in files if each.filename not in own]
     found = {each.file.username: each for each in course.submissions.collect(assignment, which, new)} if new else {}
     for file in new:
         one = found.get(file.username)
-        lines[file.filename] = (seen[file.filename], encode_json(submission_info(assignment, one)) if one else b"")
-    for gone in lines.keys() - seen.keys():
+        own[file.filename] = (seen[file.filename], encode_json(submission_info(assignment, one)) if one else b"")
+    lines.update(own)
+    for gone in set(lines) - own.keys():
         lines.pop(gone, None)
-    return tagged_json(b"[" + b",".join(filter(None, (lines[each.filename][1] for each in files))) + b"]")
+    return tagged_json(b"[" + b",".join(filter(None, (own[each.filename][1] for each in files))) + b"]")
 
 
 def submitted_file(request: Request) -> StoredFile:

@@ -13,6 +13,7 @@ from mograder.domain.errors import BadName, MethodNotAllowed, MograderError, Not
 from mograder.domain.names import CourseName, printable
 from mograder.web.app import App, answer_lifespan, create_app
 from mograder.web.body import PATIENT, Body, Receive, Scope, Send
+from mograder.web.caching import SingleFlight
 from mograder.web.prefix import path_of
 from mograder.web.replies import INTERNAL_ERROR, Reply, json_reply, problem, send_reply
 from mograder.wire import messages
@@ -32,6 +33,7 @@ class ManyApps:
         self._find = find
         self._make = partial(create_app, check_tokens=check_tokens, authority=authority)
         self._apps: dict[CourseName, tuple[float, Course, App]] = {}
+        self._lookups: SingleFlight[Course] = SingleFlight(asyncio.to_thread)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -66,7 +68,7 @@ class ManyApps:
         if app is not None and time.monotonic() - asked < LOOKUP_SECONDS:
             return app
         try:
-            course = await asyncio.to_thread(self._find, name)
+            course = await self._lookups.get(name, partial(self._find, name))
         except NotFound:
             self._apps.pop(name, None)
             raise
@@ -74,6 +76,7 @@ class ManyApps:
             if app is None:
                 raise
             return app  # which says itself what it cannot do
+        _, held, app = self._apps.get(name, (0.0, None, None))  # others may have waited for the same lookup
         if app is None or course != held:
             app = self._make(course)
         self._apps[name] = (time.monotonic(), course, app)

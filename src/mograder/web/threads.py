@@ -54,7 +54,7 @@ class StoreThreads:
 
     async def run(self, work: Callable[[], T]) -> T:
         """What `work` returns, run in a thread."""
-        return await asyncio.shield(asyncio.get_running_loop().run_in_executor(self._executor, work))
+        return await unaffected(asyncio.get_running_loop().run_in_executor(self._executor, work))
 
     async def read(self, work: Callable[[], T]) -> T:
         """What a short read returns. With a local disk it runs at once: that takes less time than a thread."""
@@ -125,10 +125,21 @@ class RenderingQueue:
         self._waiting += 1
         done = asyncio.get_running_loop().run_in_executor(self._executor, work)
         done.add_done_callback(self._over)
-        return await asyncio.shield(done)
+        return await unaffected(done)
 
     def _over(self, _: asyncio.Future[T]) -> None:
         self._waiting -= 1
+
+
+async def unaffected(future: asyncio.Future[T]) -> T:
+    """The result of a future that goes on even if the caller is cancelled. Its error is then dropped: nobody waits."""
+    future.add_done_callback(_note_error)
+    return await asyncio.shield(future)
+
+
+def _note_error(future: asyncio.Future[T]) -> None:
+    if not future.cancelled():
+        future.exception()  # else asyncio logs that nobody has asked for it
 
 
 async def result_of(future: Future[T]) -> T:

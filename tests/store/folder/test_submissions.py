@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import errno
+import itertools
 import os
 import shutil
 from collections.abc import Callable, Iterator
@@ -13,10 +14,12 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from mograder.domain.errors import StorageFull, Temporary
 from mograder.domain.names import AssignmentName, FileName, Username
-from mograder.domain.receipts import LatestFile
+from mograder.domain.receipts import LatestFile, owner, version_owner
 from mograder.signing import Ed25519Signer, new_private_key
 from mograder.store.folder import settling
 from mograder.store.folder.layout import Folders
@@ -325,3 +328,29 @@ def test_free_space_of_a_missing_course_is_an_error_that_says_so(store: FolderSt
     course_folder.rename(course_folder.with_name("away"))
     with pytest.raises(Temporary, match="cannot look at the disk: the server's storage is not usable"):
         store.submissions.free_space()
+
+
+_PIECES = st.sampled_from([
+    "alice", "bob", "é", "_", "__", ".", ".py", ".PY", ".pdf", ".gz", "20260310T200800", "_20260310T200800",
+    "_20260310T200801.py", "_20260310t200800", "_٢٠٢٦٠٣١٠T٢٠٠٨٠٠.py", "\n", " ", "~",
+])  # fmt: skip
+_NAMES = st.lists(_PIECES, min_size=1, max_size=5).map("".join).filter(lambda name: name not in {".", ".."})
+
+
+def test_the_people_with_submissions_are_those_to_whom_each_name_by_itself_belongs(
+    store: FolderStore, course_folder: Path
+) -> None:
+    numbers = itertools.count()
+
+    @settings(max_examples=60, deadline=None)
+    @given(names=st.sets(_NAMES, max_size=12))
+    def check(names: set[str]) -> None:
+        assignment = AssignmentName(f"hw{next(numbers)}")
+        folder = course_folder.parent / "submitted" / assignment
+        folder.mkdir(parents=True)
+        for name in names:
+            (folder / name).touch()
+        owners = {owner(name) or owner(f"{version_owner(name)}.py") for name in names}
+        assert store.submissions.users(assignment) == sorted(each for each in owners if each)
+
+    check()

@@ -13,10 +13,13 @@ import pytest
 
 from mograder.config import utc_now
 from mograder.domain.access import COURSE_INSTRUCTOR, Role
+from mograder.domain.assignments import Plan
 from mograder.domain.course import Course
+from mograder.domain.errors import Temporary
 from mograder.domain.names import INSTRUCTOR, Username
 from mograder.web import create_app
 from mograder.web.pages import sessions
+from mograder.wheel import own_wheel
 from tests.parts import ALICE, CODE, SECOND, Clock, Running, token_of
 from tests.postgres import CourseServer
 
@@ -90,6 +93,14 @@ def test_joining_logs_in_and_shows_a_token_that_works(visitor: Visitor, course: 
     assert token_of(course, "alice") in answer.text
     assert f"mograder https login --url {HOME} --token -" in answer.text
     assert answer.headers["cache-control"] == "no-store"
+    assert visitor.sees == "Your assignments"
+
+
+def test_who_joins_in_the_browser_of_an_instructor_sees_the_page_of_a_student(visitor: Visitor, course: Course) -> None:
+    visitor.post("/login", token=token_of(course, INSTRUCTOR))
+    joined = join(visitor)
+    assert "<bdi>alice</bdi>" in joined.text
+    assert 'href="/people"' not in joined.text
     assert visitor.sees == "Your assignments"
 
 
@@ -420,6 +431,42 @@ def test_static_files_are_cached_forever_under_an_address_that_changes_with_thei
         stale = visitor.get(re.sub("static/.", "static/x", link), Accept="*/*")
         assert stale.headers["cache-control"] == "no-cache"
     assert visitor.get("/static/x/..%2f..%2fpages.py", Accept="*/*").status_code == 404
+
+
+def test_what_a_shared_cache_may_keep_has_no_cookie(visitor: Visitor, clock: Clock) -> None:
+    join(visitor)
+    wheel = own_wheel()
+    assert wheel is not None
+    links = [*re.findall(r'(?:href|src)="(/static/[^"]+)"', visitor.get("/").text), f"/client/{wheel.name}"]
+    clock.now += (sessions.RENEW_SECONDS + 1) * SECOND
+    for link in links:
+        assert visitor.get(link).headers["cache-control"].startswith("public")
+        assert visitor.set == []
+    visitor.get("/")
+    assert visitor.set != []
+
+
+def test_while_the_store_is_away_the_error_page_has_its_style_and_stays_below_the_public_path(
+    course: Course, course_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (course_folder.parent / "mograder.toml").write_text('[https]\nurl = "https://course.example/algebra"\n')
+    visitor = Visitor(course)  # behind a proxy that cuts off /algebra
+    join(visitor)
+    assert 'href="/algebra/my/hw1"' in visitor.get("/").text
+
+    def away(_: object) -> Plan:
+        raise Temporary("the course's database is away: try again", retry_after=5)
+
+    monkeypatch.setattr(type(course.store.config), "plan", away)
+    answer = visitor.get("/my/hw1")
+    assert (answer.status_code, answer.headers["retry-after"]) == (503, "5")
+    assert "database is away: try again" in answer.text
+    links = re.findall(r'(?:href|src)="([^"]+)"', answer.text)
+    assert links
+    assert all(link.startswith(("/algebra/", "#")) for link in links)
+    for link in links:
+        if "/static/" in link:
+            assert visitor.get(link.removeprefix("/algebra")).status_code == 200
 
 
 # guessing

@@ -234,6 +234,8 @@ class PageRoute(Struct, frozen=True):
     path: str
     allow: Allow
     show: Callable[[PageRequest], Any]
+    is_same_for_all: bool = False
+    """Whether the answer depends on the path alone: then nothing is read from the store, which may be away."""
 
 
 class PageEndpoint:
@@ -292,7 +294,8 @@ class PageEndpoint:
 
     async def _answer(self, request: PageRequest) -> Response:
         try:
-            request = await self._api.threads.run(lambda: self._identified(request))
+            if not self._view.is_same_for_all:
+                request = await self._api.threads.run(lambda: self._identified(request))
             if self._view.method == "POST":
                 check_origin(request.headers)
                 if request.viewing and self._view.path != LEAVE:
@@ -350,7 +353,10 @@ class PageEndpoint:
         response = await self._api.threads.run(lambda: html(answer)) if isinstance(answer, Page) else answer
         session = request.session
         stale = session is not None and request.received > session.seen + sessions.RENEW_SECONDS * SECOND
-        if session and stale and "set-cookie" not in response.headers:
+        has_cookie = "set-cookie" in response.headers
+        # A cache that may keep the answer would hand its cookie to others.
+        is_kept = response.headers.get("cache-control", "no-store") != "no-store"
+        if session and stale and not has_cookie and not is_kept:
             await self._api.threads.run(lambda: request.logged_in(response, session.username, session))
         return response
 

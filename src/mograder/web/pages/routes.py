@@ -34,7 +34,7 @@ from mograder.web.pages import (
     viewing,
 )
 from mograder.web.pages.devices import browser_name
-from mograder.web.pages.page import ConfirmSwitch, Join, Joined, Login, Once, assets
+from mograder.web.pages.page import ConfirmSwitch, Frame, Join, Joined, Login, Once, assets
 from mograder.web.pages.page_request import Answer, PageEndpoint, PageRequest, PageRoute, html
 from mograder.web.throttle import name_key
 from mograder.wire import messages
@@ -75,7 +75,9 @@ def join(request: PageRequest) -> Answer:
     except MograderError as error:
         form = replace(join_form(request), claim_key=key, user=user, code=code, problem=error.message)
         return html(form, error.status)
-    page = Joined(replace(request.frame, user=username), token, request.address, request.api.fingerprint)
+    held = request.frame  # of whoever was logged in before, perhaps an instructor
+    frame = Frame(held.course, held.now, held.root, username, checked=held.checked, path=held.path)
+    page = Joined(frame, token, request.address, request.api.fingerprint)
     return request.logged_in(html(page), username)
 
 
@@ -161,7 +163,7 @@ def static(request: PageRequest) -> Answer:
     """A static file. Its address changes with its content, so that browsers may cache it for ever."""
     asset = assets().get(request.values["name"])
     if asset is None:
-        raise NotFound("there is no such file")
+        return Response("there is no such file", 404, media_type="text/plain")
     kept = CACHED_FOR_EVER if asset.tag == request.values["tag"] else "no-cache"
     return Response(asset.content, media_type=asset.kind, headers={"Cache-Control": kept})
 
@@ -175,7 +177,7 @@ VIEWS = (
     PageRoute("POST", "/logout", Allow.ANYONE, log_out),
     PageRoute("GET", "/once", Allow.ANYONE, once_form),
     PageRoute("POST", "/once", Allow.ANYONE, once),
-    PageRoute("GET", "/static/{tag}/{name}", Allow.ANYONE, static),
+    PageRoute("GET", "/static/{tag}/{name}", Allow.ANYONE, static, is_same_for_all=True),
     *install.VIEWS,
     *student.VIEWS,
     *board.VIEWS,
