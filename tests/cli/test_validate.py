@@ -78,7 +78,7 @@ def test_failed_and_waiting_checks_are_exit_code_1(validate: Validate) -> None:
         "  failed   Q1: total", "             should be six", "  failed   Q2: median", "             of 3, 1, 2",
     ]  # fmt: skip
     put(RELEASE)
-    assert "  waiting  Q1: total" in validate("hw1.py", code=1).out
+    assert "  waits    Q1: total" in validate("hw1.py", code=1).out
 
 
 def test_a_notebook_without_a_check_is_exit_code_8(validate: Validate) -> None:
