@@ -57,7 +57,7 @@ class App:
         path = path_of(scope).strip(b"/")
         if path.partition(b"/")[0] in PAGES:
             return True
-        return (not path or not known) and _is_browser(scope)
+        return (not path or not known) and is_browser(scope)
 
 
 def create_app(course: Course, *, check_tokens: bool = True, timeouts: Timeouts = PATIENT, authority: str = "") -> App:
@@ -68,7 +68,7 @@ def create_app(course: Course, *, check_tokens: bool = True, timeouts: Timeouts 
     return App(Api(course, check_tokens=check_tokens, timeouts=timeouts, authority=authority))
 
 
-def _is_browser(scope: Scope) -> bool:
+def is_browser(scope: Scope) -> bool:
     """Whether the client asks for HTML. No client of the protocol does."""
     return any(name == b"accept" and b"text/html" in value for name, value in scope["headers"])
 
