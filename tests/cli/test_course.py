@@ -97,10 +97,13 @@ def test_courses_in_a_folder_are_created_listed_and_archived_like_those_in_a_dat
 ) -> None:
     store = ["--store", str(tmp_path)]
     assert run(["course", "create", "logic", *store]) == 0
+    assert "logic has no enrollment code" in capsys.readouterr().err
     assert (tmp_path / "logic" / "release" / ".mograder-secret").exists()
     (tmp_path / "logic" / "mograder.toml").write_text('[server]\nenrollment_code = "the code of last year"\n')
     assert run(["course", "create", "logic2", "--from", str(tmp_path / "logic" / "release"), *store]) == 0
-    assert "logic2 has the enrollment code of" in capsys.readouterr().err
+    err = capsys.readouterr().err
+    assert "logic2 has the enrollment code of" in err
+    assert "no enrollment code" not in err
     leave_grades_and_solutions(make_course_folder(tmp_path / "old"))
     for given in ("course", "course/release"):
         name = f"from-{given.replace('/', '-')}"

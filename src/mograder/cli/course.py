@@ -93,11 +93,16 @@ def create(courses: Courses, name: CourseName, folder: Path | None) -> None:
     tell(f"Made the course {name}, served at /c/{name}/")
     if folder:
         _publish(courses, name, folder)
-        if courses.open(name).config.plan().enrollment_code:
-            note(
-                f"warning: {name} has the enrollment code of {folder}, and anybody who knows it can join: write "
-                "another as enrollment_code of [server] in its mograder.toml"
-            )
+    if not courses.open(name).config.plan().enrollment_code:
+        note(
+            f"{name} has no enrollment code: write one as enrollment_code of [server] in its mograder.toml, or put "
+            "people on its roster"
+        )
+    elif folder:
+        note(
+            f"warning: {name} has the enrollment code of {folder}, and anybody who knows it can join: write "
+            "another as enrollment_code of [server] in its mograder.toml"
+        )
     tell(f"instructor: {sign(courses.open(name).keys.secrets()[0], INSTRUCTOR)}")
 
 
