@@ -20,7 +20,7 @@ from mograder.domain.store import Courses, Store
 from mograder.domain.tokens import SECRET_NAME
 from mograder.signing import Ed25519Signer, new_private_key
 from mograder.store.folder.courses import CourseFolders
-from mograder.store.folder.layout import find_folders, served_folders
+from mograder.store.folder.layout import find_folders, served_folders, served_root
 from mograder.store.folder.store import FolderStore
 
 if TYPE_CHECKING:
@@ -186,7 +186,7 @@ def copy_course(source: Path | str, target: Path | str, say: Callable[[str], Non
 
     try:
         if is_database(target):
-            to_database(served_folders(Path(source)), courses, name, config.utc_now(), say)
+            to_database(served_folders(served_root(Path(source))), courses, name, config.utc_now(), say)
         else:
             to_folder(courses.open(name), Path(target).resolve(), config.utc_now(), say)
     finally:

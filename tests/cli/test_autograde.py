@@ -7,7 +7,7 @@ import io
 import json
 import shutil
 from collections.abc import Callable
-from contextlib import redirect_stdout
+from contextlib import closing, redirect_stdout
 from pathlib import Path
 
 import pytest
@@ -19,7 +19,8 @@ from tests.cli.conftest import CommandResult
 from tests.coursework.test_published_gradebook import ALL_PASSED, make
 from tests.graded_course import FAILING, HALF, HIDDEN, LOOPING, RIGHT, SOURCE, make_graded_course, submission
 from tests.grading_samples import QUESTIONS
-from tests.parts import CODE, make_course_folder, running
+from tests.marked_course import give, give_all, marked_course
+from tests.parts import CODE, Clock, make_course_folder, running
 
 Command = Callable[..., CommandResult]
 TOML = """
@@ -385,3 +386,16 @@ def test_a_dry_run_of_import_gradebook_writes_nothing_and_a_missing_gradebook_is
     assert "graded anew, Q1 10 of 10 (Q1: value 3/3, Q1: parity 1/1); Q2 20 of 20" in output
     assert "1 submission in 1 assignment: 1 total differs" in output
     assert (course / "marks" / "hw1.csv").read_text() == before
+
+
+def test_feedback_says_that_marks_given_in_the_browser_are_not_in_it(
+    own_home: None, tmp_path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with closing(marked_course(make_course_folder(tmp_path), clock)) as course:
+        give_all(course, "s01", 5, 4)
+        give(course, "s02", "Essay", 3)
+        give(course, "s03", "Essay", 3)
+        give(course, "s03", "Essay", None, version=1)  # taken back
+    monkeypatch.chdir(tmp_path / "course")
+    assert run(["feedback", "hw1"]) == 1  # nothing is graded by checks yet
+    assert "hw1: what was marked in the browser, for 2 students, is not in these pages" in capsys.readouterr().err

@@ -28,6 +28,15 @@ def leave_what_is_not_published(files: Path) -> None:
         (files / name).write_text("outputs of the solution")
 
 
+def leave_grades_and_solutions(root: Path) -> None:
+    """Grades, feedback and a source in the course that is served from `root`, as after its first term."""
+    (root / "hw1" / "grades.json").write_text('{"alice": {"grade": 7}}')
+    (root / "hw1" / "feedback").mkdir()
+    (root / "hw1" / "feedback" / "alice.html").write_text("for alice alone")
+    (root.parent / "source" / "hw1").mkdir(parents=True)
+    (root.parent / "source" / "hw1" / "hw1.py").write_text("### BEGIN SOLUTION\n")
+
+
 def test_courses_in_a_database_are_created_published_and_used(
     url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -51,6 +60,13 @@ def test_courses_in_a_database_are_created_published_and_used(
     assert "Published 2 file(s)" in published
     assert NOT_PUBLISHED in published
     place = f"{url}#algebra"
+    leave_grades_and_solutions(root)
+    for folder in (root, root.parent):
+        said("course", "publish", "algebra", folder)
+        course = open_existing(place)
+        (released,) = course.store.release.assignments()
+        course.close()
+        assert [each.name for each in released.files] == ["hw1.py", "more.py"]
     token = said("token", "--course", place, "alice").splitlines()
     assert token[-1] in made.splitlines()  # the token of the instructor
     assert "alice" in said("roster", "list", "--course", place)
@@ -72,7 +88,8 @@ def test_courses_in_a_database_are_created_published_and_used(
     said("course", "archive", "algebra", "--undo")
     assert "every checksum is right" in said("store", "copy", place, tmp_path / "back" / "release")
     assert names_in(tmp_path / "back" / "release" / "hw1" / "files") == ["hw1.py", "more.py"]
-    assert "1 new" in said("mirror", place, tmp_path / "mirror")
+    assert "every checksum is right" in said("store", "copy", tmp_path / "back", f"{url}#again")
+    assert "1 new" in said("mirror", f"{url}#again", tmp_path / "mirror")
 
 
 def test_courses_in_a_folder_are_created_listed_and_archived_like_those_in_a_database(
@@ -80,10 +97,22 @@ def test_courses_in_a_folder_are_created_listed_and_archived_like_those_in_a_dat
 ) -> None:
     store = ["--store", str(tmp_path)]
     assert run(["course", "create", "logic", *store]) == 0
+    assert "logic has no enrollment code" in capsys.readouterr().err
     assert (tmp_path / "logic" / "release" / ".mograder-secret").exists()
     (tmp_path / "logic" / "mograder.toml").write_text('[server]\nenrollment_code = "the code of last year"\n')
     assert run(["course", "create", "logic2", "--from", str(tmp_path / "logic" / "release"), *store]) == 0
-    assert "logic2 has the enrollment code of" in capsys.readouterr().err
+    err = capsys.readouterr().err
+    assert "logic2 has the enrollment code of" in err
+    assert "no enrollment code" not in err
+    leave_grades_and_solutions(make_course_folder(tmp_path / "old"))
+    for given in ("course", "course/release"):
+        name = f"from-{given.replace('/', '-')}"
+        assert run(["course", "create", name, "--from", str(tmp_path / "old" / given), *store]) == 0
+        made = tmp_path / name
+        assert names_in(made) == ["release"]
+        assert [each for each in names_in(made / "release") if not each.startswith(".")] == ["hw1"]
+        assert names_in(made / "release" / "hw1") == ["files"]
+        assert run(["course", "archive", name, *store]) == 0
     assert run(["course", "archive", "logic2", *store]) == 0
     assert run(["course", "archive", "logic", *store]) == 0
     assert run(["course", "publish", "logic", str(tmp_path / "logic" / "release"), *store]) == 2
@@ -132,13 +161,3 @@ def test_options_for_one_course_are_refused_with_many_courses(
 ) -> None:
     assert run(["serve", "--courses", str(tmp_path), "--enrollment-code", "x"]) == 2
     assert "--enrollment-code is for one course" in capsys.readouterr().err
-
-
-def test_the_parent_of_a_served_folder_is_not_copied_as_an_empty_course(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    root = make_course_folder(tmp_path)
-    (root / ".mograder-secret").write_text("secret")
-    assert run(["store", "copy", str(root.parent), "postgresql://127.0.0.1:1/x#algebra"]) == 2
-    assert f"served from {root}: copy that folder" in capsys.readouterr().err
-    assert names_in(root.parent) == ["release"]

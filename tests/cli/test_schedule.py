@@ -53,6 +53,12 @@ def test_an_invalid_change_is_a_one_line_error(mograder: Run, server: Running, p
     assert plan.read_text() == "[[assignments"
 
 
+@pytest.mark.parametrize("words", [("schedule", "hw1"), ("audit",), ("extend", "--list"), ("roster", "list")])
+def test_without_a_course_and_without_a_login_the_error_names_both_ways(mograder: Run, words: tuple[str, ...]) -> None:
+    _, err = mograder(*words, code=2)
+    assert err == "error: no course: give --course FOLDER, or --url, or log in with mograder https login\n"
+
+
 def test_a_student_cannot_change_the_schedule(mograder: Run, server: Running, plan: Path) -> None:
     mograder("https", "login", "--url", server.url, "--user", "alice", "--code", CODE)
     mograder("schedule", "hw1", code=3)

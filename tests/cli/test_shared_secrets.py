@@ -14,8 +14,9 @@ from mograder.cli.serve_many import banner, left_out_of, not_in_force, warn_of_s
 from mograder.config import ServeSettings
 from mograder.factory import ManyCourses, open_course
 from mograder.store.folder.courses import CourseFolders, same_secret
+from mograder.store.folder.layout import served_root
 from tests.courses import make_sound_course
-from tests.parts import names_in
+from tests.parts import make_course_folder, names_in
 
 
 @pytest.fixture
@@ -92,6 +93,17 @@ def test_a_course_created_from_another_has_its_files_and_none_of_its_people(
     assert course.store.accounts.all() == []
     assert course.store.submissions.head().number == 0
     course.close()
+
+
+def test_a_course_is_not_started_around_a_folder_that_is_laid_out_to_be_served(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = make_course_folder(tmp_path)
+    assert run(["serve", str(root.parent)]) == 2
+    assert f"did you mean 'mograder serve {root}'?" in capsys.readouterr().err
+    assert names_in(root.parent) == ["release"]
+    (root / "hw1" / "hw1.py").write_text("x = 1\n")  # now files/ is a folder of a flat release
+    assert served_root(root.parent) == root.parent
 
 
 def test_a_second_course_is_not_started_in_release_when_its_parent_was_served(

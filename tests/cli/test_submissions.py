@@ -110,7 +110,7 @@ def test_a_student_learns_before_sending_that_it_would_be_late_and_afterwards_wh
     assert "this is late" not in alice("https", "submit", "hw1", work(b"x"), "--user", "alice", "--dry-run")[1]
     server.client.post("/assignments/hw1/submit?user=alice", content=b"by mail", headers=server.bearer())
     out, _ = alice("https", "feedback", "hw1")
-    assert "(submitted for you by __instructor__)" in out
+    assert "(submitted for you by your instructor)" in out
     assert "On time" in out
 
 

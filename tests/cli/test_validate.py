@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib.util
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -78,7 +80,22 @@ def test_failed_and_waiting_checks_are_exit_code_1(validate: Validate) -> None:
         "  failed   Q1: total", "             should be six", "  failed   Q2: median", "             of 3, 1, 2",
     ]  # fmt: skip
     put(RELEASE)
-    assert "  waiting  Q1: total" in validate("hw1.py", code=1).out
+    assert "  waits    Q1: total" in validate("hw1.py", code=1).out
+
+
+@pytest.mark.parametrize(
+    ("made_by", "said"),
+    [("uv-receipt.toml", "uv tool install --with marimo"), ("pipx_metadata.json", "pipx inject mograder-course marimo"),
+     ("pyvenv.cfg", f"{sys.executable} -m pip install marimo")],
+)  # fmt: skip
+def test_without_marimo_the_error_says_how_to_add_it_to_this_environment(
+    validate: Validate, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, made_by: str, said: str
+) -> None:
+    put(RELEASE)
+    (tmp_path / made_by).touch()
+    monkeypatch.setattr(sys, "prefix", str(tmp_path))
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    assert said in validate("hw1.py", code=2).err
 
 
 def test_a_notebook_without_a_check_is_exit_code_8(validate: Validate) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from mograder.coursework.autograding import Done, Exam, current, grade_all, hardest, storable
+from mograder.coursework.autograding import Done, Exam, current, grade_all, grade_one, hardest, storable
 from mograder.coursework.folders import ToGrade
 from mograder.coursework.records import read_record
 from mograder.domain.grading_record import GradingRecord
@@ -73,6 +73,18 @@ def test_each_submission_gets_a_signed_record_and_a_page_with_its_points(
     assert "<strong>20.8</strong> of 35 points" in page
     assert "f(7) must be 14" in page
     assert "<strong>20</strong> of 30 points by checks" in (tmp_path / "out" / "bob.html").read_text()
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [("alice_20260310T200800.py", "hw1.py"), ("alice.py", "alice.py")],
+)
+def test_messages_do_not_name_a_file_by_the_dated_name_that_it_is_kept_under(
+    name: str, shown: str, runs: CountingGrader
+) -> None:
+    made = grade_one(Exam("hw1", "", QUESTIONS, TESTED, runs), "alice", name, b"half", 7, lambda: NOON)
+    assert made.submission.filename == name
+    assert runs.seen == [shown]
 
 
 def test_only_new_and_changed_submissions_are_graded(

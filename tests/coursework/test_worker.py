@@ -118,7 +118,7 @@ def test_an_unreadable_source_does_not_stop_the_grading_of_others(root: Path, op
     submit_work(course.store, course.signer, Username("alice"), RIGHT.encode())
     graded, said = work(course, root)
     assert graded == 1
-    assert "hw0 is not graded" in said[0]
+    assert "submissions for hw0 are not graded" in said[0]
 
 
 def test_building_an_environment_does_not_delay_other_assignments_and_happens_once(

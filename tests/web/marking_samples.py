@@ -94,7 +94,7 @@ SAMPLES: dict[str, Page] = {
     "marking-index": MarkingIndex(GRADER, ((TASKS[0], OVERVIEW), (TASKS[1], DONE))),
     "marking-index-nothing": MarkingIndex(GRADER, ()),
     "marking-list": LIST,
-    "marking-list-grader": replace(LIST, frame=GRADER, graders=(), said="nothing is left for you to mark"),
+    "marking-list-grader": replace(LIST, frame=GRADER, graders=()),
     "marking-list-hidden": replace(LIST, names=HIDDEN, rows=(), overview=DONE, graders=()),
     "marking-person": mark_page(),
     "marking-person-hidden": mark_page(names=HIDDEN, contents=Contents(problem="this is no text", media="image/png")),

@@ -164,7 +164,7 @@ def test_grades_are_exported_in_the_requested_format(teacher: Visitor, course: C
     assert "Also the 1 grade that students do not see yet" in teacher.get("/board/hw1").text
     drafts = export(teacher, format="csv", drafts="yes").text
     assert "do not publish them by accident" in drafts
-    (address,) = re.findall(r'href="data:text/csv;charset=utf-8;base64,([^"]*)" download="hw1-csv.csv"', drafts)
+    (address,) = re.findall(r'href="data:text/csv;charset=utf-8;base64,([^"]*)" download="hw1-grades.csv"', drafts)
     assert "alice,Alice Example,,,,8,'=1+1,draft" in b64decode(unescape(address)).decode()
     course.grades.upload(COURSE_INSTRUCTOR, task, given)
     course.grades.upload(COURSE_INSTRUCTOR, task, [{"username": "alice", "workflow_state": "released"}])

@@ -212,6 +212,9 @@ def test_a_live_update_keeps_focus_selection_and_scroll_position(tab: Tab, serve
 def test_a_board_opened_before_anybody_joined_shows_the_first_submission(tab: Tab, server: Running) -> None:
     log_in(tab, server)
     expect(tab.get_by_text("Nobody has joined yet.")).to_be_visible()
+    tab.get_by_role("link", name="hw1").click()
+    tab.get_by_role("link", name="Change title, times and limits").wait_for()
+    tab.go_back()
     register(server, "alice")
     server.submit("alice", b"x = 1\n").raise_for_status()
     tab.get_by_role("row", name="alice").get_by_role("link", name="submitted").click()

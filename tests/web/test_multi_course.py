@@ -140,6 +140,22 @@ def test_addresses_outside_the_courses_are_404(many: Many) -> None:
         assert answer.headers["access-control-allow-origin"] == "*"
 
 
+@pytest.mark.parametrize(
+    ("path", "status", "said"),
+    [
+        ("/", 200, "There are several courses"),
+        ("/c/", 404, "a course is at /c/&lt;course&gt;/"),
+        ("/c/none/", 404, "no course"),
+    ],
+)
+def test_a_browser_outside_the_courses_is_told_where_they_are(many: Many, path: str, status: int, said: str) -> None:
+    reply = many.client.get(path, headers={"Accept": "text/html"})
+    assert (reply.status_code, reply.headers["content-type"]) == (status, "text/html; charset=utf-8")
+    assert said in reply.text
+    assert "<code>/c/algebra/</code>" in reply.text
+    assert reply.headers["content-security-policy"] == "default-src 'none'"
+
+
 def test_a_new_course_is_served_at_once_and_an_archived_one_is_404_until_it_is_reopened(
     many: Many,
 ) -> None:

@@ -209,6 +209,8 @@ course_option = click.option(
 def somewhere(course: Path | str | None, server: Server) -> Iterator[LocalCourse | Client]:
     """A course that this machine can open itself, or else the server's, over HTTP with an instructor's token."""
     if course is None:
+        if server.address() is None:
+            raise Usage("no course: give --course FOLDER, or --url, or log in with mograder https login")
         with server.connect() as (client, _):
             yield client
         return

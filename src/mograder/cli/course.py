@@ -22,7 +22,7 @@ from mograder.domain.audit import Event
 from mograder.domain.errors import Usage
 from mograder.domain.names import INSTRUCTOR, CourseName, printable
 from mograder.domain.store import Courses
-from mograder.domain.tokens import SECRET_NAME, sign
+from mograder.domain.tokens import sign
 
 if TYPE_CHECKING:
     from mograder.store.postgres.courses import PostgresCourses
@@ -93,11 +93,16 @@ def create(courses: Courses, name: CourseName, folder: Path | None) -> None:
     tell(f"Made the course {name}, served at /c/{name}/")
     if folder:
         _publish(courses, name, folder)
-        if courses.open(name).config.plan().enrollment_code:
-            note(
-                f"warning: {name} has the enrollment code of {folder}, and anybody who knows it can join: write "
-                "another as enrollment_code of [server] in its mograder.toml"
-            )
+    if not courses.open(name).config.plan().enrollment_code:
+        note(
+            f"{name} has no enrollment code: write one as enrollment_code of [server] in its mograder.toml, or put "
+            "people on its roster"
+        )
+    elif folder:
+        note(
+            f"warning: {name} has the enrollment code of {folder}, and anybody who knows it can join: write "
+            "another as enrollment_code of [server] in its mograder.toml"
+        )
     tell(f"instructor: {sign(courses.open(name).keys.secrets()[0], INSTRUCTOR)}")
 
 
@@ -106,7 +111,7 @@ def create(courses: Courses, name: CourseName, folder: Path | None) -> None:
 @click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
 @_in_store
 def publish(courses: Courses, name: CourseName, folder: Path) -> None:
-    """Bring what an instructor has written in FOLDER (as for `mograder serve`) into the course NAME of a database.
+    """Bring what an instructor has written in FOLDER, or served from its release/, into the course NAME.
 
     That is mograder.toml, assignments.json, the released files and, where there is a source/, the notebooks with
     solutions and tests: they replace those that were there, as one step. Students never get what is in source/.
@@ -119,10 +124,10 @@ def publish(courses: Courses, name: CourseName, folder: Path) -> None:
 def _publish(courses: Courses, name: CourseName, folder: Path) -> None:
     from mograder.factory import is_postgres
     from mograder.store.folder.courses import CourseFolders
-    from mograder.store.folder.layout import served_folders
+    from mograder.store.folder.layout import served_folders, served_root
     from mograder.store.folder.survey import FolderSurvey
 
-    source, event = served_folders(folder), Event(utc_now(), INSTRUCTOR, "publish", name)
+    source, event = served_folders(served_root(folder)), Event(utc_now(), INSTRUCTOR, "publish", name)
     for each in FolderSurvey(source, lambda: False).handouts():
         note(f"left out: {each}" + ("" if each.expected else f"; {each.mend}"))
     if is_postgres(courses):
@@ -224,17 +229,9 @@ def copy(source: Path | str, target: str) -> None:
     """
     from mograder.factory import copy_course
 
-    _refuse_the_parent(source)
     with progress() as say:
         copy_course(source, target, say)
     tell(f"Copied {_without_password(source)} to {_without_password(target)}: every checksum is right")
-
-
-def _refuse_the_parent(source: Path | str) -> None:
-    """Raises Usage for the folder around a served one: an empty course would be begun there, and copied."""
-    served = Path(source) / "release"
-    if isinstance(source, Path) and (served / SECRET_NAME).exists() and not (source / SECRET_NAME).exists():
-        raise Usage(f"this course is served from {served}: copy that folder")
 
 
 def _without_password(place: Path | str) -> str:

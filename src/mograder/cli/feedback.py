@@ -57,6 +57,11 @@ def feedback(
     for chosen in choose(assignments, Path.cwd()):
         folder = (output_dir or chosen.folders.feedback) / chosen.assignment
         check_written_inside(output_dir or chosen.folders.course, folder / "user.html")
+        if marked := chosen.folders.marked_in_browser(chosen.assignment):
+            note(
+                f"warning: {chosen.assignment}: what was marked in the browser, for {counted(marked, 'student')}, "
+                "is not in these pages and grades: release it there"
+            )
         for each in _returned(chosen, no_penalties):
             if each.problem:
                 note(f"warning: {each.user}: {each.problem}")

@@ -213,7 +213,9 @@ def _show_dry_run(chosen: messages.AssignmentInfo, changes: GradeChanges, partia
     type=click.Choice(["canvas", "moodle", "moodle-worksheet", "gradescope", "csv", "json", "xlsx"]),
 )  # fmt: skip
 @click.option("--template", type=_in_file, help="Your own export of that system: only our columns of it are filled.")
-@click.option("-o", "--output", type=_out_file, help="The file to write. [default: ASSIGNMENT-FORMAT.csv]")
+@click.option(
+    "-o", "--output", type=_out_file, help="The file to write. [default: ASSIGNMENT-grades.csv, -canvas.csv, …]"
+)
 @click.option("--penalised", is_flag=True, help="Write marks after late penalties, not the raw ones.")
 @click.option("--drafts", is_flag=True, help="Write grades that students do not see yet, too.")
 @section_option

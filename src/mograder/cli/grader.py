@@ -58,9 +58,11 @@ def served_folder(course: Path) -> Path:
 
     Raises Usage for a folder that is no course.
     """
-    inner = course / "release"
-    if (inner / SECRET_NAME).exists() or any(inner.glob("*/files")):
-        return inner
+    from mograder.store.folder.layout import served_root
+
+    root = served_root(course)
+    if root != course:
+        return root
     known = (CONFIG_NAME, SECRET_NAME, "release", "submitted", "source")
     if not any((course / name).exists() for name in known) and not any(course.glob("*/files")):
         raise Usage(f"{course} is no course: it has none of {', '.join(known)}")

@@ -18,7 +18,7 @@ from mograder.wire import messages
 @click.argument("assignment", shell_complete=assignment_names)
 @click.option("--title", help="Its title for people.")
 @click.option("--opens", metavar="TIME", help="Before this, students see only the title and this time.")
-@click.option("--due", metavar="TIME", help="A submission is late after this time and the grace.")
+@click.option("--due", metavar="TIME", help="A submission is late after this time and the grace period.")
 @click.option("--closes", metavar="TIME", help="Nothing is accepted after this, except with an extension.")
 @click.option("--max-size", metavar="SIZE", help="Largest submission: bytes, or such as '10 MiB'.")
 @click.option("--accepts", metavar="ENDINGS", help="File endings that are taken, such as '.py .zip'.")

@@ -191,9 +191,14 @@ def is_loopback(host: str) -> bool:
 
 
 def refuse_the_parent(root: Path) -> None:
-    """Raises Usage if the course is served from its folder release/ or its parent: it would get a second secret."""
+    """Raises Usage if the course is served from its folder release/ or its parent: it would get a second secret.
+
+    So it is before the first start where release/ has the layout to be served.
+    """
+    from mograder.store.folder.layout import served_root
+
     inner = root / "release"
-    if not (root / SECRET_NAME).exists() and (inner / SECRET_NAME).exists():
+    if served_root(root) == inner:
         raise Usage(f"this course is served from {inner}: did you mean 'mograder serve {inner}'?")
     if root.name == inner.name and not (root / SECRET_NAME).exists() and (root.parent / SECRET_NAME).exists():
         raise Usage(

@@ -16,6 +16,7 @@ from mograder.cli.output import STDOUT, check_stdout, json_option, lateness, not
 from mograder.client.client import known
 from mograder.domain.errors import MograderError, NotFound
 from mograder.domain.marks import in_words
+from mograder.domain.names import INSTRUCTOR
 from mograder.wire import messages
 
 if TYPE_CHECKING:
@@ -74,7 +75,7 @@ def feedback(
     else:
         by_machine = "The grade is not released yet." if grading.result else "Not yet graded."
         lines.append("No submission yet." if status.status == "new" else by_machine)
-    lines += [*_progress(grading, status.graded), *attempts_left(chosen, status)]
+    lines += [*_progress(grading), *attempts_left(chosen, status)]
     written(
         output,
         as_json,
@@ -137,8 +138,8 @@ def _grading(client: Client, assignment: str, user: str, wait: bool) -> messages
         time.sleep(LOOK_SECONDS)
 
 
-def _progress(grading: messages.GradingInfo, graded: bool) -> list[str]:
-    """Lines on the state of grading and on each check. With `graded` there is a grade, which has the marks by hand."""
+def _progress(grading: messages.GradingInfo) -> list[str]:
+    """Lines on the state of grading and on each check."""
     lines = {
         "waiting": [f"Grading: submission {grading.attempt} waits, place {grading.place} in the queue"],
         "running": [f"Grading: submission {grading.attempt} is being graded"],
@@ -154,10 +155,10 @@ def _progress(grading: messages.GradingInfo, graded: bool) -> list[str]:
         return lines
     points = "" if found.points is None else f", {in_words(found.points)} of {in_words(found.possible)} points"
     lines.append(f"Checks of submission {found.attempt}: {found.summary}{points}")
-    by_hand = "marked by hand, in the grade;" if graded else "to be marked by hand"
     for question in found.questions:
-        earned = by_hand if question.points is None else f"{in_words(question.points)} points"
-        lines.append(f"  {question.key or 'all'}: {earned} of {in_words(question.available)}")
+        of = in_words(question.available)
+        earned = f"marked by hand, {of}" if question.points is None else f"{in_words(question.points)} of {of}"
+        lines.append(f"  {question.key or 'all'}: {earned} points")
         lines += [line for check in question.checks for line in _check(check)]
         if question.concealed:
             lines.append("    (there are hidden checks)")
@@ -183,7 +184,7 @@ def _times(status: messages.Status, user: str) -> list[str]:
         lines.append(f"Extension: {extension.state}{said}" + (f": {extension.note}" if extension.note else ""))
     if received := known(status.received):
         by = known(status.by) or user
-        marked = "" if by == user else f" (submitted for you by {by})"
+        marked = "" if by == user else f" (submitted for you by {'your instructor' if by == INSTRUCTOR else by})"
         lines.append(f"Received: {when(received, seconds=True)}{marked}")
         if due or known(status.late):
             days, penalty = known(status.days_late) or 0, known(status.penalty) or 0

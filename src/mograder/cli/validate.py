@@ -25,8 +25,8 @@ from mograder.notebook.fixing import fix
 from mograder.notebook.hashes import changed_cells, missing_hashes
 
 _WORDS = {
-    CheckStatus.SUCCESS: "passed", CheckStatus.PARTIAL: "partly", CheckStatus.DANGER: "failed",
-    CheckStatus.WARN: "waiting", CheckStatus.NOT_RUN: "not run",
+    CheckStatus.SUCCESS: "passed", CheckStatus.PARTIAL: "in part", CheckStatus.DANGER: "failed",
+    CheckStatus.WARN: "waits", CheckStatus.NOT_RUN: "not run",
 }  # fmt: skip
 
 

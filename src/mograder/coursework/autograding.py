@@ -10,7 +10,7 @@ import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from enum import Enum
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any, Protocol, TypeVar, cast
 
 from msgspec import Struct
@@ -28,7 +28,7 @@ from mograder.domain.errors import MograderError, Unreadable, Usage, Verificatio
 from mograder.domain.grading_record import Graded, GradingRecord, Tested
 from mograder.domain.marks import NOTHING_GIVEN, Given, Question, mark
 from mograder.domain.names import FileName
-from mograder.domain.receipts import Receipt
+from mograder.domain.receipts import Receipt, version_owner
 from mograder.domain.rendered import RenderedNotebook
 from mograder.domain.results import CellFailure, Outcome, RunReport
 from mograder.domain.submissions import SubmissionsStore
@@ -162,10 +162,13 @@ def grade_one(
 
     `show` is called with the notebook and its outputs, if the notebook ran.
     """
+    shown = filename
+    if version_owner(filename):  # a dated name, which no student has seen
+        shown = f"{exam.assignment}{PurePath(filename).suffix}"
     try:
-        ran = _run(exam.runs, *notebook_in(content, filename, exam.notebook, exam.named), show)
+        ran = _run(exam.runs, *notebook_in(content, shown, exam.notebook, exam.named), show)
     except NoNotebook as error:
-        ran = RunReport(Outcome.CODE_FAILED, failures=(CellFailure(filename, None, str(error)),))
+        ran = RunReport(Outcome.CODE_FAILED, failures=(CellFailure(shown, None, str(error)),))
     report = guarded(ran, exam.known)
     return GradingRecord(
         exam.assignment, user, Graded(filename, hashlib.sha256(content).hexdigest(), len(content)),

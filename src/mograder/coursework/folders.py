@@ -19,6 +19,7 @@ from mograder.domain.assignments import LatePolicy, Rules
 from mograder.domain.course import Course
 from mograder.domain.deadlines import IN_TIME, Lateness
 from mograder.domain.errors import BadName, MograderError, NotFound, Unreadable, Usage
+from mograder.domain.marking import GivenMark, Kind
 from mograder.domain.names import AssignmentName, Username, is_history, parse_owner
 from mograder.domain.receipts import owner
 from mograder.signing import Ed25519Signer, new_private_key
@@ -116,6 +117,14 @@ class GradingFolders(Struct, frozen=True):
         with self._opened() as course:
             given = course.store.extensions.find(AssignmentName(assignment))
         return max([due, *(each.until for each in given if each.until is not None)])
+
+    def marked_in_browser(self, assignment: str) -> int:
+        """How many people have marks that were given on the course's pages, which no table in marks/ has."""
+        if self.ledger is None:
+            return 0
+        with self._opened() as course:
+            given = course.store.marking.current(AssignmentName(assignment), (Kind.MARK,))
+        return len({each.username for each in given if GivenMark.read(each).says_something})
 
     @contextlib.contextmanager
     def _opened(self) -> Iterator[Course]:

@@ -18,6 +18,7 @@ from typing import Any
 
 from msgspec import Struct
 
+from mograder import DISTRIBUTION
 from mograder.domain.errors import Usage
 from mograder.domain.results import CellFailure, CheckResult, CheckStatus
 from mograder.grading.environment import without_settings
@@ -51,7 +52,7 @@ def validate(notebook: Notebook, path: Path, seconds: float) -> Validation:
     Raises Usage if marimo is not installed.
     """
     if importlib.util.find_spec("marimo") is None:
-        raise Usage("marimo is not installed in this environment: `pip install marimo`, then try again")
+        raise Usage(f"marimo is not installed beside mograder: {_how_to_add('marimo')}")
     planned = plan(notebook)
     cells = [notebook.cells[place] for place in planned.order if notebook.cells[place].code]
     with tempfile.TemporaryDirectory(prefix="mograder-") as folder:
@@ -71,6 +72,16 @@ def validate(notebook: Notebook, path: Path, seconds: float) -> Validation:
         "" if last is None else f"line {last}: {describe(by_line[last])}",
         not in_time,
     )
+
+
+def _how_to_add(package: str) -> str:
+    """How a person adds a package to the environment that mograder runs in, by who made it: uv, pipx or pip."""
+    home = Path(sys.prefix)
+    if (home / "uv-receipt.toml").exists():
+        return f"install again with `uv tool install --with {package}` and the address on the course's page /install"
+    if (home / "pipx_metadata.json").exists():
+        return f"`pipx inject {DISTRIBUTION} {package}`"
+    return f"`{sys.executable} -m pip install {package}`"
 
 
 def _run(

@@ -247,7 +247,7 @@ class Worker:
             failed = _Open(stamp, None, stack, failures=again.failures if again else 0, trouble=said)
             failed.rest(self._course.clock())
             if again is None or again.trouble != said:
-                self.say(f"{name} is not graded: {said}")
+                self.say(f"submissions for {name} are not graded: {said}")
             self._report(name, ReadyState.FAILED, said)
             return failed
         try:
@@ -258,7 +258,7 @@ class Worker:
             stack.close()
             raise
         if before is None or before.exam is None or before.exam.tested.tests != exam.tested.tests:
-            self.say(f"{name} is graded, tests {exam.tested.tests[:12]}")
+            self.say(f"submissions for {name} are graded, with the tests {exam.tested.tests[:12]}")
         self._release(name)
         return _Open(stamp, exam, stack, self._folders.find_source(name))
 

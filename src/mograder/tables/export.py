@@ -34,6 +34,10 @@ class ExportFormat(StrEnum):
     JSON = "json"
     XLSX = "xlsx"
 
+    def filename(self, assignment: str) -> str:
+        own = self in (ExportFormat.CSV, ExportFormat.JSON, ExportFormat.XLSX)
+        return f"{assignment}-grades.{self.value}" if own else f"{assignment}-{self.value}.csv"
+
 
 class Question(Struct, frozen=True):
     """A part of an assignment that has points of its own."""
@@ -126,13 +130,13 @@ def export_grades(sheet: GradeSheet, form: ExportFormat, choices: Choices) -> Ex
         )
     name = sheet.labels.name
     if form is ExportFormat.JSON:
-        return Exported(_json(sheet, choices), f"{name}-grades.json", "application/json", tuple(notes))
+        return Exported(_json(sheet, choices), form.filename(name), "application/json", tuple(notes))
     if form is ExportFormat.XLSX:
         rows = _own(sheet, choices, notes)
         numbers = frozenset(at for at, column in enumerate(rows[0]) if column in _number_columns(sheet))
-        return Exported(write_workbook(name, rows, numbers), f"{name}-grades.xlsx", XLSX_TYPE, tuple(notes))
+        return Exported(write_workbook(name, rows, numbers), form.filename(name), XLSX_TYPE, tuple(notes))
     rows = _WRITERS[form](sheet, choices, notes)
-    return Exported(to_csv(rows), f"{name}-{form.value}.csv", CSV_TYPE, tuple(notes))
+    return Exported(to_csv(rows), form.filename(name), CSV_TYPE, tuple(notes))
 
 
 CSV_TYPE = "text/csv; charset=utf-8"

@@ -84,7 +84,7 @@ def fill_template(
             met.add(match.member.username)
             _fill_row(filling, row, table, grades[match.member.username], questions)
     _note_absent(filling, sheet, choices, met)
-    name = f"{sheet.labels.name}-{form.value}.csv"
+    name = form.filename(sheet.labels.name)
     return Exported(read.fill(filling.values), name, CSV_TYPE, tuple(filling.notes))
 
 

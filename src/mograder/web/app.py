@@ -64,7 +64,7 @@ class App:
         known, inner = self._api.knows(path), path.strip(b"/")
         if inner.partition(b"/")[0] in PAGES:
             return True, known
-        return (not inner or not known) and _is_browser(scope), known
+        return (not inner or not known) and is_browser(scope), known
 
 
 def create_app(course: Course, *, check_tokens: bool = True, timeouts: Timeouts = PATIENT, authority: str = "") -> App:
@@ -75,7 +75,7 @@ def create_app(course: Course, *, check_tokens: bool = True, timeouts: Timeouts 
     return App(Api(course, check_tokens=check_tokens, timeouts=timeouts, authority=authority))
 
 
-def _is_browser(scope: Scope) -> bool:
+def is_browser(scope: Scope) -> bool:
     """Whether the client asks for HTML. No client of the protocol does."""
     return any(name == b"accept" and b"text/html" in value for name, value in scope["headers"])
 

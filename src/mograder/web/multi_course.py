@@ -7,11 +7,12 @@ import logging
 import time
 from collections.abc import Callable
 from functools import partial
+from html import escape
 
 from mograder.domain.course import Course
 from mograder.domain.errors import BadName, MethodNotAllowed, MograderError, NotFound, Temporary
 from mograder.domain.names import CourseName, printable
-from mograder.web.app import App, answer_lifespan, create_app
+from mograder.web.app import App, answer_lifespan, create_app, is_browser
 from mograder.web.body import PATIENT, Body, Receive, Scope, Send
 from mograder.web.caching import SingleFlight
 from mograder.web.prefix import path_of
@@ -22,6 +23,8 @@ log = logging.getLogger(__name__)
 
 LOOKUP_SECONDS = 2.0
 """Seconds for which a course that was found is not looked up again."""
+
+PAGE_HEADERS = (("Content-Security-Policy", "default-src 'none'"), ("X-Content-Type-Options", "nosniff"))
 
 Find = Callable[[CourseName], Course]
 
@@ -51,7 +54,10 @@ class ManyApps:
                 return
             app = await self._app(name)
         except MograderError as error:
-            await _send(problem(error), scope, receive, send)
+            reply = problem(error)
+            if is_browser(scope):
+                reply = _page(error.message, reply)
+            await _send(reply, scope, receive, send)
         except Exception:
             log.exception("internal error at %s", printable(scope["path"]))
             await _send(INTERNAL_ERROR, scope, receive, send)
@@ -91,7 +97,21 @@ def _outside(scope: Scope, path: bytes) -> Reply:
         raise NotFound("there is nothing at this address: a course is at /c/<course>/")
     if scope["method"] not in ("GET", "HEAD"):
         raise MethodNotAllowed(f"{scope['method']} is not possible here", "GET, HEAD, OPTIONS")
-    return json_reply(messages.Health())
+    health = json_reply(messages.Health())
+    return _page("there are several courses on this server", health) if is_browser(scope) else health
+
+
+def _page(said: str, reply: Reply) -> Reply:
+    """A page outside every course in the place of `reply`, for people who have left out the course's name."""
+    where = (
+        "<p>Each course has an address of its own, which ends in <code>/c/</code> and the course's name, as "
+        "<code>/c/algebra/</code>. Your instructor tells you yours."
+    )
+    body = (
+        "<!doctype html><html lang=en><meta charset=utf-8><meta name=viewport content=width=device-width>"
+        f"<title>Courses</title><h1>{escape(said[:1].upper() + said[1:])}</h1>{where if reply.status < 500 else ''}"
+    )
+    return Reply(reply.status, body.encode(), "text/html; charset=utf-8", (*reply.headers, *PAGE_HEADERS))
 
 
 async def _send(reply: Reply, scope: Scope, receive: Receive, send: Send) -> None:

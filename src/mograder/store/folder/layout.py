@@ -14,8 +14,9 @@ from msgspec import Struct
 
 from mograder import config, course_file
 from mograder.domain.errors import Unreadable, Usage
-from mograder.domain.files import OpenedFile, StoredFile
+from mograder.domain.files import OpenedFile, StoredFile, is_left_behind
 from mograder.domain.receipts import version_owner
+from mograder.domain.tokens import SECRET_NAME
 from mograder.store.shared import files
 from mograder.store.shared.stat_cache import fingerprint
 
@@ -107,6 +108,24 @@ def served_folders(folder: Path) -> Folders:
     home = config.course_folder(root)
     settings = config.resolve({}, course_file.read_course_file(home / course_file.CONFIG_NAME), home)
     return find_folders(root, settings)
+
+
+def served_root(folder: Path) -> Path:
+    """The folder to serve of the course in `folder`: its release/ if that was served or has the layout for it."""
+    inner = folder / "release"
+    if not (folder / SECRET_NAME).exists() and ((inner / SECRET_NAME).exists() or _has_files_folders(inner)):
+        return inner
+    return folder
+
+
+def _has_files_folders(root: Path) -> bool:
+    """Whether the assignments below `root` have their released files in files/, and none beside it."""
+    return any(
+        not any(
+            each.is_file() and each.name != GRADES and not is_left_behind(each.name) for each in files.parent.iterdir()
+        )
+        for files in root.glob("*/files/")
+    )
 
 
 def existing(folder: Path, name: str) -> Path | None:

@@ -102,8 +102,9 @@ def page(request: PageRequest) -> Answer:
         return request.to("/marking", task.name, "people", names.shown(shown[0].username))
     rows, part = part_of(shown, request.query, PEOPLE_A_PAGE)
     graders = desk.graders() if request.actor.is_instructor else ()
-    said = {"handed": "it is handed out", "names": "names are shown", "hidden": "names are hidden",
-            "done": "nothing is left for you to mark"}.get(request.query.get("said", ""), "")  # fmt: skip
+    said = {"handed": "it is handed out", "names": "names are shown", "hidden": "names are hidden"}.get(
+        request.query.get("said", ""), ""
+    )
     return MarkingPage(request.frame, task, names, found, tuple(rows), part, text, graders, said)
 
 
@@ -127,7 +128,7 @@ def next_person(request: PageRequest) -> Answer:
     left = sorted(names.shown(user) for user, keys in found.to_do.items() if question is None or question in keys)
     here = query.get("after", query.get("before", ""))
     if not left:
-        return request.to("/marking", task.name, query="said=done")
+        return request.to("/marking", task.name)
     if "before" in query:
         chosen = next((each for each in reversed(left) if each < here), left[-1])
     else:
