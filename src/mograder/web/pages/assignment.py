@@ -121,11 +121,6 @@ class AssignmentPage(OnAssignment, frozen=True):
     def zip(self) -> str:
         return self._with("submissions.zip", show=self.show, section=self.section)
 
-    @property
-    def highest(self) -> int:
-        """The largest count of a bin, by which the plot is scaled."""
-        return max((each.count for each in self.spread.bins), default=1) if self.spread else 1
-
 
 class GradesPage(OnAssignment, frozen=True):
     """What a table of grades would change, to be confirmed; `version` is that of the stored grades."""

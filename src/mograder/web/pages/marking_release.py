@@ -59,11 +59,6 @@ class StatisticsPage(OnMarking, frozen=True):
     heading = "Statistics"
     numbers: MarkNumbers
 
-    @property
-    def highest(self) -> int:
-        """The largest count of a bin, by which the plot is scaled."""
-        return max((each.count for each in self.numbers.spread.bins), default=1) if self.numbers.spread else 1
-
 
 def preview(request: PageRequest) -> ReleasePage:
     """What a release would do."""
