@@ -86,7 +86,7 @@ def upload_feedback(
         if not pages:
             result(as_json, {"files": []}, "No feedback pages to upload")
             return
-        grades = check_table(client, chosen, sheet, Upload()).accepted(False) if sheet else ()
+        grades = check_table(client, chosen, sheet, Upload()).accepted() if sheet else ()
         if dry_run:
             names = [f"  {name}" for name in pages]
             said = "\n".join([f"Would upload {len(pages)} feedback page(s) to {chosen.name!r}", *names])

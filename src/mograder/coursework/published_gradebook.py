@@ -50,8 +50,6 @@ class Gradebook(Struct, frozen=True):
 
     questions: Mapping[str, tuple[Question, ...]]
     rows: tuple[Row, ...]
-    students: Mapping[str, str]
-    """Full names by user name."""
 
 
 class Difference(Struct, frozen=True):
@@ -75,12 +73,11 @@ def read_gradebook(path: Path) -> Gradebook:
             connection.row_factory = sqlite3.Row
             assignments = connection.execute("SELECT * FROM assignments").fetchall()
             rows = connection.execute("SELECT * FROM submissions ORDER BY assignment, student").fetchall()
-            students = connection.execute("SELECT username, full_name FROM students").fetchall()
         questions = {str(each["name"]): _questions(dict(each)) for each in assignments}
         found = tuple(_row(dict(each)) for each in rows)
     except (sqlite3.Error, ValueError, KeyError, TypeError, AttributeError) as error:
         raise Unreadable(f"{path.name} cannot be understood", f"{path}: {error}") from None
-    return Gradebook(questions, found, {str(each[0]): str(each[1]) for each in students})
+    return Gradebook(questions, found)
 
 
 def _questions(row: dict[str, Any]) -> tuple[Question, ...]:

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 from msgspec import Struct
-from msgspec.structs import replace
 
 from mograder.client.files import read_foreign, replacing
 from mograder.domain.errors import BadRequest, MograderError, TooLarge, Usage, VerificationFailed
@@ -68,8 +67,3 @@ def holds_record(path: Path) -> bool:
         return {"record", "signed"} <= set(decode_json(read_foreign(path), dict[str, Any], MAX_VALUES))
     except (OSError, BadRequest, TooLarge):
         return False
-
-
-def without_times(record: GradingRecord) -> GradingRecord:
-    """The record with all times set to 0, to compare two gradings of one submission."""
-    return replace(record, graded=0, report=replace(record.report, cpu_seconds=0.0, wall_seconds=0.0))

@@ -6,7 +6,6 @@ Whatever a submission does, `grade` returns a report with one of the four outcom
 from __future__ import annotations
 
 import queue
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -173,8 +172,3 @@ def rendered(answers: Plan, state: RunState) -> RenderedNotebook:
         return RenderedCell(name, own.line, own.code, ran, seen.kind, seen.value, seen.printed, problem)
 
     return RenderedNotebook(tuple(map(cell, range(len(answers.notebook.cells)))))
-
-
-def python_version() -> str:
-    """The Python version of this process, for the record."""
-    return ".".join(map(str, sys.version_info[:3]))
