@@ -19,7 +19,7 @@ from msgspec.structs import asdict, replace
 from mograder import __version__
 from mograder.client.files import replacing
 from mograder.coursework.folders import ToGrade
-from mograder.coursework.opening import NoNotebook, notebook_in
+from mograder.coursework.notebook_in_zip import NoNotebook, notebook_in
 from mograder.coursework.records import read_record, write_record
 from mograder.coursework.rendering.result_page import SHOWN, ResultPage, coloured, render_result
 from mograder.domain import deadlines

@@ -17,7 +17,7 @@ from msgspec.structs import asdict, replace
 from mograder.client.files import read_foreign, sha256_of
 from mograder.coursework.autograding import Exam, Runs, Show
 from mograder.coursework.folders import GradingFolders
-from mograder.coursework.opening import graded_notebook
+from mograder.coursework.notebook_in_zip import graded_notebook
 from mograder.domain.errors import MograderError, Unreadable, Usage
 from mograder.domain.grading_jobs import Readiness
 from mograder.domain.grading_record import Tested

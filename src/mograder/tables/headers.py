@@ -13,10 +13,13 @@ from mograder.tables.cells import normal, restore
 from mograder.tables.people import Key, Kind
 from mograder.tables.sheet import Row, Sheet
 
+EMAILS = ("email", "e-mail", "email address", "email_address", "e-mail address", "e-mail-adresse")
+"""Columns of e-mail addresses."""
+
 KEY_COLUMNS: tuple[tuple[Kind, tuple[str, ...]], ...] = (
     (Kind.USERNAME, ("username", "user name", "user", "login", "login id", "sis login id", "anmeldename")),
     (Kind.ANY, ("student", "student_id", "student id", "userid", "user id", "id")),
-    (Kind.EMAIL, ("email", "e-mail", "email address", "email_address", "e-mail address", "e-mail-adresse")),
+    (Kind.EMAIL, EMAILS),
     (Kind.STUDENT, ("sis user id", "id number", "sid", "idnumber", "student number", "id-nummer", "matrikelnummer")),
     (Kind.CANVAS, ("canvas_id", "canvas id")),
     (Kind.GITHUB, ("github_id",)),

@@ -29,7 +29,7 @@ from msgspec import Struct
 
 from mograder.domain.errors import MograderError
 from mograder.web.body import Application
-from mograder.web.serving import trial
+from mograder.web.serving import certificate_trial
 
 log = logging.getLogger(__name__)
 
@@ -76,7 +76,7 @@ class Tls(Struct, frozen=True):
                 f"cannot serve HTTPS with {self.certificate} and {self.key}: {str(why).replace('_', ' ').lower()}: "
                 "give a certificate with its chain and its key without a password, as PEM files"
             ) from None
-        if why := trial.load(self.certificate, self.key):
+        if why := certificate_trial.load(self.certificate, self.key):
             raise MograderError(
                 f"cannot serve HTTPS with {self.certificate} and {self.key}: {why}: give PEM files without a "
                 "byte-order mark, and a key that is RSA, or ECDSA with P-256 or P-384, or Ed25519"
