@@ -11,7 +11,7 @@ from mograder.cli.completion import local_names
 from mograder.cli.output import check_stdout, json_option, note, writing, written
 from mograder.config import utc_now
 from mograder.domain.errors import MograderError
-from mograder.domain.names import counted
+from mograder.domain.names import counted, some_of
 
 if TYPE_CHECKING:
     from mograder.coursework.feedback import Returned
@@ -94,8 +94,7 @@ def _returned(chosen: Chosen, no_penalties: bool) -> list[Returned]:
     costs = not no_penalties and chosen.folders.late_policy(chosen.assignment).penalties.enabled
     untimed = unknown_times(chosen.submissions) if costs and chosen.folders.last_due(chosen.assignment) else []
     if untimed:
-        names = ", ".join(untimed[:10]) + ("…" if len(untimed) > 10 else "")
-        note(f"warning: it is unknown when {names} submitted: no penalty is taken")
+        note(f"warning: it is unknown when {some_of(untimed)} submitted: no penalty is taken")
     return give_back(
         chosen.folders, chosen.assignment, chosen.submissions, records, now=utc_now(), with_penalties=not no_penalties
     )

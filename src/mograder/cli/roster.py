@@ -20,7 +20,7 @@ from mograder.cli.people import in_section, member_of, section_option
 from mograder.client.client import Client, known
 from mograder.domain.access import Account, Role
 from mograder.domain.errors import BadRequest, MograderError, Usage
-from mograder.domain.names import Username, counted, parse_new_username
+from mograder.domain.names import Username, counted, parse_new_username, some_of
 from mograder.wire import messages
 
 if TYPE_CHECKING:
@@ -220,8 +220,7 @@ def _in_words(changes: RosterChanges, drop: bool) -> list[str]:
 
 
 def _some(members: Iterable[Member]) -> str:
-    names = [each.username for each in members]
-    return ", ".join(names[:10]) + (f" and {len(names) - 10} more" if len(names) > 10 else "")
+    return some_of([each.username for each in members])
 
 
 @roster.command(short_help="Revoke USER's token and print a new personal code.")

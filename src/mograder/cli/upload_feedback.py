@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 
 import click
@@ -19,18 +18,10 @@ from mograder.client.files import read_foreign
 from mograder.client.settings import feedback_folder
 from mograder.domain.errors import BadName, BadRequest, MograderError
 from mograder.domain.grades import is_page
-from mograder.domain.names import counted, parse_owner, printable
+from mograder.domain.names import counted, parse_owner, some_of
 
 _out_folder = click.Path(file_okay=False, path_type=Path)
 _in_file = click.Path(exists=True, dir_okay=False, readable=True, path_type=Path)
-
-NAMED = 10
-"""How many names a warning lists at most."""
-
-
-def _listed(names: Sequence[str]) -> str:
-    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
-    return ", ".join(printable(each) for each in names[:NAMED]) + more
 
 
 def _of_people(client: Client, pages: dict[str, bytes], partial: bool) -> dict[str, bytes]:
@@ -38,11 +29,11 @@ def _of_people(client: Client, pages: dict[str, bytes], partial: bool) -> dict[s
     unknown = strangers(client, [each.removesuffix(".html") for each in pages])
     if unknown and not partial:
         raise BadRequest(
-            f"nothing was uploaded: nobody in the course is called {_listed(unknown)}: correct the names, let them "
+            f"nothing was uploaded: nobody in the course is called {some_of(unknown)}: correct the names, let them "
             "register, or upload the rest with --partial"
         )
     if unknown:
-        note(f"left out: nobody in the course is called {_listed(unknown)}")
+        note(f"left out: nobody in the course is called {some_of(unknown)}")
     return {name: page for name, page in pages.items() if name.removesuffix(".html") not in unknown}
 
 
@@ -126,7 +117,7 @@ def _read_pages(folder: Path) -> dict[str, bytes]:
             raise MograderError(f"{found[name]} and {path} are two pages for {path.stem!r}: keep one of them")
         found[name] = path
     if others:
-        note(f"warning: not sent, as they are no pages called USER.html: {_listed(others)}")
+        note(f"warning: not sent, as they are no pages called USER.html: {some_of(others)}")
     if not found:
         raise MograderError(f"no feedback pages (<user>.html) in {folder}")
     return {name: read_foreign(path) for name, path in found.items()}

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Sequence
 from typing import Self
 
 from mograder.domain.errors import BadName
@@ -172,6 +173,12 @@ def printable(text: str, limit: int = 120) -> str:
         "?" if unicodedata.category(letter) in ("Cc", "Cf", "Cs", "Co", "Zl", "Zp") else letter for letter in text
     )
     return shown if len(shown) <= limit else shown[: limit - 1] + "…"
+
+
+def some_of(names: Sequence[str], most: int = 10) -> str:
+    """The first names, for a message, and how many more there are: a, b and 3 more."""
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(map(printable, names[:most])) + more
 
 
 def counted(number: float, noun: str, plural: str = "") -> str:

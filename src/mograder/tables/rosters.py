@@ -151,7 +151,7 @@ class _Columns(Struct, frozen=True):
         if not usernames:
             raise BadRequest(
                 "the list has no column for the person: expected one of username, student_id, email, "
-                f"found {headers.listed(sheet)}"
+                f"found {headers.column_names(sheet)}"
             )
         ids = [(kind, at) for kind, names in _IDS for at in _present(sheet, names)]
         if canvas and (own := sheet.find("ID")) is not None:

@@ -24,7 +24,7 @@ from mograder.store.folder.doctor import check, repair
 from mograder.store.folder.evidence import read_record
 from mograder.store.folder.layout import Folders
 from mograder.store.shared import files, findings
-from mograder.store.shared.findings import Finding, Severity, error, lasting, note, some
+from mograder.store.shared.findings import Finding, Severity, error, lasting, note
 from tests.courses import damage_row, everything, forget_file, ledger, versions
 from tests.parts import SECOND, make_course_folder
 
@@ -460,11 +460,6 @@ def test_a_missing_folder_of_submissions_does_not_hide_grades_that_everybody_can
     grades.chmod(0o777)
     (found, _) = checked(make_course_folder(tmp_path).parent, grades=grades)
     assert (found.what, found.where) == ("everybody on this machine may write here", str(grades))
-
-
-def test_long_lists_of_names_are_shortened() -> None:
-    assert some(list("abcde")) == "a, b, c, d, e"
-    assert some(list("abcdef")) == "a, b, c, d, e …"
 
 
 @pytest.mark.parametrize("name", [".mograder-secret", "assignments.json", "../mograder.toml"])

@@ -23,7 +23,7 @@ from mograder.domain.grade_statistics import Spread
 from mograder.domain.grades import GradeEntry, of_person
 from mograder.domain.grading_jobs import Readiness
 from mograder.domain.grading_results import Brief, Progress, Queue
-from mograder.domain.names import FileName, Username, counted
+from mograder.domain.names import FileName, Username, counted, some_of
 from mograder.domain.receipts import USUAL_ENDING, latest_filename, version_ending
 from mograder.domain.standings import Standing
 from mograder.tables.export import ExportFormat
@@ -317,7 +317,7 @@ def _keep_feedback(request: PageRequest, task: Assignment, files: list[tuple[str
     people = {row.username for row in request.api.board().rows}
     strangers = sorted(user for user in pages if user not in people)
     if strangers:
-        raise BadRequest(f"nobody called {', '.join(strangers[:5])} is in the course: nothing was stored")
+        raise BadRequest(f"nobody called {some_of(strangers)} is in the course: nothing was stored")
     request.course.grades.upload_feedback(request.actor, task, pages)
     return _stored(request, task, f"pages={len(pages)}")
 
