@@ -8,7 +8,6 @@ from urllib.parse import urlencode
 
 from msgspec import field
 from msgspec.structs import replace
-from starlette.responses import Response
 
 from mograder.domain import board as boards
 from mograder.domain import grade_statistics
@@ -17,7 +16,7 @@ from mograder.domain.assignments import Assignment
 from mograder.domain.board import BoardFilter, Row, Show
 from mograder.domain.deadlines import Penalties
 from mograder.domain.errors import BadRequest, MograderError, NotFound, Unreadable
-from mograder.domain.extensions import Change, Decision, State
+from mograder.domain.extensions import Change, Decision
 from mograder.domain.files import StoredFile
 from mograder.domain.grade_statistics import Spread
 from mograder.domain.grades import GradeEntry, of_person
@@ -162,10 +161,6 @@ class PersonPage(OnAssignment, frozen=True):
         counts = self.standing.counting
         return self.grade is not None and counts is not None and boards.is_newer(counts.submission.attempt, self.grade)
 
-    @property
-    def asked(self) -> bool:
-        return self.standing.extension is not None and self.standing.extension.state is State.ASKED
-
 
 class SourcePage(OnAssignment, frozen=True):
     """One submission, shown as text or as a list of files."""
@@ -260,7 +255,8 @@ async def preview_grades(request: PageRequest) -> Answer:
             raise BadRequest("choose one file: a table with the columns 'username' and 'grade', or another system's")
         return await request.api.renderings.run(lambda: _preview(request, task, form))
     except MograderError as error:
-        return await request.api.threads.run(_failed(request, error))
+        problem = error
+    return await request.api.threads.run(lambda: _failed(request, problem))
 
 
 def _preview(request: PageRequest, task: Assignment, form: FilledForm) -> GradesPage:
@@ -276,9 +272,9 @@ def _preview(request: PageRequest, task: Assignment, form: FilledForm) -> Grades
     return GradesPage(request.frame, task, found, version)
 
 
-def _failed(request: PageRequest, error: MograderError):  # type: ignore[no-untyped-def]
+def _failed(request: PageRequest, error: MograderError) -> Answer:
     """The page with the error."""
-    return lambda: html(replace(assignment(request), problem=error.message), error.status)
+    return html(replace(assignment(request), problem=error.message), error.status)
 
 
 async def keep_grades(request: PageRequest) -> Answer:
@@ -293,12 +289,8 @@ def _keep(request: PageRequest, form: dict[str, str]) -> Answer:
         document = decode_json(form.get("document", "").encode())
         count = request.course.grades.upload(request.actor, task, document, form.get("version", "")).stored
     except MograderError as error:
-        return _failed(request, error)()  # type: ignore[no-any-return]
-    return _stored(request, task, f"grades={count}")
-
-
-def _stored(request: PageRequest, task: Assignment, query: str) -> Response:
-    return request.to("/board", task.name, query=query)
+        return _failed(request, error)
+    return request.to("/board", task.name, query=f"grades={count}")
 
 
 async def upload_feedback(request: PageRequest) -> Answer:
@@ -309,7 +301,8 @@ async def upload_feedback(request: PageRequest) -> Answer:
         files = await multipart.read_files(request.headers, request.body.chunks(limit))
         return await request.api.threads.run(lambda: _keep_feedback(request, task, files))
     except MograderError as error:
-        return await request.api.threads.run(_failed(request, error))
+        problem = error
+    return await request.api.threads.run(lambda: _failed(request, problem))
 
 
 def _keep_feedback(request: PageRequest, task: Assignment, files: list[tuple[str, bytes]]) -> Answer:
@@ -319,7 +312,7 @@ def _keep_feedback(request: PageRequest, task: Assignment, files: list[tuple[str
     if strangers:
         raise BadRequest(f"nobody called {some_of(strangers)} is in the course: nothing was stored")
     request.course.grades.upload_feedback(request.actor, task, pages)
-    return _stored(request, task, f"pages={len(pages)}")
+    return request.to("/board", task.name, query=f"pages={len(pages)}")
 
 
 # one person
