@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 from msgspec import UNSET, Struct, UnsetType, field
 from msgspec.structs import asdict, replace
 
-from mograder.domain import deadlines
 from mograder.domain.access import Account, ExternalId, Role
 from mograder.domain.deadlines import SECOND
 from mograder.domain.extensions import Decision
@@ -625,9 +624,9 @@ class EventInfo(Struct, frozen=True):
 
 def event_info(line: AuditLine) -> EventInfo:
     event = line.event
-    count, first = (line.count, line.first / deadlines.SECOND) if line.count > 1 else (None, None)
+    count, first = (line.count, line.first / SECOND) if line.count > 1 else (None, None)
     return EventInfo(
-        event.moment / deadlines.SECOND, event.actor, event.action, event.subject, event.detail,
+        event.moment / SECOND, event.actor, event.action, event.subject, event.detail,
         given(count), given(first),
     )  # fmt: skip
 

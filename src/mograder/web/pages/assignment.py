@@ -59,10 +59,6 @@ class OnAssignment(Page, frozen=True):
     heading = "Assignment"
     assignment: Assignment
 
-    @property
-    def title(self) -> str:
-        return self.assignment.rules.title or self.assignment.name
-
     def within(self, *segments: str) -> str:
         """The link to a page of this assignment."""
         return self.frame.at("/board", self.assignment.name, *segments)

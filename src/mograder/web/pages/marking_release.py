@@ -47,10 +47,6 @@ class ReleasePage(OnMarking, frozen=True):
     def of_section(self, section: str) -> str:
         return f"{self.at('release')}?{urlencode({'section': section})}"
 
-    def named(self, row: PlannedRelease) -> str:
-        candidate = row.candidate
-        return self.names.shown(candidate.username) if self.names.hidden else candidate.name or candidate.username
-
 
 class StatisticsPage(OnMarking, frozen=True):
     """Statistics of an assignment's marks, drafts included."""

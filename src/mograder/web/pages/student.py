@@ -49,10 +49,6 @@ class Mine(Struct, frozen=True):
     standing: Standing
 
     @property
-    def title(self) -> str:
-        return self.assignment.rules.title or self.assignment.name
-
-    @property
     def due(self) -> int | None:
         """The student's own due time."""
         return self.standing.schedule.due
@@ -141,10 +137,6 @@ class MyAssignment(Page, frozen=True):
         """Until when the student may ask to look at the mark again; None when that is over."""
         until = self.mark.until
         return until if until is not None and self.frame.now <= until else None
-
-    @property
-    def title(self) -> str:
-        return self.mine.title
 
     @property
     def expects(self) -> tuple[str, ...]:
