@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from mograder.cli.arguments import jobs_option
+from mograder.cli.arguments import IN_FILE, OUT_FILE, OUT_FOLDER, jobs_option
 from mograder.cli.completion import local_names
 from mograder.cli.output import STDOUT, check_stdout, clean, json_option, note, table, tell, tell_json, writing
 from mograder.config import utc_now
@@ -29,17 +29,11 @@ HARDEST = 5
 BAR = 40
 """Letters of the longest bar of the histogram."""
 
-_file = click.Path(dir_okay=False, path_type=Path)
-
 
 @click.command(short_help="Grade submissions: a signed record and a page for each.")
 @click.argument("assignments", nargs=-1, metavar="[ASSIGNMENT|PATH]...", shell_complete=local_names)
-@click.option(
-    "--source",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="The notebook with solutions. [default: source/ASSIGNMENT/ASSIGNMENT.py]",
-)
-@click.option("--csv", "csv_file", type=_file, help="Write a table of results here, a row a submission.")
+@click.option("--source", type=IN_FILE, help="The notebook with solutions. [default: source/ASSIGNMENT/ASSIGNMENT.py]")
+@click.option("--csv", "csv_file", type=OUT_FILE, help="Write a table of results here, a row a submission.")
 @jobs_option
 @click.option(
     "--timeout", type=click.FloatRange(0, min_open=True), metavar="SECONDS", help="Seconds that a submission may take."
@@ -48,7 +42,7 @@ _file = click.Path(dir_okay=False, path_type=Path)
 @click.option(
     "-o",
     "--output-dir",
-    type=click.Path(file_okay=False, path_type=Path),
+    type=OUT_FOLDER,
     help="Where records and pages go, in a folder for each assignment. [default: autograded/]",
 )
 @click.option("--twice", is_flag=True, help="Run each submission twice. What differs is named, and costs no points.")

@@ -18,6 +18,7 @@ from pathlib import Path
 import click
 from msgspec import Struct
 
+from mograder.cli.arguments import OUT_FOLDER
 from mograder.cli.demo_students import STUDENTS, write_submissions
 from mograder.cli.serve import serve
 from mograder.domain.codes import new_course_code
@@ -49,7 +50,7 @@ def free_port(wanted: int) -> int:
 
 
 @click.command()
-@click.argument("folder", required=False, type=click.Path(file_okay=False, path_type=Path))
+@click.argument("folder", required=False, type=OUT_FOLDER)
 @click.option("--port", "-p", type=click.IntRange(1, 65535), help="Port to listen on. [default: 8080, or a free one]")
 @click.option("--check", is_flag=True, help="Try everything automatically, and report each step.")
 @click.pass_context

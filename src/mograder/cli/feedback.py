@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from mograder.cli.arguments import OUT_FILE, OUT_FOLDER
 from mograder.cli.completion import local_names
 from mograder.cli.output import check_stdout, json_option, note, writing, written
 from mograder.config import utc_now
@@ -21,12 +22,10 @@ if TYPE_CHECKING:
 @click.command(short_help="Make a feedback page a student, and the table of grades.")
 @click.argument("assignments", nargs=-1, required=True, metavar="ASSIGNMENT|PATH...", shell_complete=local_names)
 @click.option(
-    "-o", "--output-dir", type=click.Path(file_okay=False, path_type=Path),
+    "-o", "--output-dir", type=OUT_FOLDER,
     help="Where pages go, in a folder for each assignment. [default: feedback/]",
 )  # fmt: skip
-@click.option(
-    "--grades-csv", type=click.Path(dir_okay=False, path_type=Path), help="Write the table of grades here, for upload."
-)
+@click.option("--grades-csv", type=OUT_FILE, help="Write the table of grades here, for upload.")
 @click.option("--no-penalties", is_flag=True, help="Leave out what late work costs.")
 @json_option
 def feedback(

@@ -11,6 +11,7 @@ from typing import Any
 import click
 from msgspec import Struct
 
+from mograder.cli.arguments import IN_FILE, OUT_FOLDER
 from mograder.cli.completion import assignment_names
 from mograder.cli.connect import Server, find, named, reads_from_a_server
 from mograder.cli.output import note, table, tell, tell_json, when
@@ -38,19 +39,13 @@ from mograder.domain.names import counted
 from mograder.signing import Ed25519Signer
 from mograder.wire import messages
 
-_in_file = click.Path(exists=True, dir_okay=False, path_type=Path)
 RECEIPTS = ".mograder/receipts"
 
 
 @click.command(short_help="List your receipts, and download them with your submissions.")
 @click.argument("assignment", required=False, shell_complete=assignment_names)
 @click.option("--user", help="List this student's, as an instructor.")
-@click.option(
-    "-o",
-    "--output-dir",
-    type=click.Path(file_okay=False, path_type=Path),
-    help="Download receipts and versions into this folder.",
-)
+@click.option("-o", "--output-dir", type=OUT_FOLDER, help="Download receipts and versions into this folder.")
 @reads_from_a_server
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
 def receipts(
@@ -146,7 +141,7 @@ class Checked(Struct, frozen=True):
 @click.option("--offline", is_flag=True, help="Ask no server: check signatures and files only.")
 @click.option(
     "--keys",
-    type=_in_file,
+    type=IN_FILE,
     help="The public keys to trust, as saved from /.well-known/jwks.json. [default: those pinned at the first login]",
 )
 @reads_from_a_server

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from mograder.cli.arguments import PLACE, jobs_option
+from mograder.cli.arguments import FOLDER, PLACE, jobs_option
 from mograder.cli.completion import local_names
 from mograder.cli.output import is_sure, json_option, note, table, tell, tell_json
 from mograder.domain.errors import MograderError
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 )
 @click.option(
     "--sources",
-    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    type=FOLDER,
     metavar="FOLDER",
     help="The folder with source/ and mograder.toml. [default: the course's]",
 )

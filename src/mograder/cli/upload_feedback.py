@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from mograder.cli.arguments import read_table
+from mograder.cli.arguments import IN_FILE, OUT_FOLDER, read_table
 from mograder.cli.completion import assignment_names
 from mograder.cli.connect import Server, choose_exactly, sends_to_a_server
 from mograder.cli.gradebook import Upload, check_table
@@ -19,9 +19,6 @@ from mograder.client.settings import feedback_folder
 from mograder.domain.errors import BadName, BadRequest, MograderError
 from mograder.domain.grades import is_page
 from mograder.domain.names import counted, parse_owner, some_of
-
-_out_folder = click.Path(file_okay=False, path_type=Path)
-_in_file = click.Path(exists=True, dir_okay=False, readable=True, path_type=Path)
 
 
 def _of_people(client: Client, pages: dict[str, bytes], partial: bool) -> dict[str, bytes]:
@@ -39,12 +36,8 @@ def _of_people(client: Client, pages: dict[str, bytes], partial: bool) -> dict[s
 
 @click.command(name="upload-feedback")
 @click.argument("assignment", shell_complete=assignment_names)
-@click.option(
-    "--feedback-dir",
-    type=_out_folder,
-    help="Where the pages are. [default: feedback/ASSIGNMENT]",
-)
-@click.option("--grades-csv", type=_in_file, help="Upload these grades too.")
+@click.option("--feedback-dir", type=OUT_FOLDER, help="Where the pages are. [default: feedback/ASSIGNMENT]")
+@click.option("--grades-csv", type=IN_FILE, help="Upload these grades too.")
 @click.option("--partial", is_flag=True, help="Upload what can be, and leave out pages of nobody in the course.")
 @click.option("-y", "--yes", is_flag=True, help="Do not ask first.")
 @click.option("--dry-run", is_flag=True, help="Check, and send nothing.")

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from mograder.cli.arguments import IN_FILE
 from mograder.cli.completion import local_names
 from mograder.cli.output import note, tell
 from mograder.client.extract import folder_name
@@ -36,7 +37,7 @@ _WORDS = {
               metavar="SECONDS", help="How long a notebook may run.")  # fmt: skip
 @click.option("--fix", "fixing", is_flag=True, help="First put changed and missing cells of the instructor's back; the "
               "notebook as it was stays beside it as FILE.bak.")  # fmt: skip
-@click.option("--release", type=click.Path(exists=True, dir_okay=False, path_type=Path), metavar="FILE",
+@click.option("--release", type=IN_FILE, metavar="FILE",
               help="The notebook as it was given out. [default: the copy that fetching has kept]")  # fmt: skip
 @click.pass_context
 def validate(

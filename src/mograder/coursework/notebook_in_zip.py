@@ -8,13 +8,11 @@ import zipfile
 import zlib
 from collections.abc import Sequence
 
-from mograder.bundle import MANIFEST, open_zip
+from mograder.bundle import MANIFEST, is_zip, open_zip
 from mograder.domain.names import printable, some_of
 
 LARGEST_NOTEBOOK = 16 * 1024 * 1024
 """Bytes of a notebook in a zip; a larger one is not unpacked."""
-
-_ZIP = (b"PK\x03\x04", b"PK\x05\x06")
 
 
 class NoNotebook(Exception):
@@ -34,7 +32,7 @@ def notebook_in(content: bytes, filename: str, wanted: str, named: bool) -> tupl
 
     Unless the assignment has `named` the notebook, the only notebook of a zip may have any name. Raises NoNotebook.
     """
-    if not content.startswith(_ZIP):
+    if not is_zip(content):
         return content, filename
     try:
         with open_zip(io.BytesIO(content)) as archive:

@@ -29,7 +29,7 @@ _USUAL_SEGMENT = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]{0,100}", re.ASCII)
 """Matches most names, which then need no further checks."""
 
 _FILE_LIKE = re.compile(r".*\.(py|ipynb|zip|html?|json|toml|csv|db|tmp|lock)?", re.ASCII | re.IGNORECASE)
-_WINDOWS_DEVICES = re.compile(r"(con|prn|aux|nul|com[0-9]|lpt[0-9])(\..*)?", re.IGNORECASE)
+WINDOWS_DEVICES = re.compile(r"(con|prn|aux|nul|com[0-9]|lpt[0-9])(\..*)?", re.IGNORECASE)
 
 
 class Username(str):
@@ -81,7 +81,7 @@ def parse_owner(text: str) -> Username:
         raise BadName(f"{name!r} looks like a dated submission: choose a name without a date and time at its end")
     if _FILE_LIKE.fullmatch(name):
         raise BadName(f"{name!r} looks like a file: choose a name without an ending such as .py")
-    if _WINDOWS_DEVICES.fullmatch(name):
+    if WINDOWS_DEVICES.fullmatch(name):
         raise BadName(f"{name!r} is a device name on Windows: choose another name")
     return name
 

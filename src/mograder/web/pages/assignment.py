@@ -9,6 +9,7 @@ from urllib.parse import urlencode
 from msgspec import field
 from msgspec.structs import replace
 
+from mograder.bundle import is_zip
 from mograder.domain import board as boards
 from mograder.domain import grade_statistics
 from mograder.domain.access import Allow
@@ -230,7 +231,7 @@ def all_submissions(request: PageRequest) -> Answer:
                 file = course.submissions.file(task, each.file.filename).fetched_file()
                 ending = version_ending(each.file.filename)
                 with file.open() as opened:  # a zip that was sent without a name has the usual ending
-                    zipped = ending == USUAL_ENDING and opened.read(4) == b"PK\x03\x04"
+                    zipped = ending == USUAL_ENDING and is_zip(opened.read(4))
             except (NotFound, OSError):  # removed by hand in the meantime
                 continue
             yield f"{task.name}/{each.file.username}{'.zip' if zipped else ending}", file

@@ -8,6 +8,7 @@ from urllib.parse import urlencode
 
 from starlette.responses import JSONResponse, Response
 
+from mograder.bundle import is_zip
 from mograder.domain import marking
 from mograder.domain.access import Allow
 from mograder.domain.assignments import Assignment
@@ -161,7 +162,7 @@ def _shown_name(file: StoredFile | None, shown: str) -> str:
         return ""
     with file.open() as opened:
         start = opened.read(16)
-    if start.startswith(b"PK"):
+    if is_zip(start):
         return f"{shown}.zip"
     ending = next((ending for ending, kind in VIEWABLE.items() if kind.media_type == media_of(start)), ".py")
     return f"{shown}{ending}"

@@ -11,7 +11,7 @@ from typing import BinaryIO
 from markupsafe import Markup
 from msgspec import Struct
 
-from mograder.bundle import LongDirectory, open_zip
+from mograder.bundle import LongDirectory, is_zip, open_zip
 from mograder.domain.files import StoredFile
 from mograder.notebook.cells import NotebookError, parse
 from mograder.web.pages.highlight import highlight_python
@@ -44,7 +44,7 @@ def look_into(file: StoredFile) -> Contents:
     file = file.fetched_file()
     with file.open() as opened:
         start = opened.read(SHOWN)
-        if start.startswith((b"PK\x03\x04", b"PK\x05\x06")):
+        if is_zip(start):
             return _listed(opened)
     if media := media_of(start):
         return Contents(problem="only the page for marking shows this file: open it there, or download it", media=media)
