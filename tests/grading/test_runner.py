@@ -19,8 +19,9 @@ import pytest
 from mograder.domain.rendered import RenderedNotebook
 from mograder.domain.results import CheckStatus, Outcome, RunReport
 from mograder.grading.environment import Environment
-from mograder.grading.runner import DataFile, Grader, Limits, Tests, data_files
-from mograder.grading.sandbox import Sandbox
+from mograder.grading.limits import Limits, Tests, data_files
+from mograder.grading.runner import Grader
+from mograder.grading.sandbox import DataFile, Sandbox
 from mograder.wire.rendered import pack, unpack
 from tests.grading.conftest import LIMITS, Grade
 from tests.grading.notebooks import (

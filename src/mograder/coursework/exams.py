@@ -90,7 +90,8 @@ def opened_exam(folders: GradingFolders, assignment: str, source: Path | None, w
     """
     with extra_packages():
         from mograder.grading.environment import wanted_by
-        from mograder.grading.runner import Grader, Limits, Tests, data_files
+        from mograder.grading.limits import Limits, Tests, data_files
+        from mograder.grading.runner import Grader
         from mograder.grading.sandbox import find_sandbox
     path = source or folders.find_source(assignment)
     text = source_text(path)

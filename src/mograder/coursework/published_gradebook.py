@@ -20,6 +20,7 @@ from mograder.domain.errors import Unreadable, Usage
 from mograder.domain.grading_record import GradingRecord
 from mograder.domain.marks import WHOLE, Given, Marks, Question, in_words, mark, whole
 from mograder.domain.results import CheckResult, CheckStatus, Outcome, RunReport
+from mograder.notebook.marks import key_of
 
 NAME = "gradebook.db"
 CLOSE = 0.005
@@ -110,7 +111,7 @@ def _check(label: str, status: str, weights: tuple[float, float] | None, hidden:
     found = _STATUS.get(status, CheckStatus.NOT_RUN)
     passed = (1.0 if found is CheckStatus.SUCCESS else 0.0, 0.0 if found is CheckStatus.WARN else 1.0)
     earned, total = weights or passed
-    return CheckResult(label, label.partition(":")[0].strip(), hidden, found, (), earned, total)
+    return CheckResult(label, key_of(label), hidden, found, (), earned, total)
 
 
 # recomputing

@@ -11,7 +11,7 @@ from mograder.grading.limits import Limits, Tests
 from mograder.grading.passes import CheckPlan
 from mograder.grading.plan import Plan
 from mograder.grading.run import CheckCell, Row, RunState, Stop
-from mograder.notebook.marks import check_calls, check_names
+from mograder.notebook.marks import check_calls, check_names, key_of
 
 _LIMITS = ("time", "memory", "output", "processes", "calls", "size")
 
@@ -132,7 +132,7 @@ class _Writer:
     def _result(
         self, label: str, status: CheckStatus, messages: tuple[str, ...], earned: float, total: float, unprotected: bool
     ) -> CheckResult:
-        key = label.split(":", 1)[0].strip()
+        key = key_of(label)
         hidden = label in self._tests.source.hidden
         return CheckResult(label, key, hidden, status, messages, earned, total, unprotected)
 
@@ -172,7 +172,7 @@ class _Writer:
         return f"`{names.split(', ')[0]}` is not there: no cell defines it"
 
     def _limits_of(self, cell: CheckCell, labels: Mapping[str, None]) -> None:
-        where = ", ".join(dict.fromkeys(label.split(":", 1)[0].strip() for label in labels)) or "a check"
+        where = ", ".join(dict.fromkeys(key_of(label) for label in labels)) or "a check"
         if cell.stop is not None and cell.stop.kind in _LIMITS:
             text = _limit_text(cell.stop, self._tests.limits)
             self.limits.append(LimitReached(cell.stop.kind, where, self._student_line(cell.stop), text))
