@@ -170,7 +170,7 @@ def walk(root: Path, url: str, code: str, scratch: Path) -> bool:
 
     missing = what_grading_lacks()
     steps = [*_steps(root, url), *(_returning(root, url) if missing else _grading(root, url, scratch))]
-    results = [_say(step, _run(step, scratch / step.at, environment)) for step in [*steps, *_last(url)]]
+    results = [_say(step, _run(step, scratch / step.at, environment)) for step in [*steps, *_last()]]
     kept = sorted(path.name for path in (root.parent / "submitted" / "hw1").glob("alice_*.py"))
     link = root.parent / "submitted" / "hw1" / "alice.py"
     both = len(kept) == 2 and link.read_bytes() == (root.parent / "solutions" / "hw1.py").read_bytes()
@@ -238,7 +238,7 @@ def _grading(root: Path, url: str, scratch: Path) -> Iterator[Step]:
     yield Step("returns pages", ["https", "upload-feedback", "hw1", *instructor], "Uploaded 4", folder=course)
 
 
-def _last(url: str) -> list[Step]:
+def _last() -> list[Step]:
     return [
         Step("the student reads the grade", ["https", "feedback", "hw1"], "Grade: 18"),
         Step("but cannot collect", ["https", "fetch-submissions", "hw1", "-o", "others"], "only an instructor", 3),

@@ -108,7 +108,7 @@ def _checked_folders(folder: Path, repair: bool, *elsewhere: Path | None) -> tup
     for place in several.courses if several else (folder,):
         folders = _folders(place, *elsewhere)
         found = checkup.check(folders, config.utc_now())
-        mended = checkup.repair(folders, found) if repair else []
+        mended = checkup.repair(found) if repair else []
         for line in mended:
             note(line)
         findings += checkup.check(folders, config.utc_now()) if mended else found

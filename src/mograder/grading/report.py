@@ -91,7 +91,7 @@ class _Writer:
             labels = dict.fromkeys([*expected, *(cell.rows if cell else ())])
             labels = dict.fromkeys(label for label in labels if self._counts(label, place))
             for label in labels:
-                found[label] = self._check(label, place, cell, expected.get(label, 1.0))
+                found[label] = self._check(label, cell, expected.get(label, 1.0))
             if cell is not None:
                 self._limits_of(cell, labels)
         for question in self._tests.source.questions:
@@ -111,12 +111,12 @@ class _Writer:
             return hidden or label not in self._model.labels.get(self._again[place], {})
         return not hidden or place not in self._again.values()
 
-    def _check(self, label: str, place: int, cell: CheckCell | None, total: float) -> CheckResult:
+    def _check(self, label: str, cell: CheckCell | None, total: float) -> CheckResult:
         rows = cell.rows.get(label) if cell is not None else None
         stop = cell.stop if cell is not None else Stop("time" if self._state.out_of_time else "gone")
         unprotected = cell is not None and cell.unprotected
         if rows is None:
-            status, text = self._missing(place, stop)
+            status, text = self._missing(stop)
             return self._result(label, status, (text,) if text else (), 0.0, total, unprotected)
         if not rows:
             return self._result(label, CheckStatus.WARN, (), 0.0, total, unprotected)
@@ -136,7 +136,7 @@ class _Writer:
         hidden = label in self._tests.source.hidden
         return CheckResult(label, key, hidden, status, messages, earned, total, unprotected)
 
-    def _missing(self, place: int, stop: Stop | None) -> tuple[CheckStatus, str]:
+    def _missing(self, stop: Stop | None) -> tuple[CheckStatus, str]:
         """Why a check has no result."""
         if stop is None:
             return CheckStatus.NOT_RUN, "this check did not run"
