@@ -19,8 +19,8 @@ from mograder.domain.names import counted
 
 if TYPE_CHECKING:
     from mograder.coursework.autograding import Done
-    from mograder.coursework.exams import Wishes
     from mograder.coursework.folders import Chosen
+    from mograder.coursework.preparation import Wishes
     from mograder.domain.grading_record import GradingRecord
 
 HARDEST = 5
@@ -70,8 +70,8 @@ def autograde(
       mograder autograde hw1 --csv results.csv
       mograder autograde submitted/hw1/alice.py --force
     """
-    from mograder.coursework.exams import Wishes
     from mograder.coursework.folders import choose
+    from mograder.coursework.preparation import Wishes
 
     chosen = choose(assignments, Path.cwd())
     if source and len(chosen) > 1:
@@ -100,8 +100,8 @@ def _grade(chosen: Chosen, source: Path | None, output: Path | None, force: bool
     from mograder.client.files import replacing
     from mograder.client.trust import check_written_inside
     from mograder.coursework.autograding import grade_all
-    from mograder.coursework.exams import opened_exam
     from mograder.coursework.feedback import add_to_marks, load_marks, marks_file
+    from mograder.coursework.preparation import prepare_assignment
     from mograder.coursework.rendering.tables import checks_table
     from mograder.domain.marks import NOTHING_GIVEN
 
@@ -113,13 +113,13 @@ def _grade(chosen: Chosen, source: Path | None, output: Path | None, force: bool
     if not own:
         note(f"{assignment}: records are signed by this machine's key, {signer.public_keys()[0]['kid']}")
     with (
-        opened_exam(folders, assignment, source, wishes) as exam,
+        prepare_assignment(folders, assignment, source, wishes) as prepared,
         _progress(assignment, len(chosen.submissions)) as step,
     ):
-        given = load_marks(marks, exam.questions)
+        given = load_marks(marks, prepared.questions)
         found = []
         for done in grade_all(
-            exam, chosen.submissions, folder, signer, jobs=wishes.jobs, force=force, now=utc_now,
+            prepared, chosen.submissions, folder, signer, jobs=wishes.jobs, force=force, now=utc_now,
             given=lambda user: given.get(user, NOTHING_GIVEN),
         ):  # fmt: skip
             found.append(done)
@@ -127,8 +127,8 @@ def _grade(chosen: Chosen, source: Path | None, output: Path | None, force: bool
     found.sort(key=lambda each: each.record.username)
     with replacing(folder / "checks.csv", private=True) as file:
         file.write(checks_table(each.record for each in found).encode())
-    if any(each.manual for each in exam.questions) and add_to_marks(
-        marks, exam.questions, [s.user for s in chosen.submissions]
+    if any(each.manual for each in prepared.questions) and add_to_marks(
+        marks, prepared.questions, [s.user for s in chosen.submissions]
     ):
         note(f"to be marked by hand: {marks}")
     return found

@@ -94,7 +94,7 @@ def guide(root: Path, url: str, code: str) -> str:
     secret = shlex.quote(str(root / SECRET_NAME))
     instructor = f"--url {url}"
     given = course / "instructor"
-    from mograder.coursework.exams import what_grading_lacks
+    from mograder.coursework.preparation import what_grading_lacks
 
     missing = what_grading_lacks()
     grade = f"""\
@@ -166,7 +166,7 @@ def walk(root: Path, url: str, code: str, scratch: Path) -> bool:
     environment = {**os.environ, "MOGRADER_ENROLLMENT_CODE": code, "NO_COLOR": "1"}
     for name in ("MOGRADER_HTTPS_TOKEN", "MOGRADER_HTTPS_URL"):
         environment.pop(name, None)
-    from mograder.coursework.exams import what_grading_lacks
+    from mograder.coursework.preparation import what_grading_lacks
 
     missing = what_grading_lacks()
     steps = [*_steps(root, url), *(_returning(root, url) if missing else _grading(root, url, scratch))]

@@ -119,7 +119,7 @@ def _checked_folders(folder: Path, repair: bool, *elsewhere: Path | None) -> tup
 
 def _grading_here(folders: Folders) -> list[Finding]:
     """A finding if there are tests that this machine cannot run."""
-    from mograder.coursework.exams import what_grading_lacks
+    from mograder.coursework.preparation import what_grading_lacks
     from mograder.store.shared.findings import warning
 
     if not config.has_tests(folders.root) or not (said := what_grading_lacks()):

@@ -77,7 +77,7 @@ def rehearse(
         root = _folder(course)
         tell_outcome(None, None, _tried(root, assignment or _first_source(root), mistakes), as_json)
         return
-    from mograder.coursework.exams import what_grading_lacks
+    from mograder.coursework.preparation import what_grading_lacks
     from mograder.rehearsal.load import run
 
     root = course_root(course)
