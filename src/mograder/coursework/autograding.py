@@ -24,7 +24,7 @@ from mograder.coursework.records import read_record, write_record
 from mograder.coursework.rendering.result_page import SHOWN, ResultPage, coloured, render_result
 from mograder.domain import deadlines
 from mograder.domain.disclosure import for_instructor, guarded
-from mograder.domain.errors import MograderError, Unreadable, Usage, VerificationFailed
+from mograder.domain.errors import MograderError, Unreadable, Usage, VerificationFailed, reason_of
 from mograder.domain.grading_record import Graded, GradingRecord, Tested
 from mograder.domain.marks import NOTHING_GIVEN, Given, Question, mark
 from mograder.domain.names import FileName
@@ -181,8 +181,7 @@ def _run(runs: Runs, content: bytes, filename: str, show: Show | None) -> RunRep
         try:
             report = runs.grade(content, filename, show)
         except Exception as error:  # noqa: BLE001 (any failure here is ours and must not stop the others)
-            message = error.message if isinstance(error, MograderError) else f"{type(error).__name__}: {error}"
-            report = RunReport(Outcome.OUR_FAILURE, error=message)
+            report = RunReport(Outcome.OUR_FAILURE, error=reason_of(error))
         if report.outcome is not Outcome.OUR_FAILURE:
             break
     return storable(report)

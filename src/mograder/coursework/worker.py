@@ -26,7 +26,7 @@ from mograder.coursework.autograding import Prepared, grade_one, read_submitted
 from mograder.coursework.folders import GradingFolders
 from mograder.coursework.preparation import NeededEnvironment, Twice, Wishes, prepare_assignment, source_text
 from mograder.domain.course import Course
-from mograder.domain.errors import BadName, MograderError, NotFound, Temporary, Unreadable
+from mograder.domain.errors import BadName, MograderError, NotFound, Temporary, Unreadable, reason_of
 from mograder.domain.grading_jobs import (
     LEASE,
     Announced,
@@ -243,7 +243,7 @@ class Worker:
             prepared = stack.enter_context(prepare_assignment(self._folders, name, None, wishes))
         except Exception as error:  # noqa: BLE001 (any failure: it must not stop the other assignments)
             stack.close()
-            said = error.message if isinstance(error, MograderError) else f"{type(error).__name__}: {error}"
+            said = reason_of(error)
             failed = _Open(stamp, None, stack, failures=again.failures if again else 0, trouble=said)
             failed.rest(self._course.clock())
             if again is None or again.trouble != said:
@@ -329,8 +329,7 @@ class Worker:
             with self._renewing(claimed):
                 return self._grade(claimed)
         except Exception as error:  # noqa: BLE001 (any failure here is ours and must not stop the others)
-            message = error.message if isinstance(error, MograderError) else f"{type(error).__name__}: {error}"
-            return self._give_back(claimed, message)
+            return self._give_back(claimed, reason_of(error))
         finally:
             with self._lock:
                 opened.running -= 1
@@ -381,7 +380,7 @@ class Worker:
             assert opened.source is not None, "a prepared assignment has a source"
             ran = prepared.runs.grade(opened.source.read_bytes(), opened.source.name)
         except Exception as error:  # noqa: BLE001 (as in a run of a submission)
-            return f"{type(error).__name__}: {error}"
+            return reason_of(error)
         return ran.error or "unknown" if ran.outcome is Outcome.OUR_FAILURE else ""
 
     def _let_rest(self, name: AssignmentName, opened: _Open, fault: str) -> None:
