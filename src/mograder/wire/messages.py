@@ -19,8 +19,6 @@ from mograder.domain.rules import RuleTexts
 if TYPE_CHECKING:  # a client does not need these modules at run time
     from mograder.domain.audit import AuditLine
     from mograder.domain.extensions import Extension
-    from mograder.domain.gradebook import Gradebook, GradebookRow
-    from mograder.domain.grades import GradeEntry
     from mograder.domain.roster import Person
     from mograder.domain.rule_editor import RulesAsText
 
@@ -365,10 +363,6 @@ class GradeInfo(Struct, frozen=True):
     fields: dict[str, Any]
 
 
-def grade_info(entry: GradeEntry) -> GradeInfo:
-    return GradeInfo(entry.username, entry.grade, entry.feedback, entry.visible, dict(entry.fields))
-
-
 class GradedQuestionInfo(Struct, frozen=True):
     """A question and its points."""
 
@@ -405,22 +399,6 @@ class GradebookInfo(Struct, frozen=True):
 
     questions: list[GradedQuestionInfo]
     people: list[GradebookRowInfo]
-
-
-def gradebook_info(gradebook: Gradebook) -> GradebookInfo:
-    return GradebookInfo(
-        [GradedQuestionInfo(each.key, each.available) for each in gradebook.questions],
-        [_gradebook_row(each) for each in gradebook.rows],
-    )
-
-
-def _gradebook_row(row: GradebookRow) -> GradebookRowInfo:
-    person = row.person
-    return GradebookRowInfo(
-        person.username, person.name, person.email, list(person.sections), list(person.ids), row.grade, row.penalised,
-        row.entry.feedback, row.draft, row.late, dict(row.points), row.version,
-        given(None if row.received is None else row.received / SECOND), given(row.again or None),
-    )  # fmt: skip
 
 
 class GradesStored(Struct, frozen=True):
