@@ -97,7 +97,7 @@ def autograde(
 
 def _grade(chosen: Chosen, source: Path | None, output: Path | None, force: bool, wishes: Wishes) -> list[Done]:
     """Grade an assignment's submissions and write the tables about all of them. The results are sorted by name."""
-    from mograder.client.files import replacing
+    from mograder.client.files import write_file
     from mograder.client.trust import check_written_inside
     from mograder.coursework.autograding import grade_all
     from mograder.coursework.feedback import add_to_marks, load_marks, marks_file
@@ -125,8 +125,7 @@ def _grade(chosen: Chosen, source: Path | None, output: Path | None, force: bool
             found.append(done)
             step()
     found.sort(key=lambda each: each.record.username)
-    with replacing(folder / "checks.csv", private=True) as file:
-        file.write(checks_table(each.record for each in found).encode())
+    write_file(folder / "checks.csv", checks_table(each.record for each in found).encode(), private=True)
     if any(each.manual for each in prepared.questions) and add_to_marks(
         marks, prepared.questions, [s.user for s in chosen.submissions]
     ):

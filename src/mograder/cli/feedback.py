@@ -46,7 +46,7 @@ def feedback(
       mograder feedback hw1 --grades-csv grades.csv
       mograder https upload-feedback hw1 --grades-csv grades.csv
     """
-    from mograder.client.files import replacing
+    from mograder.client.files import write_file
     from mograder.client.trust import check_written_inside
     from mograder.coursework.folders import choose
     from mograder.coursework.rendering.tables import grades_table
@@ -63,8 +63,7 @@ def feedback(
                 failed += 1
                 continue
             grades.append(each.grade)
-            with replacing(folder / f"{each.user}.html", private=True) as file:
-                file.write(each.page.encode())
+            write_file(folder / f"{each.user}.html", each.page.encode(), private=True)
             marks = each.grade.marks
             report.append({
                 "assignment": chosen.assignment, "user": each.user, "mark": marks.total, "auto_mark": marks.automatic,

@@ -17,7 +17,7 @@ from msgspec import Struct
 from msgspec.structs import asdict, replace
 
 from mograder import __version__
-from mograder.client.files import replacing
+from mograder.client.files import write_file
 from mograder.coursework.folders import ToGrade
 from mograder.coursework.notebook_in_zip import NoNotebook, notebook_in
 from mograder.coursework.records import read_record, write_record
@@ -137,8 +137,7 @@ def _grade(
     record = grade_one(prepared, what.user, what.path.name, content, what.receipt, now)
     write_record(folder / f"{what.user}.json", record, signer)
     page = instructor_page(record, prepared.title, given(what.user), content, what)
-    with replacing(folder / f"{what.user}.html", private=True) as file:
-        file.write(page.encode())
+    write_file(folder / f"{what.user}.html", page.encode(), private=True)
     return record
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from mograder.client.files import read_foreign, replacing
+from mograder.client.files import read_foreign, write_file
 from mograder.domain.errors import BadRequest, MograderError, TooLarge, Usage, VerificationFailed
 from mograder.domain.grading_record import GradingRecord
 from mograder.signing import Ed25519Signer
@@ -45,8 +45,7 @@ def write_record(path: Path, record: GradingRecord, signer: Ed25519Signer) -> No
     """Write `record` to `path`, signed. The file is replaced atomically."""
     claims = claims_of(record)
     document = {"record": claims, "signed": signer.sign(claims, KIND)}
-    with replacing(path, private=True) as file:
-        file.write(json.dumps(document, indent=1, ensure_ascii=False).encode() + b"\n")
+    write_file(path, json.dumps(document, indent=1, ensure_ascii=False).encode() + b"\n", private=True)
 
 
 def read_record(path: Path) -> KeptRecord:
