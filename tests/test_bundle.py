@@ -14,7 +14,7 @@ from mograder.bundle import MAX_DIRECTORY, LongDirectory, open_zip
 from mograder.client.choosing import names_in_zip
 from mograder.client.extract import kind_of, unpack
 from mograder.client.files import DiskBudget
-from mograder.coursework.opening import NoNotebook, notebook_in
+from mograder.coursework.notebook_in_zip import NoNotebook, notebook_in
 from mograder.domain.errors import BadRequest, Usage, VerificationFailed
 from mograder.tables.sheet import read_sheet
 

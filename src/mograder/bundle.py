@@ -32,6 +32,11 @@ class LongDirectory(zipfile.BadZipFile):
     """A zip whose list of files is too long to be read."""
 
 
+def is_zip(start: bytes) -> bool:
+    """Whether a file that begins with these bytes is a zip, perhaps an empty one."""
+    return start.startswith((b"PK\x03\x04", b"PK\x05\x06"))
+
+
 def open_zip(file: BinaryIO) -> zipfile.ZipFile:
     """A zip of anybody's, to be read. Raises BadZipFile, LongDirectory before the list of its files is read."""
     if _directory_size(file) > MAX_DIRECTORY:

@@ -42,11 +42,6 @@ class DecodedText(Struct, frozen=True):
         """The text with line feeds as line ends."""
         return re.sub(r"\r\n?", "\n", self.raw)
 
-    @property
-    def bare(self) -> bytes:
-        """The same text as UTF-8 with line feeds and no byte-order mark, for parsers that want bytes."""
-        return self.text.encode()
-
     def encode(self, raw: str) -> bytes:
         """`raw` as bytes in the same encoding, with the same byte-order mark. Raises BadRequest."""
         try:
@@ -81,14 +76,11 @@ def decode(content: bytes, encoding: str = "") -> DecodedText:
             return _checked(DecodedText(content.decode("latin-1"), "latin-1", assumed=True))
 
 
-def decode_certain(content: bytes, encoding: str = "") -> DecodedText:
+def decode_certain(content: bytes) -> DecodedText:
     """As `decode`; raises BadRequest instead of assuming an encoding."""
-    decoded = decode(content, encoding)
+    decoded = decode(content)
     if decoded.assumed:
-        raise BadRequest(
-            "the file is not UTF-8 text: save it as UTF-8 (in Excel: 'CSV UTF-8'), "
-            f"or say what it is in ({decoded.encoding}?)"
-        )
+        raise BadRequest("the file is not UTF-8 text: save it as UTF-8 (in Excel: 'CSV UTF-8')")
     return decoded
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from mograder.coursework.autograding import Done, Exam, current, grade_all, grade_one, hardest, storable
+from mograder.coursework.autograding import Done, Prepared, current, grade_all, grade_one, hardest, storable
 from mograder.coursework.folders import ToGrade
 from mograder.coursework.records import read_record
 from mograder.domain.grading_record import GradingRecord
@@ -50,9 +50,9 @@ def grade(tmp_path: Path, runs: CountingGrader) -> Callable[..., dict[str, Done]
             path = tmp_path / f"{user}.py"
             path.write_bytes(content)
             submissions.append(ToGrade(Username(user), path, receipt=7))
-        exam = Exam("hw1", "Homework", QUESTIONS, replace(TESTED) if tested is TESTED else tested, runs)  # type: ignore[arg-type]
+        prepared = Prepared("hw1", "Homework", QUESTIONS, replace(TESTED) if tested is TESTED else tested, runs)  # type: ignore[arg-type]
         done = grade_all(
-            exam, submissions, tmp_path / "out", SIGNER, jobs=2, force=force, now=lambda: NOON,
+            prepared, submissions, tmp_path / "out", SIGNER, jobs=2, force=force, now=lambda: NOON,
             given=lambda user: Given({"Q3": 5}) if user == "alice" else Given(),
         )  # fmt: skip
         return {each.record.username: each for each in done}
@@ -109,10 +109,10 @@ def test_a_record_that_was_altered_or_signed_with_another_key_is_made_again(
     path = tmp_path / "out" / "alice.json"
     path.write_text(path.read_text().replace('"points": 15.8', '"points": 30'))
     assert grade(alice=b"half")["alice"].record.points == 15.8
-    exam = Exam("hw1", "Homework", QUESTIONS, TESTED, runs)
-    assert current(path, exam, b"half", SIGNER) is not None
-    assert current(path, exam, b"half", Ed25519Signer(new_private_key())) is None
-    assert current(path, exam, b"other", SIGNER) is None
+    prepared = Prepared("hw1", "Homework", QUESTIONS, TESTED, runs)
+    assert current(path, prepared, b"half", SIGNER) is not None
+    assert current(path, prepared, b"half", Ed25519Signer(new_private_key())) is None
+    assert current(path, prepared, b"other", SIGNER) is None
 
 
 def test_a_failure_of_the_grader_is_retried_at_once_and_in_the_next_run(

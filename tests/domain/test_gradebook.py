@@ -17,7 +17,7 @@ from mograder.domain.grading_record import GradingRecord
 from mograder.domain.names import Username
 from mograder.domain.roster import Person
 from mograder.signing import Ed25519Signer
-from mograder.wire import messages
+from mograder.web.representations import gradebook_info
 from mograder.wire.records import KIND, claims_of, record_of
 from tests.grading_samples import FAILED, record
 from tests.marked_course import TEACHER, give_all, marked_course, task
@@ -123,7 +123,7 @@ def test_points_are_those_of_the_submission_that_counts_unless_grades_were_uploa
     assert found["carl"].points == {}
     book = course.gradebooks.of(course.release.assignment(COURSE_INSTRUCTOR, "hw1"))
     assert book.questions == (GradedQuestion("Q1", 10), GradedQuestion("Q2", 20), GradedQuestion("Q3", 5))
-    told = messages.gradebook_info(book)
+    told = gradebook_info(book)
     assert [(each.user, each.points) for each in told.people][:2] == [
         ("alice", {"Q1": 2.5, "Q2": 13.3}), ("bob", {"Q1": 2.5, "Q2": 7.5, "Q3": 4}),
     ]  # fmt: skip

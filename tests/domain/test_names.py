@@ -21,6 +21,7 @@ from mograder.domain.names import (
     parse_new_username,
     parse_owner,
     printable,
+    some_of,
 )
 from mograder.domain.receipts import latest_filename, owner, version_filename
 from tests.parts import NOON
@@ -181,3 +182,11 @@ def test_singular_and_plural_are_chosen_by_the_number() -> None:
     assert [counted(number, "entry", "entries") for number in (1, 2)] == ["1 entry", "2 entries"]
     said = [counted(number, "minute") for number in (0, 1, 1.0, 2, 2.5, 1_000_000)]
     assert said == ["0 minutes", "1 minute", "1 minute", "2 minutes", "2.5 minutes", "1000000 minutes"]
+
+
+def test_a_long_list_of_names_is_cut_and_says_by_how_many() -> None:
+    assert some_of([]) == ""
+    assert some_of(list("ab"), 2) == "a, b"
+    assert some_of(list("abcd"), 2) == "a, b and 2 more"
+    assert some_of([str(number) for number in range(12)]) == "0, 1, 2, 3, 4, 5, 6, 7, 8, 9 and 2 more"
+    assert some_of(["a\u202eb"]) == "a?b"

@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from mograder.coursework.autograding import Exam
-from mograder.coursework.exams import Wishes, opened_exam
+from mograder.coursework.autograding import Prepared
 from mograder.coursework.folders import GradingFolders
+from mograder.coursework.preparation import Wishes, prepare_assignment
 from mograder.domain.marks import mark
 from tests.examples.styles import LIBRARY, LOOPS, solved
 
@@ -79,15 +79,15 @@ Points = Callable[[str, str], dict[str, float | None]]
 @pytest.fixture(scope="module")
 def points_of() -> Iterator[Points]:
     """The points of a submission (assignment, text) for each exercise; None for one that is marked by hand."""
-    folders, opened = GradingFolders.of(COURSE), dict[str, Exam]()
+    folders, opened = GradingFolders.of(COURSE), dict[str, Prepared]()
     with contextlib.ExitStack() as stack:
 
         def points(assignment: str, text: str) -> dict[str, float | None]:
             if assignment not in opened:
-                opened[assignment] = stack.enter_context(opened_exam(folders, assignment, None, Wishes({}, 1)))
-            exam = opened[assignment]
-            report = exam.runs.grade(text.encode(), f"{assignment}.py")
-            return {each.key: each.points for each in mark(exam.questions, report).questions}
+                opened[assignment] = stack.enter_context(prepare_assignment(folders, assignment, None, Wishes({}, 1)))
+            prepared = opened[assignment]
+            report = prepared.runs.grade(text.encode(), f"{assignment}.py")
+            return {each.key: each.points for each in mark(prepared.questions, report).questions}
 
         yield points
 

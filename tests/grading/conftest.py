@@ -8,7 +8,8 @@ import pytest
 
 from mograder.domain.results import RunReport
 from mograder.grading.environment import Environment, current_environment
-from mograder.grading.runner import Grader, Limits, Tests
+from mograder.grading.limits import Limits, Tests
+from mograder.grading.runner import Grader
 from mograder.grading.sandbox import Sandbox, find_sandbox
 from tests.grading.notebooks import SOURCE
 

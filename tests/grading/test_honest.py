@@ -8,7 +8,8 @@ import pytest
 
 from mograder.domain.results import Outcome, RunReport
 from mograder.grading.environment import Environment
-from mograder.grading.runner import Grader, Limits, Tests
+from mograder.grading.limits import Limits, Tests
+from mograder.grading.runner import Grader
 from mograder.grading.sandbox import Sandbox
 from tests.grading.conftest import Grade
 from tests.grading.honest import QUESTIONS, SOURCE, Question, answered

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from mograder.domain.results import CheckStatus
 from mograder.grading.environment import Environment
+from mograder.grading.limits import Tests
 from mograder.grading.passes import plan_checks
-from mograder.grading.runner import Grader, Tests
+from mograder.grading.runner import Grader
 from mograder.grading.sandbox import Sandbox
 from mograder.notebook.source import read_source
 from tests.notebook.notebooks import notebook

@@ -9,7 +9,8 @@ import pytest
 from mograder.domain.disclosure import guarded
 from mograder.domain.results import CheckStatus, Outcome
 from mograder.grading.environment import Environment
-from mograder.grading.runner import Grader, Tests
+from mograder.grading.limits import Tests
+from mograder.grading.runner import Grader
 from mograder.grading.sandbox import Sandbox
 from tests.grading.conftest import LIMITS, Grade
 from tests.grading.notebooks import check_of, earned, hidden, notebook, solution, submission

@@ -19,8 +19,9 @@ import pytest
 from mograder.domain.rendered import RenderedNotebook
 from mograder.domain.results import CheckStatus, Outcome, RunReport
 from mograder.grading.environment import Environment
-from mograder.grading.runner import DataFile, Grader, Limits, Tests, data_files
-from mograder.grading.sandbox import Sandbox
+from mograder.grading.limits import Limits, Tests, data_files
+from mograder.grading.runner import Grader
+from mograder.grading.sandbox import DataFile, Sandbox
 from mograder.wire.rendered import pack, unpack
 from tests.grading.conftest import LIMITS, Grade
 from tests.grading.notebooks import (
@@ -348,7 +349,7 @@ def test_the_memory_of_the_grader_does_not_grow(grader: Grader) -> None:
 def test_limits_files_and_tests_are_compared_by_value() -> None:
     assert Limits() == Limits()
     assert DataFile("a", Path("a")) == DataFile("a", Path("a"))
-    assert Tests(SOURCE, "hw1").digest == Tests(SOURCE, "hw1").digest
+    assert Tests(SOURCE, "hw1") == Tests(SOURCE, "hw1")
     assert set(ANSWERS) == set(CHECKS)
     assert all(f'"{key}"' in MARKS for key in ANSWERS)
 

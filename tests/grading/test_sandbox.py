@@ -9,8 +9,9 @@ import pytest
 
 from mograder.grading import sandbox as sandboxes
 from mograder.grading.environment import Environment
-from mograder.grading.runner import DataFile, Grader, Tests
-from mograder.grading.sandbox import Sandbox, SandboxUnavailable, find_sandbox
+from mograder.grading.limits import Tests
+from mograder.grading.runner import Grader
+from mograder.grading.sandbox import DataFile, Sandbox, SandboxUnavailable, find_sandbox
 from tests.grading.conftest import LIMITS
 from tests.grading.notebooks import SOURCE, earned, submission
 

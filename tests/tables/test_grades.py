@@ -50,19 +50,19 @@ def test_every_mistake_is_reported_with_its_line_and_nothing_is_written() -> Non
         ("line 5", Trouble.UNKNOWN),
     ]  # fmt: skip
     with pytest.raises(BadRequest) as refused:
-        found.accepted(partial=False)
+        found.accepted()
     assert refused.value.message == (
         "nothing was written, because of 4 rows: line 2: ada: 'twelve' is no grade: not a number; "
         "line 3: bob: -3 is less than 0; line 4: cleo@example.org: 25 is more than the 20 points of the assignment; "
         "line 5: nobody known as 'nobody' is in the course"
     )
-    assert found.accepted(partial=True) == ()
+    assert found.entries == ()
     assert "1 row without a grade about people who are not in the course: passed over" in found.notes
 
 
 def test_a_partial_upload_writes_the_valid_rows() -> None:
     found = check("username,grade\nada,5\nnobody,5\n")
-    assert [each.username for each in found.accepted(partial=True)] == ["ada"]
+    assert [each.username for each in found.entries] == ["ada"]
 
 
 def test_of_two_rows_about_one_person_neither_is_written() -> None:

@@ -202,7 +202,7 @@ SAMPLES: dict[str, Page] = {
     "person-hard": person_page(HARD_TASK, LONG),
     "source": source_page(look_into(StoredFile("a.py", len(CODE), 0, "", data=CODE.encode()))),
     "source-ran": replace(source_page(Contents(Markup("x = 1\n"))), ran=True),
-    "rendered": RenderedPage(TEACHER, TASKS[0], "alice", RAN, f"{RAN}/notebook/content"),
+    "rendered": RenderedPage(TEACHER, "alice", RAN, f"{RAN}/notebook/content"),
     "source-cut": source_page(Contents(Markup("x = 1\n"), cut=True), HARD_TASK),
     "source-zip": source_page(Contents(files=ZIP, cut=True)),
     "source-broken": source_page(Contents(problem="this zip is damaged: download it to look at it")),

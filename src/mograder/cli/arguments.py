@@ -1,4 +1,4 @@
-"""Types of arguments: where a course is (a folder of this machine, or a database), names, numbers and tables."""
+"""Types of arguments: where a course is (a folder of this machine, or a database), files, names, numbers and tables."""
 
 from __future__ import annotations
 
@@ -56,6 +56,10 @@ def _is_database(value: Path | str) -> bool:
 
 
 FOLDER, PLACE, PLACE_OR_FILE = Folder(), _Place(), _PlaceOrFile()
+
+IN_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+OUT_FILE, OUT_FOLDER = click.Path(dir_okay=False, path_type=Path), click.Path(file_okay=False, path_type=Path)
+"""A file to read; a file or a folder to write, which may be there already."""
 
 jobs_option = click.option(
     "-j", "--jobs", type=click.IntRange(1, 64), default=os.cpu_count() or 1, show_default="processors",

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from mograder.cli.arguments import jobs_option
+from mograder.cli.arguments import IN_FILE, OUT_FILE, OUT_FOLDER, jobs_option
 from mograder.cli.completion import local_names
 from mograder.cli.output import STDOUT, check_stdout, clean, json_option, note, table, tell, tell_json, writing
 from mograder.config import utc_now
@@ -19,8 +19,8 @@ from mograder.domain.names import counted
 
 if TYPE_CHECKING:
     from mograder.coursework.autograding import Done
-    from mograder.coursework.exams import Wishes
     from mograder.coursework.folders import Chosen
+    from mograder.coursework.preparation import Wishes
     from mograder.domain.grading_record import GradingRecord
 
 HARDEST = 5
@@ -29,17 +29,11 @@ HARDEST = 5
 BAR = 40
 """Letters of the longest bar of the histogram."""
 
-_file = click.Path(dir_okay=False, path_type=Path)
-
 
 @click.command(short_help="Grade submissions: a signed record and a page for each.")
 @click.argument("assignments", nargs=-1, metavar="[ASSIGNMENT|PATH]...", shell_complete=local_names)
-@click.option(
-    "--source",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="The notebook with solutions. [default: source/ASSIGNMENT/ASSIGNMENT.py]",
-)
-@click.option("--csv", "csv_file", type=_file, help="Write a table of results here, a row a submission.")
+@click.option("--source", type=IN_FILE, help="The notebook with solutions. [default: source/ASSIGNMENT/ASSIGNMENT.py]")
+@click.option("--csv", "csv_file", type=OUT_FILE, help="Write a table of results here, a row a submission.")
 @jobs_option
 @click.option(
     "--timeout", type=click.FloatRange(0, min_open=True), metavar="SECONDS", help="Seconds that a submission may take."
@@ -48,7 +42,7 @@ _file = click.Path(dir_okay=False, path_type=Path)
 @click.option(
     "-o",
     "--output-dir",
-    type=click.Path(file_okay=False, path_type=Path),
+    type=OUT_FOLDER,
     help="Where records and pages go, in a folder for each assignment. [default: autograded/]",
 )
 @click.option("--twice", is_flag=True, help="Run each submission twice. What differs is named, and costs no points.")
@@ -76,8 +70,8 @@ def autograde(
       mograder autograde hw1 --csv results.csv
       mograder autograde submitted/hw1/alice.py --force
     """
-    from mograder.coursework.exams import Wishes
     from mograder.coursework.folders import choose
+    from mograder.coursework.preparation import Wishes
 
     chosen = choose(assignments, Path.cwd())
     if source and len(chosen) > 1:
@@ -103,11 +97,11 @@ def autograde(
 
 def _grade(chosen: Chosen, source: Path | None, output: Path | None, force: bool, wishes: Wishes) -> list[Done]:
     """Grade an assignment's submissions and write the tables about all of them. The results are sorted by name."""
-    from mograder.client.files import replacing
+    from mograder.client.files import write_file
     from mograder.client.trust import check_written_inside
     from mograder.coursework.autograding import grade_all
-    from mograder.coursework.exams import opened_exam
     from mograder.coursework.feedback import add_to_marks, load_marks, marks_file
+    from mograder.coursework.preparation import prepare_assignment
     from mograder.coursework.rendering.tables import checks_table
     from mograder.domain.marks import NOTHING_GIVEN
 
@@ -119,22 +113,21 @@ def _grade(chosen: Chosen, source: Path | None, output: Path | None, force: bool
     if not own:
         note(f"{assignment}: records are signed by this machine's key, {signer.public_keys()[0]['kid']}")
     with (
-        opened_exam(folders, assignment, source, wishes) as exam,
+        prepare_assignment(folders, assignment, source, wishes) as prepared,
         _progress(assignment, len(chosen.submissions)) as step,
     ):
-        given = load_marks(marks, exam.questions)
+        given = load_marks(marks, prepared.questions)
         found = []
         for done in grade_all(
-            exam, chosen.submissions, folder, signer, jobs=wishes.jobs, force=force, now=utc_now,
+            prepared, chosen.submissions, folder, signer, jobs=wishes.jobs, force=force, now=utc_now,
             given=lambda user: given.get(user, NOTHING_GIVEN),
         ):  # fmt: skip
             found.append(done)
             step()
     found.sort(key=lambda each: each.record.username)
-    with replacing(folder / "checks.csv", private=True) as file:
-        file.write(checks_table(each.record for each in found).encode())
-    if any(each.manual for each in exam.questions) and add_to_marks(
-        marks, exam.questions, [s.user for s in chosen.submissions]
+    write_file(folder / "checks.csv", checks_table(each.record for each in found).encode(), private=True)
+    if any(each.manual for each in prepared.questions) and add_to_marks(
+        marks, prepared.questions, [s.user for s in chosen.submissions]
     ):
         note(f"to be marked by hand: {marks}")
     return found

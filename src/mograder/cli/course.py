@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mograder.cli.adopt import adopt
-from mograder.cli.arguments import PLACE, course_name
+from mograder.cli.arguments import FOLDER, OUT_FOLDER, PLACE, course_name
 from mograder.cli.import_gradebook import import_gradebook
 from mograder.cli.output import note, table, tell, tell_json, when
 from mograder.config import utc_now
@@ -79,7 +79,7 @@ course.add_command(adopt)
 @course.command(short_help="Make a course and print its instructor's token.")
 @_name
 @click.option(
-    "--from", "folder", type=click.Path(exists=True, file_okay=False, path_type=Path), metavar="FOLDER",
+    "--from", "folder", type=FOLDER, metavar="FOLDER",
     help="Publish what students get from this folder at once. Its secret and people stay there.",
 )  # fmt: skip
 @_in_store
@@ -108,7 +108,7 @@ def create(courses: Courses, name: CourseName, folder: Path | None) -> None:
 
 @course.command(short_help="Bring what an instructor has written into a course.")
 @_name
-@click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.argument("folder", type=FOLDER)
 @_in_store
 def publish(courses: Courses, name: CourseName, folder: Path) -> None:
     """Bring what an instructor has written in FOLDER, or served from its release/, into the course NAME.
@@ -240,7 +240,7 @@ def _without_password(place: Path | str) -> str:
 
 @click.command()
 @click.argument("course", type=PLACE)
-@click.argument("folder", type=click.Path(file_okay=False, path_type=Path))
+@click.argument("folder", type=OUT_FOLDER)
 def mirror(course: Path | str, folder: Path) -> None:
     """Write the submissions of a database's COURSE (postgresql://…#name) into FOLDER, as a course folder has them.
 

@@ -18,6 +18,7 @@ from pathlib import Path
 import click
 from msgspec import Struct
 
+from mograder.cli.arguments import OUT_FOLDER
 from mograder.cli.demo_students import STUDENTS, write_submissions
 from mograder.cli.serve import serve
 from mograder.domain.codes import new_course_code
@@ -49,7 +50,7 @@ def free_port(wanted: int) -> int:
 
 
 @click.command()
-@click.argument("folder", required=False, type=click.Path(file_okay=False, path_type=Path))
+@click.argument("folder", required=False, type=OUT_FOLDER)
 @click.option("--port", "-p", type=click.IntRange(1, 65535), help="Port to listen on. [default: 8080, or a free one]")
 @click.option("--check", is_flag=True, help="Try everything automatically, and report each step.")
 @click.pass_context
@@ -93,7 +94,7 @@ def guide(root: Path, url: str, code: str) -> str:
     secret = shlex.quote(str(root / SECRET_NAME))
     instructor = f"--url {url}"
     given = course / "instructor"
-    from mograder.coursework.exams import what_grading_lacks
+    from mograder.coursework.preparation import what_grading_lacks
 
     missing = what_grading_lacks()
     grade = f"""\
@@ -165,11 +166,11 @@ def walk(root: Path, url: str, code: str, scratch: Path) -> bool:
     environment = {**os.environ, "MOGRADER_ENROLLMENT_CODE": code, "NO_COLOR": "1"}
     for name in ("MOGRADER_HTTPS_TOKEN", "MOGRADER_HTTPS_URL"):
         environment.pop(name, None)
-    from mograder.coursework.exams import what_grading_lacks
+    from mograder.coursework.preparation import what_grading_lacks
 
     missing = what_grading_lacks()
     steps = [*_steps(root, url), *(_returning(root, url) if missing else _grading(root, url, scratch))]
-    results = [_say(step, _run(step, scratch / step.at, environment)) for step in [*steps, *_last(url)]]
+    results = [_say(step, _run(step, scratch / step.at, environment)) for step in [*steps, *_last()]]
     kept = sorted(path.name for path in (root.parent / "submitted" / "hw1").glob("alice_*.py"))
     link = root.parent / "submitted" / "hw1" / "alice.py"
     both = len(kept) == 2 and link.read_bytes() == (root.parent / "solutions" / "hw1.py").read_bytes()
@@ -237,7 +238,7 @@ def _grading(root: Path, url: str, scratch: Path) -> Iterator[Step]:
     yield Step("returns pages", ["https", "upload-feedback", "hw1", *instructor], "Uploaded 4", folder=course)
 
 
-def _last(url: str) -> list[Step]:
+def _last() -> list[Step]:
     return [
         Step("the student reads the grade", ["https", "feedback", "hw1"], "Grade: 18"),
         Step("but cannot collect", ["https", "fetch-submissions", "hw1", "-o", "others"], "only an instructor", 3),

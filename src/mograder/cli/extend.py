@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from mograder.cli.arguments import as_typed, read_table
+from mograder.cli.arguments import IN_FILE, as_typed, read_table
 from mograder.cli.connect import Server, course_option, reads_from_a_server, somewhere
 from mograder.cli.output import json_option, note, table, tell_json, when
 from mograder.client.client import known
@@ -29,7 +29,7 @@ from mograder.wire import messages
 @click.option(
     "--csv",
     "list_file",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    type=IN_FILE,
     metavar="FILE",
     help="Extend everybody in FILE, with the columns username, assignment, until and reason; all or nobody.",
 )

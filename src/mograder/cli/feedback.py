@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING
 
 import click
 
+from mograder.cli.arguments import OUT_FILE, OUT_FOLDER
 from mograder.cli.completion import local_names
 from mograder.cli.output import check_stdout, json_option, note, writing, written
 from mograder.config import utc_now
 from mograder.domain.errors import MograderError
-from mograder.domain.names import counted
+from mograder.domain.names import counted, some_of
 
 if TYPE_CHECKING:
     from mograder.coursework.feedback import Returned
@@ -21,12 +22,10 @@ if TYPE_CHECKING:
 @click.command(short_help="Make a feedback page a student, and the table of grades.")
 @click.argument("assignments", nargs=-1, required=True, metavar="ASSIGNMENT|PATH...", shell_complete=local_names)
 @click.option(
-    "-o", "--output-dir", type=click.Path(file_okay=False, path_type=Path),
+    "-o", "--output-dir", type=OUT_FOLDER,
     help="Where pages go, in a folder for each assignment. [default: feedback/]",
 )  # fmt: skip
-@click.option(
-    "--grades-csv", type=click.Path(dir_okay=False, path_type=Path), help="Write the table of grades here, for upload."
-)
+@click.option("--grades-csv", type=OUT_FILE, help="Write the table of grades here, for upload.")
 @click.option("--no-penalties", is_flag=True, help="Leave out what late work costs.")
 @json_option
 def feedback(
@@ -47,7 +46,7 @@ def feedback(
       mograder feedback hw1 --grades-csv grades.csv
       mograder https upload-feedback hw1 --grades-csv grades.csv
     """
-    from mograder.client.files import replacing
+    from mograder.client.files import write_file
     from mograder.client.trust import check_written_inside
     from mograder.coursework.folders import choose
     from mograder.coursework.rendering.tables import grades_table
@@ -69,8 +68,7 @@ def feedback(
                 failed += 1
                 continue
             grades.append(each.grade)
-            with replacing(folder / f"{each.user}.html", private=True) as file:
-                file.write(each.page.encode())
+            write_file(folder / f"{each.user}.html", each.page.encode(), private=True)
             marks = each.grade.marks
             report.append({
                 "assignment": chosen.assignment, "user": each.user, "mark": marks.total, "auto_mark": marks.automatic,
@@ -99,8 +97,7 @@ def _returned(chosen: Chosen, no_penalties: bool) -> list[Returned]:
     costs = not no_penalties and chosen.folders.late_policy(chosen.assignment).penalties.enabled
     untimed = unknown_times(chosen.submissions) if costs and chosen.folders.last_due(chosen.assignment) else []
     if untimed:
-        names = ", ".join(untimed[:10]) + ("…" if len(untimed) > 10 else "")
-        note(f"warning: it is unknown when {names} submitted: no penalty is taken")
+        note(f"warning: it is unknown when {some_of(untimed)} submitted: no penalty is taken")
     return give_back(
         chosen.folders, chosen.assignment, chosen.submissions, records, now=utc_now(), with_penalties=not no_penalties
     )

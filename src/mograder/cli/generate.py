@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from mograder.cli.arguments import OUT_FOLDER
 from mograder.cli.completion import local_names
 from mograder.cli.output import note, tell
 from mograder.coursework.releasing import (
@@ -23,7 +24,7 @@ from mograder.domain.errors import MograderError, Usage
 
 @click.command(short_help="Make the release of an assignment from its source.")
 @click.argument("assignments", nargs=-1, required=True, metavar="ASSIGNMENT|PATH…", shell_complete=local_names)
-@click.option("-o", "--output-dir", type=click.Path(file_okay=False, path_type=Path), help="Write releases here. "
+@click.option("-o", "--output-dir", type=OUT_FOLDER, help="Write releases here. "
               "[default: the course's release folder]")  # fmt: skip
 @click.option("--dry-run", is_flag=True, help="Say what would be written, and write nothing.")
 @click.option("--validate", "only_markers", is_flag=True, help="Only check the markers in the sources.")

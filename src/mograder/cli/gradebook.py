@@ -11,7 +11,7 @@ import click
 import msgspec
 from msgspec import Struct
 
-from mograder.cli.arguments import read_table
+from mograder.cli.arguments import IN_FILE, OUT_FILE, read_table
 from mograder.cli.completion import assignment_names
 from mograder.cli.connect import Server, choose, choose_exactly, reads_from_a_server, sends_to_a_server
 from mograder.cli.output import STDOUT, check_stdout, is_sure, json_option, note, result, writing, written
@@ -31,8 +31,6 @@ if TYPE_CHECKING:
     from mograder.tables.people import Member
     from mograder.tables.sheet import Sheet
 
-_in_file = click.Path(exists=True, dir_okay=False, readable=True, path_type=Path)
-_out_file = click.Path(dir_okay=False, path_type=Path)
 
 SHOWN = 40
 """The most changes that are shown before the question; --dry-run shows all."""
@@ -71,7 +69,7 @@ def _reading_options(command: Callable[..., None]) -> Callable[..., None]:
 
 @click.command(name="upload-grades", short_help="Upload grades from a table of any known system.")
 @click.argument("assignment", shell_complete=assignment_names)
-@click.option("--grades-csv", type=_in_file, required=True, help="The table: CSV or .xlsx.")
+@click.option("--grades-csv", type=IN_FILE, required=True, help="The table: CSV or .xlsx.")
 @_reading_options
 @click.option("--partial", is_flag=True, help="Upload what can be, and leave out the rows with problems.")
 @click.option("-y", "--yes", is_flag=True, help="Do not ask first.")
@@ -212,9 +210,9 @@ def _show_dry_run(chosen: messages.AssignmentInfo, changes: GradeChanges, partia
     "--format", "form", default="csv", show_default=True, help="Whose table to write.",
     type=click.Choice(["canvas", "moodle", "moodle-worksheet", "gradescope", "csv", "json", "xlsx"]),
 )  # fmt: skip
-@click.option("--template", type=_in_file, help="Your own export of that system: only our columns of it are filled.")
+@click.option("--template", type=IN_FILE, help="Your own export of that system: only our columns of it are filled.")
 @click.option(
-    "-o", "--output", type=_out_file, help="The file to write. [default: ASSIGNMENT-grades.csv, -canvas.csv, …]"
+    "-o", "--output", type=OUT_FILE, help="The file to write. [default: ASSIGNMENT-grades.csv, -canvas.csv, …]"
 )
 @click.option("--penalised", is_flag=True, help="Write marks after late penalties, not the raw ones.")
 @click.option("--drafts", is_flag=True, help="Write grades that students do not see yet, too.")
@@ -286,8 +284,8 @@ def _sheet(client: Client, chosen: messages.AssignmentInfo, section: str) -> Gra
 
 @click.command(name="export-feedback", short_help="Write the zip of feedback pages that Moodle takes.")
 @click.argument("assignment", shell_complete=assignment_names)
-@click.option("--worksheet", type=_in_file, required=True, help="Moodle's grading worksheet of the assignment.")
-@click.option("-o", "--output", type=_out_file, help="The file to write. [default: ASSIGNMENT-moodle-feedback.zip]")
+@click.option("--worksheet", type=IN_FILE, required=True, help="Moodle's grading worksheet of the assignment.")
+@click.option("-o", "--output", type=OUT_FILE, help="The file to write. [default: ASSIGNMENT-moodle-feedback.zip]")
 @section_option
 @_encoding
 @reads_from_a_server

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import click
 
+from mograder.cli.arguments import FOLDER
 from mograder.cli.demo import free_port
 from mograder.cli.listen import Listener
 from mograder.cli.output import note, tell
@@ -29,7 +30,7 @@ HERE = "127.0.0.1"
 
 
 @click.command(short_help="Mark submissions in the browser, on this machine alone.")
-@click.argument("course", default=".", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.argument("course", default=".", type=FOLDER)
 @click.option("--port", "-p", type=click.IntRange(1, 65535), help="Port to listen on. [default: 8765, or a free one]")
 @click.option("--headless", is_flag=True, help="Print the link and open no browser.")
 @click.pass_context

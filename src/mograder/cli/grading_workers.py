@@ -104,7 +104,7 @@ def _keep(what: ToGrade, wanted: int | None, stop: threading.Event) -> None:
     while wanted is None and not _has_tests(what):
         if stop.wait(what.look_seconds):
             return
-    from mograder.coursework.exams import what_grading_lacks
+    from mograder.coursework.preparation import what_grading_lacks
 
     if said := what_grading_lacks():
         note(f"nothing is graded as it comes in: {said}")

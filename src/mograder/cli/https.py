@@ -12,7 +12,7 @@ PLACES = {
     "logout": ("mograder.cli.login:logout", "Forget the token of a server."),
     "whoami": ("mograder.cli.login:whoami", "Show the user and the server of commands in this folder."),
     "logins": ("mograder.cli.login:list_logins", "List your logins."),
-    "fetch": ("mograder.cli.release:fetch_command", "Download the files of ASSIGNMENT, or list what there is."),
+    "fetch": ("mograder.cli.fetch:fetch_command", "Download the files of ASSIGNMENT, or list what there is."),
     "submit": ("mograder.cli.submissions:submit", "Submit files for ASSIGNMENT."),
     "retry": ("mograder.cli.submissions:retry", "Send what could not be sent."),
     "feedback": ("mograder.cli.status:feedback", "Show the state, grade and feedback of your work."),
@@ -20,13 +20,16 @@ PLACES = {
     "receipts": ("mograder.cli.proof:receipts", "List your receipts, and download them with your submissions."),
     "verify": ("mograder.cli.proof:verify", "Check receipts against your files and the server's chain."),
     "fetch-submissions": (
-        "mograder.cli.collecting:fetch_submissions",
+        "mograder.cli.fetch_submissions:fetch_submissions",
         "Download every student's submission that counts.",
     ),
     "upload-grades": ("mograder.cli.gradebook:upload_grades", "Upload grades from a table of any known system."),
     "export-grades": ("mograder.cli.gradebook:export_grades", "Write grades as the table that another system reads."),
     "export-feedback": ("mograder.cli.gradebook:export_feedback", "Write the zip of feedback pages that Moodle takes."),
-    "upload-feedback": ("mograder.cli.grades:upload_feedback", "Upload feedback pages, one USER.html a student."),
+    "upload-feedback": (
+        "mograder.cli.upload_feedback:upload_feedback",
+        "Upload feedback pages, one USER.html a student.",
+    ),
 }
 
 

@@ -12,7 +12,7 @@ import click
 from msgspec import Struct
 
 from mograder import config, course_file
-from mograder.cli.arguments import FOLDER, PLACE, PLACE_OR_FILE, Folder, as_typed
+from mograder.cli.arguments import FOLDER, IN_FILE, PLACE, PLACE_OR_FILE, Folder, as_typed
 from mograder.cli.output import clean, is_sure, note, tell, tell_json
 from mograder.domain.errors import Unreadable, Usage, VerificationFailed
 from mograder.domain.names import counted
@@ -108,7 +108,7 @@ def _checked_folders(folder: Path, repair: bool, *elsewhere: Path | None) -> tup
     for place in several.courses if several else (folder,):
         folders = _folders(place, *elsewhere)
         found = checkup.check(folders, config.utc_now())
-        mended = checkup.repair(folders, found) if repair else []
+        mended = checkup.repair(found) if repair else []
         for line in mended:
             note(line)
         findings += checkup.check(folders, config.utc_now()) if mended else found
@@ -119,7 +119,7 @@ def _checked_folders(folder: Path, repair: bool, *elsewhere: Path | None) -> tup
 
 def _grading_here(folders: Folders) -> list[Finding]:
     """A finding if there are tests that this machine cannot run."""
-    from mograder.coursework.exams import what_grading_lacks
+    from mograder.coursework.preparation import what_grading_lacks
     from mograder.store.shared.findings import warning
 
     if not config.has_tests(folders.root) or not (said := what_grading_lacks()):
@@ -191,11 +191,11 @@ def _conclude(findings: list[Finding]) -> None:
 
 @click.command(short_help="Verify a course, receipts and grading records.")
 @click.argument("place", type=PLACE_OR_FILE, metavar="FOLDER|URL|FILE")
-@click.argument("receipts", nargs=-1, type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.argument("receipts", nargs=-1, type=IN_FILE)
 @click.option("--head", "heads", multiple=True, metavar="NUMBER:HASH", help="A head that was printed or published.")
 @click.option(
     "--keys",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    type=IN_FILE,
     help="The public keys to trust, as saved from /.well-known/jwks.json. [default: the course's own]",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
@@ -369,7 +369,7 @@ def backup(
 
 
 @click.command()
-@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.argument("file", type=IN_FILE)
 @click.argument("folder", type=click.Path(path_type=Path))
 def restore(file: Path, folder: Path) -> None:
     """Restore the course archived in FILE into FOLDER, which is new or empty.

@@ -11,7 +11,7 @@ import click
 
 from mograder import __version__
 from mograder.cli.output import note
-from mograder.client.files import replacing
+from mograder.client.files import write_private
 
 
 def tell_if_newer(address: str, version: str) -> None:
@@ -27,9 +27,7 @@ def tell_if_newer(address: str, version: str) -> None:
         return
     note(f"{address} has mograder {version}, and this is {__version__}: see {address}/install")
     with contextlib.suppress(OSError):  # then it is said again
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with replacing(path, mode=0o600) as file:
-            file.write(json.dumps({**said, address: today}).encode())
+        write_private(path, json.dumps({**said, address: today}).encode())
 
 
 def _is_newer(version: str) -> bool:

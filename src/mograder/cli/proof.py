@@ -11,6 +11,7 @@ from typing import Any
 import click
 from msgspec import Struct
 
+from mograder.cli.arguments import IN_FILE, OUT_FOLDER
 from mograder.cli.completion import assignment_names
 from mograder.cli.connect import Server, find, named, reads_from_a_server
 from mograder.cli.output import note, table, tell, tell_json, when
@@ -38,19 +39,13 @@ from mograder.domain.names import counted
 from mograder.signing import Ed25519Signer
 from mograder.wire import messages
 
-_in_file = click.Path(exists=True, dir_okay=False, path_type=Path)
 RECEIPTS = ".mograder/receipts"
 
 
 @click.command(short_help="List your receipts, and download them with your submissions.")
 @click.argument("assignment", required=False, shell_complete=assignment_names)
 @click.option("--user", help="List this student's, as an instructor.")
-@click.option(
-    "-o",
-    "--output-dir",
-    type=click.Path(file_okay=False, path_type=Path),
-    help="Download receipts and versions into this folder.",
-)
+@click.option("-o", "--output-dir", type=OUT_FOLDER, help="Download receipts and versions into this folder.")
 @reads_from_a_server
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
 def receipts(
@@ -146,7 +141,7 @@ class Checked(Struct, frozen=True):
 @click.option("--offline", is_flag=True, help="Ask no server: check signatures and files only.")
 @click.option(
     "--keys",
-    type=_in_file,
+    type=IN_FILE,
     help="The public keys to trust, as saved from /.well-known/jwks.json. [default: those pinned at the first login]",
 )
 @reads_from_a_server
@@ -174,8 +169,8 @@ def check_own(paths: tuple[Path, ...], offline: bool, keys: Path | None, server:
     Raises VerificationFailed when one is not, and Usage without receipts or without keys that the person trusts.
     """
     files = [path for path in paths if path.is_file() and not holds_receipt(path) and not holds_result(path)]
-    kept = list(_receipts_of(paths or (Path(),), files))
-    graded = [with_server(each, kept) for each in _results_of(paths or (Path(),), files)]
+    kept = [read_receipt(path) for path in _receipts_of(paths or (Path(),), files)]
+    graded = [with_server(read_result(path), kept) for path in _results_of(paths or (Path(),), files)]
     if not kept and not files and not graded:
         raise Usage("there is no receipt here: name receipts, files that you submitted, or their folder")
     trusted = read_keys(keys) if keys else None
@@ -213,20 +208,40 @@ def _checked_result(result: KeptResult, signer: Ed25519Signer, receipts: list[Ma
     return Checked(f"{result_in_words(stated)}, graded {_moment(stated.graded)}")
 
 
-def _results_of(paths: Iterable[Path], files: list[Path]) -> Iterator[KeptResult]:
-    """Each result once: those in folders, those beside files, and those that are named."""
-    seen = set()
+def _results_of(paths: Iterable[Path], files: list[Path]) -> Iterable[Path]:
+    """The files of results, each once: those in folders, those beside files, and those that are named."""
+    found: list[Path] = []
     for path in paths:
         if path.is_dir():
-            found = sorted(path.glob(f"**/{RESULTS}/*.json"))
+            found += sorted(path.glob(f"**/{RESULTS}/*.json"))
         elif path in files:
-            found = sorted(path.parent.glob(f"{RESULTS}/*.json"))
-        else:
-            found = [path] if holds_result(path) else []
-        for each in found:
-            if each.is_file() and each.resolve() not in seen:
-                seen.add(each.resolve())
-                yield read_result(each)
+            found += sorted(path.parent.glob(f"{RESULTS}/*.json"))
+        elif holds_result(path):
+            found.append(path)
+    return _each_once(found)
+
+
+def _receipts_of(paths: Iterable[Path], files: list[Path]) -> Iterable[Path]:
+    """The files of receipts, each once: those in folders, those beside files and results, and those that are named."""
+    found: list[Path] = []
+    for path in paths:
+        if path.is_dir():
+            found += sorted(path.glob(f"**/{RECEIPTS}/*.json"))
+        elif path in files:
+            found += sorted(path.parent.glob(f"{RECEIPTS}/*.json"))
+        elif not holds_result(path):
+            found.append(path)
+        elif path.parent.name == "results":
+            found += sorted(path.resolve().parent.parent.glob("receipts/*.json"))
+    return _each_once(found)
+
+
+def _each_once(paths: Iterable[Path]) -> Iterable[Path]:
+    once: dict[Path, Path] = {}
+    for path in paths:
+        if path.is_file():
+            once.setdefault(path.resolve(), path)
+    return once.values()
 
 
 def is_of_a_person(paths: Iterable[Path]) -> bool:
@@ -242,26 +257,6 @@ def holds_receipt(path: Path) -> bool:
     except Usage:
         return False
     return True
-
-
-def _receipts_of(paths: Iterable[Path], files: list[Path]) -> Iterator[KeptReceipt]:
-    """Each receipt once: those in folders, those beside files, and those that are named."""
-    seen = set()
-    for path in paths:
-        if path.is_dir():
-            found = sorted([*path.glob(f"**/{RECEIPTS}/*.json")])
-        elif path in files:
-            found = sorted(path.parent.glob(f"{RECEIPTS}/*.json"))
-        elif holds_result(path):
-            found = (
-                sorted(path.resolve().parent.parent.glob("receipts/*.json")) if path.parent.name == "results" else []
-            )
-        else:
-            found = [path]
-        for each in found:
-            if each.is_file() and each.resolve() not in seen:
-                seen.add(each.resolve())
-                yield read_receipt(each)
 
 
 def _by_server(kept: Iterable[KeptReceipt | KeptResult], server: Server) -> dict[str, list[KeptReceipt | KeptResult]]:

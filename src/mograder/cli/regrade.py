@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from mograder.cli.arguments import PLACE, jobs_option
+from mograder.cli.arguments import FOLDER, PLACE, jobs_option
 from mograder.cli.completion import local_names
 from mograder.cli.output import is_sure, json_option, note, table, tell, tell_json
 from mograder.domain.errors import MograderError
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 )
 @click.option(
     "--sources",
-    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    type=FOLDER,
     metavar="FOLDER",
     help="The folder with source/ and mograder.toml. [default: the course's]",
 )
@@ -51,7 +51,7 @@ def regrade(
       mograder regrade hw1 --user alice --twice
       mograder regrade hw1 --course 'postgresql://db/mograder#stats101' --apply
     """
-    from mograder.coursework.exams import Wishes, opened_exam
+    from mograder.coursework.preparation import Wishes, prepare_assignment
     from mograder.coursework.regrading import regrade as grade_again
     from mograder.coursework.sources import sources_of
     from mograder.domain.access import COURSE_INSTRUCTOR
@@ -67,13 +67,13 @@ def regrade(
             folders = stack.enter_context(sources_of(course, place, sources)).folders
             kept = course.store.jobs.readiness().get(chosen.name)
             wishes = Wishes({}, jobs, twice=twice, locked=kept)
-            exam = stack.enter_context(opened_exam(folders, chosen.name, None, wishes))
+            prepared = stack.enter_context(prepare_assignment(folders, chosen.name, None, wishes))
             assert isinstance(course.signer, Ed25519Signer), "the factory gives a course this signer"
             person = Username.parse(user) if user else None
-            results = grade_again(course, chosen, exam, jobs, person, course.signer)
+            results = grade_again(course, chosen, prepared, jobs, person, course.signer)
             made = [result for result, _ in results]
             found = course.regrades.compare(chosen, made)
-            tests = exam.tested.tests
+            tests = prepared.tested.tests
         new = sum(each.is_new for each in found)
         if as_json:
             tell_json([_plain(each) for each in found])

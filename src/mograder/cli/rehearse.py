@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import click
 from msgspec.structs import asdict
 
+from mograder.cli.arguments import FOLDER
 from mograder.cli.output import note, table, tell, tell_json
 from mograder.domain.errors import MograderError, Usage, VerificationFailed
 from mograder.domain.names import counted
@@ -48,7 +49,7 @@ TITLES = {
 )  # fmt: skip
 @click.option("--only-mistakes", is_flag=True, help="Try mistakes alone, without server and students.")
 @click.option(
-    "--scratch", type=click.Path(exists=True, file_okay=False, path_type=Path),
+    "--scratch", type=FOLDER,
     help="Where the copy is made and removed. [default: beside the course]",
 )  # fmt: skip
 @click.option("--json", "as_json", is_flag=True, help="Print the outcome as JSON.")
@@ -76,7 +77,7 @@ def rehearse(
         root = _folder(course)
         tell_outcome(None, None, _tried(root, assignment or _first_source(root), mistakes), as_json)
         return
-    from mograder.coursework.exams import what_grading_lacks
+    from mograder.coursework.preparation import what_grading_lacks
     from mograder.rehearsal.load import run
 
     root = course_root(course)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from mograder.cli.arguments import as_typed, read_table
+from mograder.cli.arguments import IN_FILE, OUT_FILE, as_typed, read_table
 from mograder.cli.connect import Server, course_option, reads_from_a_server
 from mograder.cli.connect import somewhere as at
 from mograder.cli.local import LocalCourse
@@ -20,7 +20,7 @@ from mograder.cli.people import in_section, member_of, section_option
 from mograder.client.client import Client, known
 from mograder.domain.access import Account, Role
 from mograder.domain.errors import BadRequest, MograderError, Usage
-from mograder.domain.names import Username, counted, parse_new_username
+from mograder.domain.names import Username, counted, parse_new_username, some_of
 from mograder.wire import messages
 
 if TYPE_CHECKING:
@@ -121,7 +121,7 @@ def add(place: LocalCourse | Client, user: Username, name: str, role: str) -> li
 
 
 @roster.command(name="import", short_help="Add everybody in FILE, a list as other systems export it.")
-@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.argument("file", type=IN_FILE)
 @click.option("--encoding", default="", metavar="NAME", help="The encoding of the file, if it is not UTF-8.")
 @click.option("--drop", is_flag=True, help="Remove students who are not in FILE. Their work stays.")
 @click.option("-y", "--yes", is_flag=True, help="Do not ask first.")
@@ -157,7 +157,7 @@ def import_command(
 
 
 @roster.command(name="export", short_help="Write everybody as a table that roster import reads.")
-@click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), help="The file. [default: stdout]")
+@click.option("-o", "--output", type=OUT_FILE, help="The file. [default: stdout]")
 @section_option
 @course_option
 @reads_from_a_server
@@ -220,8 +220,7 @@ def _in_words(changes: RosterChanges, drop: bool) -> list[str]:
 
 
 def _some(members: Iterable[Member]) -> str:
-    names = [each.username for each in members]
-    return ", ".join(names[:10]) + (f" and {len(names) - 10} more" if len(names) > 10 else "")
+    return some_of([each.username for each in members])
 
 
 @roster.command(short_help="Revoke USER's token and print a new personal code.")
@@ -240,7 +239,7 @@ def reset(place: LocalCourse | Client, user: Username) -> list[messages.RosterEn
 
 
 @roster.command(short_help="Revoke everybody's token, and write new personal codes as a table.")
-@click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), help="The file. [default: stdout]")
+@click.option("-o", "--output", type=OUT_FILE, help="The file. [default: stdout]")
 @click.option("-y", "--yes", is_flag=True, help="Do not ask first.")
 @course_option
 @reads_from_a_server

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from mograder.cli.arguments import PLACE
+from mograder.cli.arguments import FOLDER, PLACE
 from mograder.cli.output import tell, when
 from mograder.domain import deadlines
 from mograder.domain.access import COURSE_INSTRUCTOR
@@ -36,7 +36,7 @@ def secret() -> None:
 
 
 @secret.command(short_help="Change the key that signs receipts.")
-@click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.argument("folder", type=FOLDER)
 def rotate_key(folder: Path) -> None:
     """Sign receipts with a new key from now on, in the course in FOLDER, and print the key's fingerprint.
 

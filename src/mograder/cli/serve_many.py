@@ -44,7 +44,7 @@ def serve_many(place: Path | str, root: Path | None, host: str, settings: ServeS
     from mograder.cli.grading_workers import grading, many_courses, refuse_served_sources
     from mograder.factory import ManyCourses, is_database, open_courses
     from mograder.store.folder.courses import CourseFolders
-    from mograder.web.multi_course import create_many
+    from mograder.web.multi_course import ManyApps
 
     def opened(stack: contextlib.ExitStack) -> ManyCourses:
         courses = open_courses(place)
@@ -68,9 +68,9 @@ def serve_many(place: Path | str, root: Path | None, host: str, settings: ServeS
         where, store = ("the courses of the database", "URL") if is_database(place) else (str(place), str(place))
         found = left_out_of(many, listed)
         report = banner(where, shlex.quote(store), listener, settings.no_auth, listed, left, found)
-        app = create_many(many.course, **options)
+        app = ManyApps(many.course, **options)
         with grading(many_courses(place), settings.grading_workers):
-            keep_serving(listener, app, stack.close, lambda stack: create_many(opened(stack).course, **options), report)
+            keep_serving(listener, app, stack.close, lambda stack: ManyApps(opened(stack).course, **options), report)
 
 
 def not_in_force(courses: CourseFolders) -> list[LeftOut]:

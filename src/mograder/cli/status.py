@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 import msgspec
 
+from mograder.cli.arguments import OUT_FILE
 from mograder.cli.completion import assignment_names
 from mograder.cli.connect import Server, find, named, reads_from_a_server
 from mograder.cli.output import STDOUT, check_stdout, json_option, lateness, note, when, writing, written
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 @click.argument("assignment", shell_complete=assignment_names)
 @click.option("--user", help="Read this student's, as an instructor.")
 @click.option("--wait", is_flag=True, help="Wait until your newest submission is graded.")
-@click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), help="Write the feedback page here.")
+@click.option("-o", "--output", type=OUT_FILE, help="Write the feedback page here.")
 @reads_from_a_server
 @json_option
 def feedback(

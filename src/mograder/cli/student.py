@@ -15,7 +15,7 @@ from mograder.cli.connect import Server, reads_from_a_server
 from mograder.cli.output import note, tell
 from mograder.client.connection import normalise_url
 from mograder.client.extract import folder_name
-from mograder.client.files import replacing
+from mograder.client.files import write_file
 from mograder.client.settings import parse_foreign, read_settings
 from mograder.client.trust import login_page
 from mograder.domain.errors import Unauthenticated, Usage
@@ -72,8 +72,7 @@ def _remember(server: Server) -> Path:
         return folder
     _token(server, address)
     folder.mkdir(exist_ok=True)
-    with replacing(path) as file:
-        file.write(text.encode())
+    write_file(path, text.encode())
     note(f"the course is remembered in {folder}")
     return folder
 

@@ -8,10 +8,11 @@ from pathlib import Path
 
 import click
 
+from mograder.cli.arguments import IN_FILE
 from mograder.cli.completion import local_names
 from mograder.cli.output import note, tell
 from mograder.client.extract import folder_name
-from mograder.client.files import read_foreign, replacing
+from mograder.client.files import read_foreign, write_file
 from mograder.course_file import CONFIG_NAME, read_course_file
 from mograder.coursework.releasing import is_name
 from mograder.coursework.validation import Validation
@@ -36,7 +37,7 @@ _WORDS = {
               metavar="SECONDS", help="How long a notebook may run.")  # fmt: skip
 @click.option("--fix", "fixing", is_flag=True, help="First put changed and missing cells of the instructor's back; the "
               "notebook as it was stays beside it as FILE.bak.")  # fmt: skip
-@click.option("--release", type=click.Path(exists=True, dir_okay=False, path_type=Path), metavar="FILE",
+@click.option("--release", type=IN_FILE, metavar="FILE",
               help="The notebook as it was given out. [default: the copy that fetching has kept]")  # fmt: skip
 @click.pass_context
 def validate(
@@ -134,10 +135,8 @@ def _fixed(path: Path, notebook: Notebook, pristine: Notebook | None) -> Noteboo
         place for n in count(1)
         if not (place := path.with_name(f"{path.name}.bak{n if n > 1 else ''}")).exists()
     )  # fmt: skip
-    with replacing(backup) as file:
-        file.write(before)
-    with replacing(path) as file:
-        file.write(after)
+    write_file(backup, before)
+    write_file(path, after)
     tell(f"{path}: the notebook as it was is in {backup}")
     for name in fixed.restored:
         tell(f"  put back {name}")

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from mograder.cli.arguments import PLACE
+from mograder.cli.arguments import FOLDER, OUT_FOLDER, PLACE
 from mograder.cli.output import note, tell
 from mograder.domain.errors import Temporary, Usage
 from mograder.domain.names import counted
@@ -31,7 +31,7 @@ Find = Callable[[], "Mapping[str, Worker]"]
 @click.argument("place", type=PLACE, metavar="COURSE_FOLDER|URL", envvar="MOGRADER_STORE")
 @click.option(
     "--sources",
-    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    type=FOLDER,
     metavar="FOLDER",
     help="The folder with source/ and mograder.toml of one course. [default: the course's]",
 )
@@ -40,7 +40,7 @@ Find = Callable[[], "Mapping[str, Worker]"]
 @click.option("--drain", is_flag=True, help="End when nothing waits to be graded.")
 @click.option("--retry", is_flag=True, help="Also try again submissions that were given up.")
 @click.option(
-    "--submitted-dir", type=click.Path(file_okay=False, path_type=Path),
+    "--submitted-dir", type=OUT_FOLDER,
     help="Where submissions are kept, if `serve` was told so. [default: as mograder.toml says]",
 )  # fmt: skip
 @click.option("--child", is_flag=True, hidden=True, help="Low priority; end when standard input is closed.")

@@ -187,10 +187,10 @@ class Client:
         reply = self._call("submissions", query=query, assignment=assignment)
         return [_value(entry, messages.SubmissionInfo, **missing) for entry in _list(reply)]
 
-    def submitted_file(self, info: messages.SubmissionInfo, target: BinaryIO, progress: Progress | None = None) -> None:
+    def submitted_file(self, info: messages.SubmissionInfo, target: BinaryIO) -> None:
         """Write one submission to `target`. Raises VerificationFailed as `release_file` does."""
         size = info.size if info.size >= 0 else None
-        self._download(info.filename, info.url, target, size, info.sha256 or None, progress)
+        self._download(info.filename, info.url, target, size, info.sha256 or None)
 
     def receipts(self, assignment: str, user: str) -> list[messages.ReceiptInfo]:
         reply = self._call("receipts", query={"user": user}, assignment=assignment)
@@ -199,9 +199,9 @@ class Client:
     def all_receipts(self, user: str) -> list[messages.ReceiptInfo]:
         return [_value(entry, messages.ReceiptInfo) for entry in _list(self._call("all_receipts", user=user))]
 
-    def version(self, info: messages.ReceiptInfo, target: BinaryIO, progress: Progress | None = None) -> None:
+    def version(self, info: messages.ReceiptInfo, target: BinaryIO) -> None:
         """Write the submission of a receipt to `target`. Raises VerificationFailed as `release_file` does."""
-        self._download(info.version, info.url, target, info.size, info.sha256, progress)
+        self._download(info.version, info.url, target, info.size, info.sha256)
 
     def chain_head(self) -> messages.ChainHead:
         return _value(self._call("chain_head"), messages.ChainHead)
@@ -218,11 +218,9 @@ class Client:
         """Everybody's results. Raises NotFound if the server does not have this endpoint."""
         return _value(self._call("gradebook", assignment=assignment), messages.GradebookInfo)
 
-    def upload_grades(
-        self, assignment: str, grades: Iterable[GradeEntry], workflow_state: str = ""
-    ) -> messages.GradesStored:
+    def upload_grades(self, assignment: str, grades: Iterable[GradeEntry]) -> messages.GradesStored:
         entries = [entry.fields for entry in grades]
-        request = msgspec.json.encode({"grades": entries, "workflow_state": workflow_state})
+        request = msgspec.json.encode({"grades": entries, "workflow_state": ""})
         reply = self._call("upload_grades", _json(request), assignment=assignment)
         return _value(reply, messages.GradesStored, received=len(entries))
 
@@ -355,7 +353,7 @@ class Client:
         target: BinaryIO,
         size: int | None,
         sha256: str | None,
-        progress: Progress | None,
+        progress: Progress | None = None,
     ) -> None:
         limit = MAX_FILE if size is None else size
 

@@ -23,7 +23,7 @@ from msgspec.structs import replace
 
 from mograder.client.client import Client, known
 from mograder.client.extract import ENDINGS, kind_of, unpack
-from mograder.client.files import DiskBudget, create, read_foreign_json, replacing, sha256_of
+from mograder.client.files import DiskBudget, create, read_foreign_json, replacing, sha256_of, write_file
 from mograder.client.trust import inside
 from mograder.domain.errors import MograderError, NetworkFailure, NotFound, Unauthenticated
 from mograder.domain.names import Username, parse_owner
@@ -257,8 +257,7 @@ class _Memory:
         self._known[user] |= {name: known(value) for name, value in said.items() if known(value) is not None}
 
     def close(self) -> None:
-        with replacing(self._path, private=True) as file:
-            file.write(json.dumps(self._known, indent=2, sort_keys=True).encode())
+        write_file(self._path, json.dumps(self._known, indent=2, sort_keys=True).encode(), private=True)
 
 
 def _is_user(name: str) -> bool:

@@ -16,12 +16,12 @@ import zipfile
 import zlib
 from pathlib import Path, PurePosixPath
 
-from mograder.bundle import open_zip
+from mograder.bundle import is_zip, open_zip
 from mograder.client.files import DiskBudget
 from mograder.client.trust import harmless_name
 from mograder.domain.allowance import MIB
 from mograder.domain.errors import VerificationFailed
-from mograder.domain.names import printable
+from mograder.domain.names import WINDOWS_DEVICES, printable
 
 MAX_DEPTH = 20  # folders in one name
 MAX_MEMBERS = 5_000  # files in one archive
@@ -35,7 +35,6 @@ ON_WINDOWS = os.name == "nt"
 _REVERSING = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 """With these a file manager would show "sample\\u202etxt.exe", a program, as "sampleexe.txt"."""
 _WINDOWS_FORBIDDEN = re.compile(r'[<>:"|?*]')
-_WINDOWS_DEVICE = re.compile(r"(con|prn|aux|nul|com[0-9]|lpt[0-9])(\..*)?", re.IGNORECASE)
 
 
 def safe_name(name: str, windows: bool = ON_WINDOWS) -> PurePosixPath:
@@ -66,7 +65,7 @@ def _storable(part: str, windows: bool) -> str:
     part = _WINDOWS_FORBIDDEN.sub("_", part)
     bare = part.rstrip(". ")
     part = bare + "_" * (len(part) - len(bare))
-    return f"_{part}" if _WINDOWS_DEVICE.fullmatch(part) else part
+    return f"_{part}" if WINDOWS_DEVICES.fullmatch(part) else part
 
 
 class Places:
@@ -108,7 +107,7 @@ def kind_of(path: Path, ending: str) -> tuple[str, str]:
     """
     with path.open("rb") as file:
         begins = file.read(8)
-    zipped = begins.startswith((b"PK\x03\x04", b"PK\x05\x06"))
+    zipped = is_zip(begins)
     if ending == ".zip":
         return (ending, "") if zipped else (ending, "it is called a zip file and is none")
     if ending not in (".py", ""):

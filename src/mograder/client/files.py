@@ -85,6 +85,18 @@ def replacing(path: Path, mode: int = 0o666, private: bool = False) -> Iterator[
         part.unlink(missing_ok=True)
 
 
+def write_file(path: Path, content: bytes, mode: int = 0o666, private: bool = False) -> None:
+    """Replace a file by this content; `mode` and `private` are as for `replacing`."""
+    with replacing(path, mode, private) as file:
+        file.write(content)
+
+
+def write_private(path: Path, content: bytes) -> None:
+    """Replace a file that only this person may read. Its folder, if it is new, is this person's alone."""
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    write_file(path, content, mode=0o600)
+
+
 class DiskBudget:
     """The disk space for the downloads of one command, so that no server can fill a disk. Thread-safe."""
 

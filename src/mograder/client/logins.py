@@ -15,7 +15,7 @@ from msgspec import Struct
 from msgspec.structs import asdict
 
 from mograder.client.connection import normalise_url
-from mograder.client.files import replacing
+from mograder.client.files import write_private
 from mograder.domain.errors import MograderError, Usage
 from mograder.domain.tokens import random_secret
 
@@ -75,9 +75,7 @@ class Logins:
             if name == user:
                 return key
         key = random_secret()
-        self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with replacing(path, mode=0o600) as file:
-            file.write(f"{user} {key}\n".encode())
+        write_private(path, f"{user} {key}\n".encode())
         return key
 
     def _claim_path(self, url: str) -> Path:
@@ -97,9 +95,7 @@ class Logins:
             raise MograderError(f"{self.path} cannot be read ({error}): delete it and log in again") from None
 
     def _write(self, logins: list[Login]) -> None:
-        self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with replacing(self.path, mode=0o600) as file:
-            file.write(json.dumps({"logins": [asdict(login) for login in logins]}, indent=2).encode())
+        write_private(self.path, json.dumps({"logins": [asdict(login) for login in logins]}, indent=2).encode())
 
 
 def _published_login(path: Path) -> list[Login]:

@@ -14,7 +14,7 @@ import click
 from msgspec import Struct, field
 
 from mograder.client.client import Client
-from mograder.client.files import read_foreign, replacing
+from mograder.client.files import read_foreign, write_private
 from mograder.domain import deadlines
 from mograder.domain.allowance import MIB
 from mograder.domain.errors import BadRequest, MograderError, NotFound, Usage, VerificationFailed
@@ -64,9 +64,7 @@ class KnownKeys:
             raise MograderError(f"{self.path} cannot be read ({error}): delete it and log in again") from None
 
     def _write(self, keys: Mapping[str, object]) -> None:
-        self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with replacing(self.path, mode=0o600) as file:
-            file.write(json.dumps(keys, indent=2).encode())
+        write_private(self.path, json.dumps(keys, indent=2).encode())
 
 
 def changed_key(url: str) -> VerificationFailed:

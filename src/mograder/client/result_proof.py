@@ -14,7 +14,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from mograder.client.extract import folder_name
-from mograder.client.files import read_foreign, replacing
+from mograder.client.files import read_foreign, write_file
 from mograder.client.proof import KeptReceipt, read_receipt
 from mograder.client.trust import inside
 from mograder.domain.errors import BadRequest, TooLarge, Usage, VerificationFailed
@@ -83,8 +83,7 @@ def keep_result(receipt: Path, url: str, assignment: str, statement: str) -> Pat
     """Store a result in the folder beside that of the `receipt`; it replaces an earlier result of the submission."""
     home = receipt.parents[2]
     path = inside(home, Path(RESULTS, folder_name(f"{assignment}_{receipt.stem.removeprefix(f'{assignment}_')}.json")))
-    with replacing(path) as file:
-        file.write(json.dumps({"server": url, "statement": statement}, indent=2).encode())
+    write_file(path, json.dumps({"server": url, "statement": statement}, indent=2).encode())
     return path
 
 

@@ -14,7 +14,7 @@ from pathlib import Path, PurePath
 
 import click
 
-from mograder.client.files import replacing
+from mograder.client.files import write_private
 from mograder.client.logins import Logins
 from mograder.domain.errors import Usage, VerificationFailed
 from mograder.domain.names import printable
@@ -36,9 +36,7 @@ class TrustedServers:
         return Logins().find(url) is not None or url in self._read()
 
     def remember(self, url: str) -> None:
-        self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with replacing(self.path, mode=0o600) as file:
-            file.write(json.dumps(sorted({*self._read(), url}), indent=2).encode())
+        write_private(self.path, json.dumps(sorted({*self._read(), url}), indent=2).encode())
 
     def _read(self) -> list[str]:
         try:

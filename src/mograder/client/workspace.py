@@ -20,7 +20,7 @@ from msgspec import Struct
 
 from mograder.client.client import Client, Progress, known
 from mograder.client.extract import Places, folder_name, safe_name, unpack
-from mograder.client.files import read_foreign_json, replacing, sha256_of
+from mograder.client.files import read_foreign_json, replacing, sha256_of, write_file
 from mograder.client.trust import inside
 from mograder.domain.receipts import stem_of
 from mograder.wire import messages
@@ -69,8 +69,7 @@ class Release:
             self._files, self._archives = dict(record["files"]), dict(record["archives"])
 
     def save(self) -> None:
-        with replacing(self._path) as file:
-            file.write(json.dumps({"files": self._files, "archives": self._archives}, indent=2).encode())
+        write_file(self._path, json.dumps({"files": self._files, "archives": self._archives}, indent=2).encode())
 
     def checksums(self) -> set[str]:
         """The SHA-256 of every fetched file."""
@@ -221,10 +220,6 @@ def keep_receipt(file: Path, url: str, submitted: messages.Submitted | messages.
         return None
     name = folder_name(f"{submitted.assignment}_{stem_of(submitted.version)}.json")
     path = inside(file.parent, Path(".mograder", "receipts", name))
-    with replacing(path) as kept:
-        kept.write(
-            json.dumps(
-                {"server": url, **msgspec.to_builtins(submitted, enc_hook=str)}, indent=2, ensure_ascii=False
-            ).encode()
-        )
+    document = {"server": url, **msgspec.to_builtins(submitted, enc_hook=str)}
+    write_file(path, json.dumps(document, indent=2, ensure_ascii=False).encode())
     return path

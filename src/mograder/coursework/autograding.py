@@ -17,14 +17,14 @@ from msgspec import Struct
 from msgspec.structs import asdict, replace
 
 from mograder import __version__
-from mograder.client.files import replacing
+from mograder.client.files import write_file
 from mograder.coursework.folders import ToGrade
-from mograder.coursework.opening import NoNotebook, notebook_in
+from mograder.coursework.notebook_in_zip import NoNotebook, notebook_in
 from mograder.coursework.records import read_record, write_record
 from mograder.coursework.rendering.result_page import SHOWN, ResultPage, coloured, render_result
 from mograder.domain import deadlines
 from mograder.domain.disclosure import for_instructor, guarded
-from mograder.domain.errors import MograderError, Unreadable, Usage, VerificationFailed
+from mograder.domain.errors import MograderError, Unreadable, Usage, VerificationFailed, reason_of
 from mograder.domain.grading_record import Graded, GradingRecord, Tested
 from mograder.domain.marks import NOTHING_GIVEN, Given, Question, mark
 from mograder.domain.names import FileName
@@ -57,7 +57,7 @@ class Runs(Protocol):
         ...
 
 
-class Exam(Struct, frozen=True):
+class Prepared(Struct, frozen=True):
     """An assignment that is ready to be graded: its questions, its tests, and the runner of submissions."""
 
     assignment: str
@@ -85,7 +85,7 @@ class Done(Struct, frozen=True):
 
 
 def grade_all(
-    exam: Exam, submissions: Sequence[ToGrade], folder: Path, signer: Ed25519Signer, *,
+    prepared: Prepared, submissions: Sequence[ToGrade], folder: Path, signer: Ed25519Signer, *,
     jobs: int, force: bool, now: Callable[[], int], given: Callable[[str], Given] = lambda user: NOTHING_GIVEN,
 ) -> Iterator[Done]:  # fmt: skip
     """Grade the submissions without a current record in `folder` (all with `force`), `jobs` at once.
@@ -95,13 +95,13 @@ def grade_all(
     todo = []
     for each in submissions:
         content = _read(each.path)
-        held = None if force else current(folder / f"{each.user}.json", exam, content, signer)
+        held = None if force else current(folder / f"{each.user}.json", prepared, content, signer)
         if held is None:
             todo.append(each)
         else:
             yield Done(held, False)
     with ThreadPoolExecutor(jobs) as pool:
-        futures = [pool.submit(_grade, exam, each, folder, signer, now, given) for each in todo]
+        futures = [pool.submit(_grade, prepared, each, folder, signer, now, given) for each in todo]
         try:
             for future in as_completed(futures):
                 yield Done(future.result(), True)
@@ -109,13 +109,13 @@ def grade_all(
             pool.shutdown(wait=True, cancel_futures=True)
 
 
-def current(path: Path, exam: Exam, content: bytes, signer: Ed25519Signer) -> GradingRecord | None:
+def current(path: Path, prepared: Prepared, content: bytes, signer: Ed25519Signer) -> GradingRecord | None:
     """The record in `path` if it is still valid: signed by us, of these bytes and tests, and no failure of ours."""
     try:
         record = read_record(path).verified(signer)
     except (FileNotFoundError, Usage, VerificationFailed):
         return None
-    same = (record.submission.sha256, record.tested) == (hashlib.sha256(content).hexdigest(), exam.tested)
+    same = (record.submission.sha256, record.tested) == (hashlib.sha256(content).hexdigest(), prepared.tested)
     return record if same and record.report.outcome is not Outcome.OUR_FAILURE else None
 
 
@@ -126,7 +126,7 @@ def _read(path: Path) -> bytes:
 
 
 def _grade(
-    exam: Exam,
+    prepared: Prepared,
     what: ToGrade,
     folder: Path,
     signer: Ed25519Signer,
@@ -134,11 +134,10 @@ def _grade(
     given: Callable[[str], Given],
 ) -> GradingRecord:
     content = _read(what.path)
-    record = grade_one(exam, what.user, what.path.name, content, what.receipt, now)
+    record = grade_one(prepared, what.user, what.path.name, content, what.receipt, now)
     write_record(folder / f"{what.user}.json", record, signer)
-    page = instructor_page(record, exam.title, given(what.user), content, what)
-    with replacing(folder / f"{what.user}.html", private=True) as file:
-        file.write(page.encode())
+    page = instructor_page(record, prepared.title, given(what.user), content, what)
+    write_file(folder / f"{what.user}.html", page.encode(), private=True)
     return record
 
 
@@ -155,7 +154,7 @@ def read_submitted(submissions: SubmissionsStore, receipt: Receipt) -> bytes:
 
 
 def grade_one(
-    exam: Exam, user: str, filename: str, content: bytes, receipt: int | None, now: Callable[[], int],
+    prepared: Prepared, user: str, filename: str, content: bytes, receipt: int | None, now: Callable[[], int],
     show: Show | None = None,
 ) -> GradingRecord:  # fmt: skip
     """Grade these bytes. Raises nothing: a failure of ours is the record's outcome.
@@ -164,15 +163,16 @@ def grade_one(
     """
     shown = filename
     if version_owner(filename):  # a dated name, which no student has seen
-        shown = f"{exam.assignment}{PurePath(filename).suffix}"
+        shown = f"{prepared.assignment}{PurePath(filename).suffix}"
     try:
-        ran = _run(exam.runs, *notebook_in(content, shown, exam.notebook, exam.named), show)
+        ran = _run(prepared.runs, *notebook_in(content, shown, prepared.notebook, prepared.named), show)
     except NoNotebook as error:
         ran = RunReport(Outcome.CODE_FAILED, failures=(CellFailure(shown, None, str(error)),))
-    report = guarded(ran, exam.known)
+    report = guarded(ran, prepared.known)
     return GradingRecord(
-        exam.assignment, user, Graded(filename, hashlib.sha256(content).hexdigest(), len(content)),
-        exam.tested, exam.questions, report, mark(exam.questions, report).automatic, now(), __version__, receipt,
+        prepared.assignment, user, Graded(filename, hashlib.sha256(content).hexdigest(), len(content)),
+        prepared.tested, prepared.questions, report, mark(prepared.questions, report).automatic, now(), __version__,
+        receipt,
     )  # fmt: skip
 
 
@@ -183,8 +183,7 @@ def _run(runs: Runs, content: bytes, filename: str, show: Show | None) -> RunRep
         try:
             report = runs.grade(content, filename, show)
         except Exception as error:  # noqa: BLE001 (any failure here is ours and must not stop the others)
-            message = error.message if isinstance(error, MograderError) else f"{type(error).__name__}: {error}"
-            report = RunReport(Outcome.OUR_FAILURE, error=message)
+            report = RunReport(Outcome.OUR_FAILURE, error=reason_of(error))
         if report.outcome is not Outcome.OUR_FAILURE:
             break
     return storable(report)

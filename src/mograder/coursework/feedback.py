@@ -10,7 +10,7 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from mograder.client.files import read_foreign, replacing, sha256_of
+from mograder.client.files import read_foreign, sha256_of, write_file
 from mograder.coursework.autograding import details
 from mograder.coursework.folders import GradingFolders, ToGrade
 from mograder.coursework.records import read_record
@@ -61,8 +61,7 @@ def add_to_marks(path: Path, questions: Sequence[Question], users: Iterable[str]
 
 
 def save_marks(path: Path, questions: Sequence[Question], given: dict[str, Given]) -> None:
-    with replacing(path, private=True) as file:
-        file.write(marks_table(questions, given).encode())
+    write_file(path, marks_table(questions, given).encode(), private=True)
 
 
 def records_in(folder: Path, signer: Ed25519Signer) -> tuple[dict[str, GradingRecord], dict[str, str]]:

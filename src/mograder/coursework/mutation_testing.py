@@ -10,8 +10,8 @@ from typing import TypeVar
 from msgspec import Struct
 
 from mograder.coursework.autograding import Runs
-from mograder.coursework.exams import Wishes, opened_exam
 from mograder.coursework.folders import GradingFolders
+from mograder.coursework.preparation import Wishes, prepare_assignment
 from mograder.domain.errors import MograderError, Usage
 from mograder.domain.results import CheckStatus, Outcome, RunReport
 from mograder.notebook.cells import read_text
@@ -85,10 +85,13 @@ def _run_all(
 ) -> list[RunReport]:  # fmt: skip
     """The reports, in the order of `chosen`. Raises Usage if the model solution itself does not pass."""
     for limits in ({"cell_seconds": CELL_SECONDS}, {}):
-        with opened_exam(folders, assignment, None, Wishes(limits, jobs)) as exam, ThreadPoolExecutor(jobs) as pool:
-            model = exam.runs.grade(path.read_bytes(), path.name)
+        with (
+            prepare_assignment(folders, assignment, None, Wishes(limits, jobs)) as prepared,
+            ThreadPoolExecutor(jobs) as pool,
+        ):
+            model = prepared.runs.grade(path.read_bytes(), path.name)
             if _passes(model):
-                futures = [pool.submit(_grade, exam.runs, each.text, path.name) for each in chosen]
+                futures = [pool.submit(_grade, prepared.runs, each.text, path.name) for each in chosen]
                 for done, _ in enumerate(as_completed(futures), 1):
                     step(done, len(futures))
                 return [future.result() for future in futures]

@@ -13,7 +13,7 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 from msgspec import Struct, field
 
 from mograder.coursework.worker import LOOK_SECONDS, Claimed, Worker
-from mograder.domain.errors import MograderError
+from mograder.domain.errors import MograderError, reason_of
 
 PREPARED_AT_ONCE = 2
 """Courses whose tests are prepared at the same time."""
@@ -134,7 +134,7 @@ class Pool:
         try:
             job = line.worker.claim()
         except Exception as error:  # noqa: BLE001 (after any failure the course is asked again)
-            trouble = error.message if isinstance(error, MograderError) else f"{type(error).__name__}: {error}"
+            trouble = reason_of(error)
         if trouble != line.trouble:
             line.worker.say(f"nothing can be graded now: {trouble}" if trouble else "goes on")
         line.trouble = trouble

@@ -20,6 +20,7 @@ from mograder.domain.errors import Unreadable, Usage
 from mograder.domain.grading_record import GradingRecord
 from mograder.domain.marks import WHOLE, Given, Marks, Question, in_words, mark, whole
 from mograder.domain.results import CheckResult, CheckStatus, Outcome, RunReport
+from mograder.notebook.marks import key_of
 
 NAME = "gradebook.db"
 CLOSE = 0.005
@@ -50,8 +51,6 @@ class Gradebook(Struct, frozen=True):
 
     questions: Mapping[str, tuple[Question, ...]]
     rows: tuple[Row, ...]
-    students: Mapping[str, str]
-    """Full names by user name."""
 
 
 class Difference(Struct, frozen=True):
@@ -75,12 +74,11 @@ def read_gradebook(path: Path) -> Gradebook:
             connection.row_factory = sqlite3.Row
             assignments = connection.execute("SELECT * FROM assignments").fetchall()
             rows = connection.execute("SELECT * FROM submissions ORDER BY assignment, student").fetchall()
-            students = connection.execute("SELECT username, full_name FROM students").fetchall()
         questions = {str(each["name"]): _questions(dict(each)) for each in assignments}
         found = tuple(_row(dict(each)) for each in rows)
     except (sqlite3.Error, ValueError, KeyError, TypeError, AttributeError) as error:
         raise Unreadable(f"{path.name} cannot be understood", f"{path}: {error}") from None
-    return Gradebook(questions, found, {str(each[0]): str(each[1]) for each in students})
+    return Gradebook(questions, found)
 
 
 def _questions(row: dict[str, Any]) -> tuple[Question, ...]:
@@ -113,7 +111,7 @@ def _check(label: str, status: str, weights: tuple[float, float] | None, hidden:
     found = _STATUS.get(status, CheckStatus.NOT_RUN)
     passed = (1.0 if found is CheckStatus.SUCCESS else 0.0, 0.0 if found is CheckStatus.WARN else 1.0)
     earned, total = weights or passed
-    return CheckResult(label, label.partition(":")[0].strip(), hidden, found, (), earned, total)
+    return CheckResult(label, key_of(label), hidden, found, (), earned, total)
 
 
 # recomputing

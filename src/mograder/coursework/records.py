@@ -10,9 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from msgspec import Struct
-from msgspec.structs import replace
 
-from mograder.client.files import read_foreign, replacing
+from mograder.client.files import read_foreign, write_file
 from mograder.domain.errors import BadRequest, MograderError, TooLarge, Usage, VerificationFailed
 from mograder.domain.grading_record import GradingRecord
 from mograder.signing import Ed25519Signer
@@ -46,8 +45,7 @@ def write_record(path: Path, record: GradingRecord, signer: Ed25519Signer) -> No
     """Write `record` to `path`, signed. The file is replaced atomically."""
     claims = claims_of(record)
     document = {"record": claims, "signed": signer.sign(claims, KIND)}
-    with replacing(path, private=True) as file:
-        file.write(json.dumps(document, indent=1, ensure_ascii=False).encode() + b"\n")
+    write_file(path, json.dumps(document, indent=1, ensure_ascii=False).encode() + b"\n", private=True)
 
 
 def read_record(path: Path) -> KeptRecord:
@@ -68,8 +66,3 @@ def holds_record(path: Path) -> bool:
         return {"record", "signed"} <= set(decode_json(read_foreign(path), dict[str, Any], MAX_VALUES))
     except (OSError, BadRequest, TooLarge):
         return False
-
-
-def without_times(record: GradingRecord) -> GradingRecord:
-    """The record with all times set to 0, to compare two gradings of one submission."""
-    return replace(record, graded=0, report=replace(record.report, cpu_seconds=0.0, wall_seconds=0.0))

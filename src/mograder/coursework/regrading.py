@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 
-from mograder.coursework.autograding import Exam, grade_one, read_submitted
+from mograder.coursework.autograding import Prepared, grade_one, read_submitted
 from mograder.domain.assignments import Assignment
 from mograder.domain.course import Course
 from mograder.domain.grading_jobs import Result
@@ -20,7 +20,7 @@ from mograder.wire.rendered import pack
 
 
 def regrade(
-    course: Course, assignment: Assignment, exam: Exam, jobs: int, user: Username | None, signer: Ed25519Signer
+    course: Course, assignment: Assignment, prepared: Prepared, jobs: int, user: Username | None, signer: Ed25519Signer
 ) -> list[tuple[Result, bytes]]:
     """Grade the counting submissions of all students, or of `user`, `jobs` at once.
 
@@ -34,7 +34,7 @@ def regrade(
         kept = receipt.submission
         content = read_submitted(course.store.submissions, receipt)
         ran: list[RenderedNotebook] = []
-        record = grade_one(exam, kept.username, kept.filename, content, receipt.number, course.clock, ran.append)
+        record = grade_one(prepared, kept.username, kept.filename, content, receipt.number, course.clock, ran.append)
         signed = signer.sign(claims_of(record), KIND)
         tests = record.tested.tests
         result = Result(receipt.number, tests, kept.assignment, kept.username, record.graded, signed)

@@ -12,7 +12,7 @@ from pathlib import Path, PurePosixPath
 from msgspec import Struct
 
 from mograder import course_file
-from mograder.client.files import read_foreign, replacing
+from mograder.client.files import read_foreign, write_file
 from mograder.client.trust import check_written_inside
 from mograder.domain.errors import BadName, BadRequest, NotFound, Usage
 from mograder.domain.names import AssignmentName, counted
@@ -135,8 +135,7 @@ def write(planned: Planned, home: Path) -> tuple[Path, ...]:
     for name, content in planned.files.items():
         path = planned.target / name
         if not path.is_file() or path.read_bytes() != content:
-            with replacing(path) as file:
-                file.write(content)
+            write_file(path, content)
             written.append(path)
     return tuple(written)
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from mograder.coursework.exams import Wishes, opened_exam
 from mograder.coursework.folders import GradingFolders
+from mograder.coursework.preparation import Wishes, prepare_assignment
 from mograder.coursework.releasing import ReleasedNotebook
 from mograder.domain.marks import Question, in_words, mark
 from mograder.domain.results import CheckStatus, Outcome, RunReport
@@ -25,9 +25,9 @@ def try_out(folders: GradingFolders, assignment: str, made: ReleasedNotebook) ->
     Raises MograderError if there is no sandbox, or if the environment cannot be built.
     """
     source = made.path.read_bytes()
-    with opened_exam(folders, assignment, made.path, Wishes({}, jobs=1)) as exam:
-        model = exam.runs.grade(source, made.path.name)
-        release = exam.runs.grade(text_bytes(made.text, source), made.path.name)
+    with prepare_assignment(folders, assignment, made.path, Wishes({}, jobs=1)) as prepared:
+        model = prepared.runs.grade(source, made.path.name)
+        release = prepared.runs.grade(text_bytes(made.text, source), made.path.name)
     questions = tuple(Question(each.key, each.points, each.labels, each.manual) for each in made.source.questions)
     return (*_of_model(questions, model), *_of_release(questions, release))
 

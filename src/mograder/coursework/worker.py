@@ -22,11 +22,11 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from mograder.course_file import CONFIG_NAME, read_course_file
-from mograder.coursework.autograding import Exam, grade_one, read_submitted
-from mograder.coursework.exams import NeededEnvironment, Twice, Wishes, opened_exam, source_text
+from mograder.coursework.autograding import Prepared, grade_one, read_submitted
 from mograder.coursework.folders import GradingFolders
+from mograder.coursework.preparation import NeededEnvironment, Twice, Wishes, prepare_assignment, source_text
 from mograder.domain.course import Course
-from mograder.domain.errors import BadName, MograderError, NotFound, Temporary, Unreadable
+from mograder.domain.errors import BadName, MograderError, NotFound, Temporary, Unreadable, reason_of
 from mograder.domain.grading_jobs import (
     LEASE,
     Announced,
@@ -75,7 +75,7 @@ Stamp = tuple[tuple[str, int, int], ...]
 
 
 class _Open(Struct):
-    """An assignment that is prepared for grading, or could not be: then `exam` is None, and `trouble` says why.
+    """An assignment that is prepared for grading, or could not be: then `prepared` is None, and `trouble` says why.
 
     `stamp` tells whether its files have changed. `told`: it was said that the course is graded with other tests now.
     `running` is how many jobs use it, and `used` when the last one ended (monotonic seconds). If it is `retired`, it is
@@ -84,7 +84,7 @@ class _Open(Struct):
     """
 
     stamp: Stamp
-    exam: Exam | None
+    prepared: Prepared | None
     stack: contextlib.ExitStack
     source: Path | None = None
     told: bool = False
@@ -115,7 +115,7 @@ class _Build(Struct, frozen=True):
 
 
 class Claimed(Struct, frozen=True):
-    """A job that this worker has claimed, the exam that grades it, and the operations of its queue on it.
+    """A job that this worker has claimed, the assignment prepared for it, and the operations of its queue on it.
 
     With `twice`, the submission runs twice, to see what differs between the runs.
     """
@@ -123,7 +123,7 @@ class Claimed(Struct, frozen=True):
     job: Job | RegradeJob
     twice: bool
     opened: _Open
-    exam: Exam
+    prepared: Prepared
     renew: Callable[[int], bool]
     fail: Callable[[str, int], bool]
     finish: Callable[[Result, bytes], bool]
@@ -179,29 +179,29 @@ class Worker:
             self._retire(name)
         for name, stamp in found.items():
             held = self._open.get(name)
-            if held is None or held.stamp != stamp or (held.exam is None and held.is_due(self._course.clock())):
+            if held is None or held.stamp != stamp or (held.prepared is None and held.is_due(self._course.clock())):
                 if (opened := self._ready(name, stamp, held, building)) is None:
                     continue
                 self._retire(name)
                 with self._lock:
                     self._open[name] = opened
-            elif held.exam is not None:
-                self._look_after(name, held, held.exam)
+            elif held.prepared is not None:
+                self._look_after(name, held, held.prepared)
 
-    def _look_after(self, name: AssignmentName, opened: _Open, exam: Exam) -> None:
+    def _look_after(self, name: AssignmentName, opened: _Open, prepared: Prepared) -> None:
         """End processes that have been idle for REST_SECONDS, and try again what this machine could not run."""
         with self._lock:
             unused = opened.used and not opened.running and time.monotonic() - opened.used > REST_SECONDS
             opened.used = 0.0 if unused else opened.used
-        if unused and isinstance(exam.runs, Rests):
-            exam.runs.rest()
+        if unused and isinstance(prepared.runs, Rests):
+            prepared.runs.rest()
         if opened.is_due(self._course.clock()):
-            if fault := self._own_fault(opened, exam):
+            if fault := self._own_fault(opened, prepared):
                 self._let_rest(name, opened, fault)
             else:
                 opened.failures = 0
                 self.say(f"{name} is graded again")
-                self._report(name, ReadyState.READY, wanted=exam.wanted, lock=exam.lock)
+                self._report(name, ReadyState.READY, wanted=prepared.wanted, lock=prepared.lock)
 
     def _retire(self, name: AssignmentName) -> None:
         with self._lock:
@@ -240,10 +240,10 @@ class Worker:
             if environment is None:
                 return None
             wishes = Wishes({}, self._jobs, locked=locked, environment=environment)
-            exam = stack.enter_context(opened_exam(self._folders, name, None, wishes))
+            prepared = stack.enter_context(prepare_assignment(self._folders, name, None, wishes))
         except Exception as error:  # noqa: BLE001 (any failure: it must not stop the other assignments)
             stack.close()
-            said = error.message if isinstance(error, MograderError) else f"{type(error).__name__}: {error}"
+            said = reason_of(error)
             failed = _Open(stamp, None, stack, failures=again.failures if again else 0, trouble=said)
             failed.rest(self._course.clock())
             if again is None or again.trouble != said:
@@ -252,15 +252,15 @@ class Worker:
             return failed
         try:
             hidden = self._folders.file.grading_rules(name).hidden
-            self._store.jobs.announce(name, Announced(exam.tested.tests, hidden))
-            self._report(name, ReadyState.READY, wanted=exam.wanted, lock=exam.lock)
+            self._store.jobs.announce(name, Announced(prepared.tested.tests, hidden))
+            self._report(name, ReadyState.READY, wanted=prepared.wanted, lock=prepared.lock)
         except BaseException:
             stack.close()
             raise
-        if before is None or before.exam is None or before.exam.tested.tests != exam.tested.tests:
-            self.say(f"submissions for {name} are graded, with the tests {exam.tested.tests[:12]}")
+        if before is None or before.prepared is None or before.prepared.tested.tests != prepared.tested.tests:
+            self.say(f"submissions for {name} are graded, with the tests {prepared.tested.tests[:12]}")
         self._release(name)
-        return _Open(stamp, exam, stack, self._folders.find_source(name))
+        return _Open(stamp, prepared, stack, self._folders.find_source(name))
 
     def _environment(
         self, name: AssignmentName, stamp: Stamp, locked: Readiness | None, building: Executor
@@ -289,7 +289,7 @@ class Worker:
 
     def claim(self) -> Claimed | None:
         """The next job, or None. The caller must `grade` it. Raises MograderError."""
-        ready, clock = dict(self._announced_exams()), self._course.clock
+        ready, clock = dict(self._announced_open()), self._course.clock
         if not ready:
             return None
         claim = self._new_claim(), clock(), clock() + LEASE, list(ready)
@@ -301,22 +301,22 @@ class Worker:
 
     def _claimed(self, queue: JobQueue[AnyJob], job: AnyJob, opened: _Open, twice: bool) -> Claimed | None:
         with self._lock:
-            if not opened.retired and opened.exam is not None:
+            if not opened.retired and opened.prepared is not None:
                 opened.running += 1
                 own = (partial(each, job) for each in (queue.renew, queue.fail, queue.finish))
-                return Claimed(job, twice, opened, opened.exam, *own)
+                return Claimed(job, twice, opened, opened.prepared, *own)
         queue.fail(job, "", self._course.clock())  # the tests have just changed
         return None
 
-    def _announced_exams(self) -> Iterator[tuple[AssignmentName, _Open]]:
+    def _announced_open(self) -> Iterator[tuple[AssignmentName, _Open]]:
         """The assignments with the announced tests. If other tests are announced, another worker has newer ones."""
         announced = self._store.jobs.announced() if self._open else {}
         with self._lock:
             held = list(self._open.items())
         for name, each in held:
-            if each.exam is None or each.failures:
+            if each.prepared is None or each.failures:
                 continue
-            if name in announced and announced[name].tests == each.exam.tested.tests:
+            if name in announced and announced[name].tests == each.prepared.tested.tests:
                 yield name, each
             elif not each.told:
                 each.told = True
@@ -329,8 +329,7 @@ class Worker:
             with self._renewing(claimed):
                 return self._grade(claimed)
         except Exception as error:  # noqa: BLE001 (any failure here is ours and must not stop the others)
-            message = error.message if isinstance(error, MograderError) else f"{type(error).__name__}: {error}"
-            return self._give_back(claimed, message)
+            return self._give_back(claimed, reason_of(error))
         finally:
             with self._lock:
                 opened.running -= 1
@@ -341,22 +340,22 @@ class Worker:
 
     def _grade(self, claimed: Claimed) -> bool:
         """Grade a submission. The result of a regrade does not come into force yet. Raises MograderError."""
-        job, exam = claimed.job, claimed.exam
+        job, prepared = claimed.job, claimed.prepared
         receipt = self._receipt(job)
         content = read_submitted(self._store.submissions, receipt)
         if claimed.twice:
-            exam = replace(exam, runs=Twice(exam.runs))
+            prepared = replace(prepared, runs=Twice(prepared.runs))
         ran: list[RenderedNotebook] = []
         record = grade_one(
-            exam, job.username, receipt.submission.filename, content, job.receipt, self._course.clock, ran.append
+            prepared, job.username, receipt.submission.filename, content, job.receipt, self._course.clock, ran.append
         )
         if record.report.outcome is Outcome.OUR_FAILURE:
             self._give_back(claimed, record.report.error)
-            if fault := self._own_fault(claimed.opened, claimed.exam):
+            if fault := self._own_fault(claimed.opened, claimed.prepared):
                 self._let_rest(job.assignment, claimed.opened, fault)
             return False
         signed = self._signer.sign(claims_of(record), KIND)
-        result = Result(job.receipt, exam.tested.tests, job.assignment, job.username, record.graded, signed)
+        result = Result(job.receipt, prepared.tested.tests, job.assignment, job.username, record.graded, signed)
         return self._finish(claimed, result, pack(ran[-1]) if ran else b"")
 
     def _finish(self, claimed: Claimed, result: Result, notebook: bytes) -> bool:
@@ -375,13 +374,13 @@ class Worker:
                 told = True
                 self._stop.wait(LOOK_SECONDS)
 
-    def _own_fault(self, opened: _Open, exam: Exam) -> str:
+    def _own_fault(self, opened: _Open, prepared: Prepared) -> str:
         """Why this machine cannot run even the model solution now; "" if it can."""
         try:
-            assert opened.source is not None, "an exam has a source"
-            ran = exam.runs.grade(opened.source.read_bytes(), opened.source.name)
+            assert opened.source is not None, "a prepared assignment has a source"
+            ran = prepared.runs.grade(opened.source.read_bytes(), opened.source.name)
         except Exception as error:  # noqa: BLE001 (as in a run of a submission)
-            return f"{type(error).__name__}: {error}"
+            return reason_of(error)
         return ran.error or "unknown" if ran.outcome is Outcome.OUR_FAILURE else ""
 
     def _let_rest(self, name: AssignmentName, opened: _Open, fault: str) -> None:
@@ -389,9 +388,9 @@ class Worker:
         seconds = opened.rest(self._course.clock()) / 1e6
         self.say(f"{name} cannot be graded on this machine now, tried again in {seconds:.0f} s: {fault}")
         with contextlib.suppress(MograderError):  # the next failure is reported again
-            exam = opened.exam
-            assert exam is not None, "it was run"
-            self._report(name, ReadyState.FAILED, fault, exam.wanted, exam.lock)
+            prepared = opened.prepared
+            assert prepared is not None, "it was run"
+            self._report(name, ReadyState.FAILED, fault, prepared.wanted, prepared.lock)
 
     def _give_back(self, claimed: Claimed, error: str) -> bool:
         job = claimed.job

@@ -138,6 +138,11 @@ class Assignment(Struct, frozen=True):
     rules: Rules = field(default_factory=Rules)
     entry: Mapping[str, object] | None = None
 
+    @property
+    def title(self) -> str:
+        """Its title, else its name."""
+        return self.rules.title or self.name
+
     def extended(self, until: int | None) -> Assignment:
         """The assignment with the times of a person whose extension ends at `until` (None: no extension)."""
         return replace(self, rules=replace(self.rules, schedule=self.rules.schedule.extended(until)))
@@ -145,7 +150,7 @@ class Assignment(Struct, frozen=True):
 
 def title_of(known: Iterable[Assignment], name: AssignmentName) -> str:
     """The title of the assignment of this name, else its name."""
-    return next((each.rules.title for each in known if each.name == name), "") or name
+    return next((each.title for each in known if each.name == name), name)
 
 
 class CountingRule(StrEnum):

@@ -12,9 +12,6 @@ from msgspec import Struct
 from mograder.domain.assignments import Assignment, Plan
 from mograder.domain.names import AssignmentName, counted, printable
 
-FEW = 5
-"""How many names a line lists at most."""
-
 
 class LeftOut(Struct, frozen=True):
     """Something that is not in force: `what` it is, `why`, and what to do about it. `where` is a path on the disk.
@@ -54,12 +51,6 @@ class Contents(Struct, frozen=True):
     settings: str
     place: str
     left_out: tuple[LeftOut, ...]
-
-
-def few(names: list[str]) -> str:
-    """The first names of a list, and how many more there are."""
-    more = f" and {len(names) - FEW} more" if len(names) > FEW else ""
-    return ", ".join(printable(each) for each in names[:FEW]) + more
 
 
 def contents(listed: Iterable[Assignment], plan: Plan, survey: Survey) -> Contents:

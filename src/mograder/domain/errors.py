@@ -244,6 +244,11 @@ _BY_STATUS: dict[int, type[MograderError]] = {
 }  # fmt: skip
 
 
+def reason_of(error: Exception) -> str:
+    """What went wrong, in one line; an unexpected error with its type."""
+    return error.message if isinstance(error, MograderError) else f"{type(error).__name__}: {error}"
+
+
 def error_for(code: object, status: int) -> type[MograderError]:
     """The error class of an answer with this "code" (or none) and HTTP status.
 

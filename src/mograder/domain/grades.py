@@ -16,7 +16,7 @@ from mograder.domain.assignments import Assignment
 from mograder.domain.audit import Event
 from mograder.domain.errors import BadRequest, ChangedMeanwhile, NotFound, Temporary
 from mograder.domain.files import StoredFile
-from mograder.domain.names import AssignmentName, Username, counted
+from mograder.domain.names import AssignmentName, Username, counted, some_of
 
 PERSON_KEYS = ("userid", "username", "student")
 GRADE_KEYS = ("grade", "mark")
@@ -37,9 +37,6 @@ AGAIN = "to_grade_again"
 
 NO_ENTRY = "none"
 """The version of a missing entry."""
-
-NAMED = 10
-"""The number of people that a message names at most."""
 
 DEEPEST = 32
 """Levels of a grade's JSON at most; deeper JSON can be written but may not be readable."""
@@ -198,9 +195,8 @@ def merge(stored: Iterable[GradeEntry], uploaded: Iterable[GradeEntry]) -> tuple
         merged[place] = GradeEntry(fields)
     if stale:
         raise ChangedMeanwhile(
-            f"grades have changed since this table was made: {', '.join(stale[:NAMED])}"
-            f"{f' and {len(stale) - NAMED} more' if len(stale) > NAMED else ''}: export it again", people=stale,
-        )  # fmt: skip
+            f"grades have changed since this table was made: {some_of(stale)}: export it again", people=stale
+        )
     return tuple(merged.values())
 
 

@@ -56,9 +56,6 @@ class Job(Struct, frozen=True):
         """Whether no worker will try it again: an instructor has to look at it."""
         return self.tries >= TRIES and self.lease <= now
 
-    def is_claimable(self, now: int) -> bool:
-        return self.tries < TRIES and self.lease <= now and self.not_before <= now
-
 
 class Announced(Struct, frozen=True):
     """How an assignment is graded: the version of its tests (SHA-256), and when students see hidden ones."""

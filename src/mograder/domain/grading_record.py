@@ -60,8 +60,3 @@ class GradingRecord(Struct, frozen=True):
         """Contradictions in the record, in words. A record that mograder made has none."""
         due = self.marks.automatic
         return () if due == self.points else (f"its checks earn {due} points, and it states {self.points}",)
-
-    def differences(self, hashes: Mapping[str, str]) -> tuple[str, ...]:
-        """The names of the files (given with their SHA-256) that were not used in this grading."""
-        stated = {self.submission.sha256, self.tested.source, self.tested.environment}
-        return tuple(name for name, sha256 in hashes.items() if sha256 not in stated)

@@ -335,8 +335,9 @@ class Names(Struct, frozen=True):
     def hidden(self) -> bool:
         return bool(self.salt)
 
-    def shown(self, username: str) -> str:
-        return pseudonym(self.salt, username) if self.salt else username
+    def shown(self, username: str, name: str = "") -> str:
+        """The pseudonym where names are hidden, else the display name if it is given, else the user name."""
+        return pseudonym(self.salt, username) if self.salt else name or username
 
     def in_order(self, people: Iterable[T], of: Callable[[T], str]) -> list[T]:
         """Sorted by the shown name, as the order must not reveal hidden ones. `of` returns a person's user name."""

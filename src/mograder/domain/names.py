@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Sequence
 from typing import Self
 
 from mograder.domain.errors import BadName
@@ -28,7 +29,7 @@ _USUAL_SEGMENT = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]{0,100}", re.ASCII)
 """Matches most names, which then need no further checks."""
 
 _FILE_LIKE = re.compile(r".*\.(py|ipynb|zip|html?|json|toml|csv|db|tmp|lock)?", re.ASCII | re.IGNORECASE)
-_WINDOWS_DEVICES = re.compile(r"(con|prn|aux|nul|com[0-9]|lpt[0-9])(\..*)?", re.IGNORECASE)
+WINDOWS_DEVICES = re.compile(r"(con|prn|aux|nul|com[0-9]|lpt[0-9])(\..*)?", re.IGNORECASE)
 
 
 class Username(str):
@@ -80,7 +81,7 @@ def parse_owner(text: str) -> Username:
         raise BadName(f"{name!r} looks like a dated submission: choose a name without a date and time at its end")
     if _FILE_LIKE.fullmatch(name):
         raise BadName(f"{name!r} looks like a file: choose a name without an ending such as .py")
-    if _WINDOWS_DEVICES.fullmatch(name):
+    if WINDOWS_DEVICES.fullmatch(name):
         raise BadName(f"{name!r} is a device name on Windows: choose another name")
     return name
 
@@ -172,6 +173,12 @@ def printable(text: str, limit: int = 120) -> str:
         "?" if unicodedata.category(letter) in ("Cc", "Cf", "Cs", "Co", "Zl", "Zp") else letter for letter in text
     )
     return shown if len(shown) <= limit else shown[: limit - 1] + "…"
+
+
+def some_of(names: Sequence[str], most: int = 10) -> str:
+    """The first names, for a message, and how many more there are: a, b and 3 more."""
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(map(printable, names[:most])) + more
 
 
 def counted(number: float, noun: str, plural: str = "") -> str:

@@ -9,7 +9,7 @@ from mograder.domain.assignments import Assignment, CountingRule
 from mograder.domain.board import Board, CurrentBoard
 from mograder.domain.counting import AssessedSubmission
 from mograder.domain.deadlines import Schedule
-from mograder.domain.extensions import Extension, Extensions, personal_schedule
+from mograder.domain.extensions import Extension, Extensions, State, personal_schedule
 from mograder.domain.grades import GradeEntry
 from mograder.domain.latest import LatestSubmissions
 from mograder.domain.names import FileName, Username
@@ -35,6 +35,11 @@ class Standing(Struct, frozen=True):
     rule: CountingRule
     fetched: bool = False
     grades_broken: bool = False
+
+    @property
+    def asked(self) -> bool:
+        """Whether the person waits for a decision about more time."""
+        return self.extension is not None and self.extension.state is State.ASKED
 
     @property
     def has_feedback(self) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from functools import cached_property
 from pathlib import Path
 from typing import ClassVar
@@ -42,11 +41,6 @@ class Tests(Struct, frozen=True, dict=True):
     files: tuple[DataFile, ...] = ()
     isolate: bool = True
     limits: Limits = Limits()
-
-    @cached_property
-    def digest(self) -> str:
-        """SHA-256, hexadecimal, of the source's text."""
-        return hashlib.sha256(self.text.encode()).hexdigest()
 
     @cached_property
     def source(self) -> Source:

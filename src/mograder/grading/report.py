@@ -11,7 +11,7 @@ from mograder.grading.limits import Limits, Tests
 from mograder.grading.passes import CheckPlan
 from mograder.grading.plan import Plan
 from mograder.grading.run import CheckCell, Row, RunState, Stop
-from mograder.notebook.marks import check_calls, check_names
+from mograder.notebook.marks import check_calls, check_names, key_of
 
 _LIMITS = ("time", "memory", "output", "processes", "calls", "size")
 
@@ -91,7 +91,7 @@ class _Writer:
             labels = dict.fromkeys([*expected, *(cell.rows if cell else ())])
             labels = dict.fromkeys(label for label in labels if self._counts(label, place))
             for label in labels:
-                found[label] = self._check(label, place, cell, expected.get(label, 1.0))
+                found[label] = self._check(label, cell, expected.get(label, 1.0))
             if cell is not None:
                 self._limits_of(cell, labels)
         for question in self._tests.source.questions:
@@ -111,12 +111,12 @@ class _Writer:
             return hidden or label not in self._model.labels.get(self._again[place], {})
         return not hidden or place not in self._again.values()
 
-    def _check(self, label: str, place: int, cell: CheckCell | None, total: float) -> CheckResult:
+    def _check(self, label: str, cell: CheckCell | None, total: float) -> CheckResult:
         rows = cell.rows.get(label) if cell is not None else None
         stop = cell.stop if cell is not None else Stop("time" if self._state.out_of_time else "gone")
         unprotected = cell is not None and cell.unprotected
         if rows is None:
-            status, text = self._missing(place, stop)
+            status, text = self._missing(stop)
             return self._result(label, status, (text,) if text else (), 0.0, total, unprotected)
         if not rows:
             return self._result(label, CheckStatus.WARN, (), 0.0, total, unprotected)
@@ -132,11 +132,11 @@ class _Writer:
     def _result(
         self, label: str, status: CheckStatus, messages: tuple[str, ...], earned: float, total: float, unprotected: bool
     ) -> CheckResult:
-        key = label.split(":", 1)[0].strip()
+        key = key_of(label)
         hidden = label in self._tests.source.hidden
         return CheckResult(label, key, hidden, status, messages, earned, total, unprotected)
 
-    def _missing(self, place: int, stop: Stop | None) -> tuple[CheckStatus, str]:
+    def _missing(self, stop: Stop | None) -> tuple[CheckStatus, str]:
         """Why a check has no result."""
         if stop is None:
             return CheckStatus.NOT_RUN, "this check did not run"
@@ -172,7 +172,7 @@ class _Writer:
         return f"`{names.split(', ')[0]}` is not there: no cell defines it"
 
     def _limits_of(self, cell: CheckCell, labels: Mapping[str, None]) -> None:
-        where = ", ".join(dict.fromkeys(label.split(":", 1)[0].strip() for label in labels)) or "a check"
+        where = ", ".join(dict.fromkeys(key_of(label) for label in labels)) or "a check"
         if cell.stop is not None and cell.stop.kind in _LIMITS:
             text = _limit_text(cell.stop, self._tests.limits)
             self.limits.append(LimitReached(cell.stop.kind, where, self._student_line(cell.stop), text))

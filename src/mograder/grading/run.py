@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import select
 import signal
-import socket
 import time
 from collections.abc import Mapping
 from typing import Any
@@ -185,14 +184,7 @@ class Run:
     def _started(self) -> Channel:
         """The connection to a new answer process. The time to start it does not count as the submission's."""
         began = time.monotonic()
-        ours, theirs = socket.socketpair()
-        try:
-            self._answers.run([theirs.fileno()])
-        except WarmFailed:
-            ours.close()
-            raise
-        finally:
-            theirs.close()
+        ours = self._answers.run()
         self._until += time.monotonic() - began
         return Channel(ours, _MAX_FRAME, _FROM_ANSWERS)
 
@@ -350,16 +342,10 @@ class Run:
         }  # fmt: skip
 
     def _check(self, answering: Channel, pending: list[int]) -> None:
-        ours, theirs = socket.socketpair()
         try:
-            self._checks.run([theirs.fileno(), answering.fileno()])
-        except WarmFailed:
-            ours.close()
-            raise
+            channel = Channel(self._checks.run(answering.fileno()), _MAX_FRAME)
         finally:
-            theirs.close()
             answering.close()
-        channel = Channel(ours, _MAX_FRAME)
         try:
             channel.send(self._job_for_checks(pending, sorted(self.state.names & self._job.wanted)))
             self._listen(channel, self._checks, pending)

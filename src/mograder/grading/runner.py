@@ -6,7 +6,6 @@ Whatever a submission does, `grade` returns a report with one of the four outcom
 from __future__ import annotations
 
 import queue
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -20,20 +19,19 @@ from mograder.domain.rendered import RenderedCell, RenderedNotebook
 from mograder.domain.results import RunReport
 from mograder.grading import report
 from mograder.grading.environment import Environment
-from mograder.grading.limits import Limits, Tests, data_files
+from mograder.grading.limits import Tests
 from mograder.grading.modules import preloaded
 from mograder.grading.passes import plan_checks
 from mograder.grading.plan import Plan, plan_submission
 from mograder.grading.reading import check_cost
 from mograder.grading.run import Job, Run, RunState, Shown
-from mograder.grading.sandbox import DataFile, Sandbox
+from mograder.grading.sandbox import Sandbox
 from mograder.grading.warm import Setup, Warm, WarmFailed
 from mograder.notebook.cells import Notebook, NotebookError, parse, read_text
 from mograder.notebook.hashes import changed_cells
 from mograder.notebook.release import make_release
 from mograder.notebook.source import answer_names
 
-__all__ = ["DataFile", "Grader", "Limits", "Tests", "data_files"]
 Show = Callable[[RenderedNotebook], None]
 _TRIES = 2  # of a run that fails for a reason of ours
 
@@ -173,8 +171,3 @@ def rendered(answers: Plan, state: RunState) -> RenderedNotebook:
         return RenderedCell(name, own.line, own.code, ran, seen.kind, seen.value, seen.printed, problem)
 
     return RenderedNotebook(tuple(map(cell, range(len(answers.notebook.cells)))))
-
-
-def python_version() -> str:
-    """The Python version of this process, for the record."""
-    return ".".join(map(str, sys.version_info[:3]))

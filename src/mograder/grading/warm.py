@@ -15,7 +15,7 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import IO, Any
 
@@ -96,17 +96,24 @@ class Warm:
             theirs.close()
         self._control, self._buffer, self._ready, self._ended = ours, b"", False, None
 
-    def run(self, descriptors: Sequence[int]) -> None:
-        """Have a child forked that owns the connections with these file descriptors. Raises WarmFailed."""
+    def run(self, *others: int) -> socket.socket:
+        """Have a child forked, and return our end of a connection to it. It also gets the file descriptors `others`.
+
+        Raises WarmFailed.
+        """
         self.start()
         assert self._control is not None
         if not self._ready:
-            self._await("ready", _START)
+            self._await("ready", _START, "it did not start in time")
             self._ready = True
-        try:
-            socket.send_fds(self._control, [b"r"], list(descriptors))
-        except OSError as error:
-            self._fail(str(error))
+        ours, theirs = socket.socketpair()
+        with theirs:
+            try:
+                socket.send_fds(self._control, [b"r"], [theirs.fileno(), *others])
+            except OSError as error:
+                ours.close()
+                self._fail(str(error))
+        return ours
 
     @property
     def contained(self) -> bool:
@@ -131,14 +138,7 @@ class Warm:
             self.control.sendall(b"p")
         except OSError as error:
             self._fail(str(error))
-        until = time.monotonic() + _END
-        while (left := until - time.monotonic()) > 0:
-            line = self._line(left)
-            if line is not None and "here" in line:
-                return
-            if line is not None:
-                self._ended = _ended(line) or self._ended
-        self._fail("it does not answer")
+        self._await("here", _END, "it does not answer")
 
     def finish(self) -> Ended | None:
         """End the child and all its processes, and clean up. A warm process that cannot be cleaned up is stopped."""
@@ -176,13 +176,16 @@ class Warm:
             shutil.rmtree(self._folder, ignore_errors=True)
         self._process = self._control = self._log = self._folder = None
 
-    def _await(self, key: str, seconds: float) -> None:
+    def _await(self, key: str, seconds: float, problem: str) -> None:
+        """Read lines up to the one with `key`. Raises WarmFailed with the `problem` when it does not come in time."""
         until = time.monotonic() + seconds
         while (left := until - time.monotonic()) > 0:
             line = self._line(left)
             if line is not None and key in line:
                 return
-        self._fail("it did not start in time")
+            if line is not None:
+                self._ended = _ended(line) or self._ended
+        self._fail(problem)
 
     def _line(self, seconds: float) -> dict[str, Any] | None:
         """The next line from inside; None when there is none in time. Raises WarmFailed at the end."""

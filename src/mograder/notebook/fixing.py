@@ -118,7 +118,7 @@ def _edited(
         edits.append((first - 1, last, []))
     added: dict[int, list[str]] = {}
     for position, cell in inserted:
-        place = _place(submission, release, pairs, position)
+        place = _place(submission, pairs, position)
         added.setdefault(place, []).extend(["", "", *_lines_of(release, cell)])
     edits += [(place, place, new) for place, new in added.items()]
     for first, last, new in sorted(edits, key=lambda edit: edit[:2], reverse=True):
@@ -130,7 +130,7 @@ def _lines_of(notebook: Notebook, cell: Cell) -> list[str]:
     return notebook.text.split("\n")[cell.span[0] - 1 : cell.span[1]]
 
 
-def _place(submission: Notebook, release: Notebook, pairs: dict[int, int], position: int) -> int:
+def _place(submission: Notebook, pairs: dict[int, int], position: int) -> int:
     """The line (0-based) before which a missing cell goes: after the nearest cell before it that is in both."""
     before = [place for place in pairs if place < position]
     if before:

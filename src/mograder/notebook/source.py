@@ -47,7 +47,7 @@ class Source(Struct, frozen=True):
     """A source without mistakes.
 
     Each cell is in `solution_cells` (holds a solution or is the student's to write), `check_cells` (calls `check`; may
-    hold a solution too), or `helpers` (the instructor's others, the setup cell and `marks_cell` among them).
+    hold a solution too), or `helpers` (the instructor's others, the setup cell and that of the marks among them).
     `hidden` are the labels of checks that stand in hidden tests, wholly or in part. `has_marks` is False where the
     assignment is marked as a whole.
     """
@@ -59,7 +59,6 @@ class Source(Struct, frozen=True):
     solution_cells: tuple[Cell, ...]
     check_cells: tuple[Cell, ...]
     helpers: tuple[Cell, ...]
-    marks_cell: Cell | None
     hidden: frozenset[str]
     has_marks: bool
 
@@ -70,7 +69,7 @@ def read_source(text: str, assignment: str) -> Source:
     blocks, mistakes = find_blocks(notebook)
     calls = check_calls(notebook.text, check_names(notebook.text))
     found = list(mistakes)
-    marks_cell, marks = _marks(notebook, found)
+    marks = _marks(notebook, found)
     found += _unparsable(notebook)
     found += _check_mistakes(calls, marks)
     found += _hidden_mistakes(notebook, blocks, calls)
@@ -88,7 +87,6 @@ def read_source(text: str, assignment: str) -> Source:
         solutions,
         checks,
         tuple(cell for cell in notebook.cells if cell not in solutions and cell not in checks),
-        marks_cell,
         frozenset(_hidden_labels(blocks, calls)),
         marks is not None,
     )
@@ -189,8 +187,8 @@ def _questions(marks: dict[str, float] | None, calls: tuple[CheckCall, ...]) -> 
     return tuple(Question(key, value, tuple(labels.get(key, ())), key not in labels) for key, value in points.items())
 
 
-def _marks(notebook: Notebook, found: list[Mistake]) -> tuple[Cell | None, dict[str, float] | None]:
-    """The cell of the marks and question keys with their points; mistakes go to `found`."""
+def _marks(notebook: Notebook, found: list[Mistake]) -> dict[str, float] | None:
+    """Question keys with their points; mistakes go to `found`."""
     cells = [cell for cell in notebook.cells if MARKS_COMMENT in cell.code]
     if len(cells) > 1:
         found.append(Mistake(cells[1].line, f"a second cell has {MARKS_COMMENT}: put all marks into one"))
@@ -200,13 +198,13 @@ def _marks(notebook: Notebook, found: list[Mistake]) -> tuple[Cell | None, dict[
             continue
         line = cell.line + node.lineno - 1
         try:
-            return cell, _points(node.value)
+            return _points(node.value)
         except ValueError as error:
             found.append(Mistake(line, str(error)))
-            return cell, None
+            return None
     if cells:
         found.append(Mistake(cells[0].line, "the marks cell has no `_marks = {…}`"))
-    return None, None
+    return None
 
 
 def _marks_statement(cell: Cell, *, any_name: bool) -> ast.Assign | None:

@@ -7,7 +7,7 @@ import re
 from msgspec import Struct, field
 
 from mograder.domain.errors import BadRequest
-from mograder.domain.names import counted
+from mograder.domain.names import counted, some_of
 from mograder.tables.cells import EXCUSED, neutralise, normal, parse_grade, restore
 from mograder.tables.export import (
     CSV_TYPE,
@@ -35,7 +35,6 @@ _SYSTEMS = {
 }
 _TWO_DECIMALS = frozenset({ExportFormat.CANVAS, ExportFormat.MOODLE, ExportFormat.MOODLE_WORKSHEET})
 _NUMBERS_ONLY = frozenset({ExportFormat.MOODLE, ExportFormat.MOODLE_WORKSHEET})
-NAMED = 10
 _NUMBER, _POINTS = re.compile(r"^\d+(?:\.\d+)*: "), re.compile(r" \(\d+(?:\.\d+)? pts\)$")
 """What Gradescope writes before and after the name of a question."""
 
@@ -143,7 +142,5 @@ def _fill_row(
 def _note_absent(filling: _Filling, sheet: GradeSheet, choices: Choices, met: set[str]) -> None:
     absent = [each.member.username for each in sheet.grades if choices.mark(each) and each.member.username not in met]
     if absent:
-        more = f" and {len(absent) - NAMED} more" if len(absent) > NAMED else ""
-        filling.notes.append(
-            f"{counted(len(absent), 'grade')} of people who are not in the template: {', '.join(absent[:NAMED])}{more}"
-        )
+        people = f"{counted(len(absent), 'grade')} of people"
+        filling.notes.append(f"{people} who are not in the template: {some_of(absent)}")

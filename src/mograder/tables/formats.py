@@ -127,7 +127,7 @@ def _assignment_column(sheet: Sheet, labels: Labels, column: str) -> int:
     if found is None:
         raise BadRequest(
             f"the table has no column for {printable(labels.shown)!r}: name the column that holds the grades; "
-            f"there are {headers.listed(sheet)}"
+            f"there are {headers.column_names(sheet)}"
         )
     return found
 
@@ -278,7 +278,7 @@ def _read_any(sheet: Sheet, labels: Labels, column: str) -> GradeTable:
     if grade is None and feedback is None:
         raise BadRequest(
             f"the table has no column 'grade' or {printable(labels.shown)!r}: name the column that holds the grades; "
-            f"there are {headers.listed(sheet)}"
+            f"there are {headers.column_names(sheet)}"
         )
     columns = Columns(keys, grade, feedback)
     if grade is not None and grade not in own:  # a table of many assignments: nothing else of it is touched
@@ -294,7 +294,7 @@ def _person_columns(sheet: Sheet) -> KeyColumns:
     if not keys.columns:
         raise BadRequest(
             f"the table has no column for the person: expected one of username, email, student_id, "
-            f"found {headers.listed(sheet)}"
+            f"found {headers.column_names(sheet)}"
         )
     userid = sheet.find("userid")
     if sheet.has("student") or any(kind is Kind.USERNAME for kind, _ in keys.columns):

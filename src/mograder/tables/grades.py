@@ -115,9 +115,9 @@ class GradeChanges(Struct, frozen=True):
     same: int = 0
     empty: int = 0
 
-    def accepted(self, partial: bool) -> tuple[GradeEntry, ...]:
-        """What to store. Raises BadRequest when there are problems, unless only the rest is wanted (`partial`)."""
-        if self.problems and not partial:
+    def accepted(self) -> tuple[GradeEntry, ...]:
+        """What to store. Raises BadRequest when there are problems."""
+        if self.problems:
             raise BadRequest(f"nothing was written, because of {listed_problems(self.problems)}")
         return self.entries
 

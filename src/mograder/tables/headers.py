@@ -8,15 +8,18 @@ from enum import Enum
 from msgspec import Struct
 
 from mograder.domain.errors import BadRequest
-from mograder.domain.names import printable
+from mograder.domain.names import printable, some_of
 from mograder.tables.cells import normal, restore
 from mograder.tables.people import Key, Kind
 from mograder.tables.sheet import Row, Sheet
 
+EMAILS = ("email", "e-mail", "email address", "email_address", "e-mail address", "e-mail-adresse")
+"""Columns of e-mail addresses."""
+
 KEY_COLUMNS: tuple[tuple[Kind, tuple[str, ...]], ...] = (
     (Kind.USERNAME, ("username", "user name", "user", "login", "login id", "sis login id", "anmeldename")),
     (Kind.ANY, ("student", "student_id", "student id", "userid", "user id", "id")),
-    (Kind.EMAIL, ("email", "e-mail", "email address", "email_address", "e-mail address", "e-mail-adresse")),
+    (Kind.EMAIL, EMAILS),
     (Kind.STUDENT, ("sis user id", "id number", "sid", "idnumber", "student number", "id-nummer", "matrikelnummer")),
     (Kind.CANVAS, ("canvas_id", "canvas id")),
     (Kind.GITHUB, ("github_id",)),
@@ -106,15 +109,13 @@ def named_column(sheet: Sheet, name: str) -> int:
     """The column that a person named. Raises BadRequest."""
     found = sheet.find(name)
     if found is None:
-        raise BadRequest(f"there is no column {printable(name, 60)!r}: the table has {listed(sheet)}")
+        raise BadRequest(f"there is no column {printable(name, 60)!r}: the table has {column_names(sheet)}")
     return found
 
 
-def listed(sheet: Sheet, most: int = 20) -> str:
+def column_names(sheet: Sheet) -> str:
     """The columns, for a message."""
-    names = [repr(printable(column, 40)) for column in sheet.columns[:most]]
-    more = len(sheet.columns) - most
-    return ", ".join(names) + (f" and {more} more" if more > 0 else "")
+    return some_of([repr(printable(column, 40)) for column in sheet.columns], 20)
 
 
 class KeyColumns(Struct, frozen=True):

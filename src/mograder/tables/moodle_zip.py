@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from msgspec import Struct
 
 from mograder.domain.errors import BadRequest
-from mograder.domain.names import counted
+from mograder.domain.names import counted, some_of
 from mograder.tables import headers
 from mograder.tables.export import Exported
 from mograder.tables.formats import format_of, participant, read_grades
@@ -57,6 +57,6 @@ def feedback_zip(worksheet: bytes, pages: Iterable[FeedbackPage], labels: Labels
     if not met:
         raise BadRequest("nobody with a feedback page is in the worksheet: is it of this course?")
     absent = sorted(set(given) - met)
-    said = f"{counted(len(absent), 'page')} of people who are not in the worksheet: {', '.join(absent[:10])}"
+    said = f"{counted(len(absent), 'page')} of people who are not in the worksheet: {some_of(absent)}"
     notes = (said,) if absent else ()
     return Exported(target.getvalue(), f"{labels.name}-moodle-feedback.zip", "application/zip", notes)

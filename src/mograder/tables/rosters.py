@@ -23,11 +23,10 @@ from mograder.tables.sheet import Row, Sheet
 
 _USERNAMES = (
     "username", "user name", "user", "sis login id", "login id", "login", "anmeldename", "student_id", "student id",
-    "email", "e-mail", "email address", "email_address", "e-mail address", "e-mail-adresse", "student",
+    *headers.EMAILS, "student",
 )  # fmt: skip
 """Columns of the user name. In each row the first one that is not empty counts: login names first, then e-mail."""
 
-_EMAILS = ("email", "e-mail", "email address", "email_address", "e-mail address", "e-mail-adresse")
 _GITHUB_USERNAMES = ("identifier", "github_username")
 """As _USERNAMES. An instructor types anything as GitHub Classroom's identifier; it counts if it can be a user name."""
 
@@ -152,7 +151,7 @@ class _Columns(Struct, frozen=True):
         if not usernames:
             raise BadRequest(
                 "the list has no column for the person: expected one of username, student_id, email, "
-                f"found {headers.listed(sheet)}"
+                f"found {headers.column_names(sheet)}"
             )
         ids = [(kind, at) for kind, names in _IDS for at in _present(sheet, names)]
         if canvas and (own := sheet.find("ID")) is not None:
@@ -160,7 +159,7 @@ class _Columns(Struct, frozen=True):
         sections = sheet.find(*headers.SECTIONS)
         cells = {row.cells[sections].strip() for row in sheet.rows} if sections is not None else set()
         return cls(
-            _system(sheet), usernames, _present(sheet, _EMAILS), tuple(ids), NameColumns.of(sheet),
+            _system(sheet), usernames, _present(sheet, headers.EMAILS), tuple(ids), NameColumns.of(sheet),
             sheet.find("Student") if canvas else None, sections, frozenset(cells), sheet.find("role", "roles"),
         )  # fmt: skip
 

@@ -13,6 +13,7 @@ from functools import cached_property
 
 from msgspec import Struct
 
+from mograder.bundle import is_zip
 from mograder.domain.errors import BadRequest, TooLarge
 from mograder.domain.names import printable
 from mograder.tables.cells import normal
@@ -28,7 +29,6 @@ MAX_CELL = 131_072  # characters, as the csv module has it
 _SEPARATOR_LINE = re.compile(r"sep=([,;\t|])(?:\r\n?|\n)", re.IGNORECASE)
 """A first line that tells Excel the delimiter."""
 _OLE = b"\xd0\xcf\x11\xe0"
-_ZIPS = (b"PK\x03\x04", b"PK\x05\x06")
 _WORKBOOKS = (".xlsx", ".xlsm")
 
 
@@ -99,7 +99,7 @@ def read_sheet(content: bytes, filename: str = "", encoding: str = "") -> Sheet:
         return _sheet(read_workbook(content, MAX_ROWS, MAX_CELLS, MAX_CELL))
     if content.startswith(_OLE):
         raise BadRequest("this is an old or protected Excel file: save it as .xlsx without a password, or as CSV")
-    if content.startswith(_ZIPS):
+    if is_zip(content):
         raise BadRequest("this is a zip file, not a table: save the table as CSV or .xlsx")
     if filename.lower().endswith(_WORKBOOKS):
         raise BadRequest(f"{printable(filename)} is not an Excel workbook, whatever its name says")

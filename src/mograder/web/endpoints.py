@@ -29,6 +29,8 @@ from mograder.web.replies import Reply, json_reply, tagged_json
 from mograder.web.representations import (
     assignment_info,
     configured_assignment,
+    grade_info,
+    gradebook_info,
     grading_info,
     queue_info,
     receipt_info,
@@ -323,13 +325,11 @@ def signing_keys(request: Request) -> Reply:
 
 
 def grades(request: Request) -> Reply:
-    return json_reply(
-        [messages.grade_info(each) for each in request.course.grades.of(request.assignment())], tagged=True
-    )
+    return json_reply([grade_info(each) for each in request.course.grades.of(request.assignment())], tagged=True)
 
 
 def gradebook(request: Request) -> Reply:
-    return json_reply(messages.gradebook_info(request.course.gradebooks.of(request.assignment())), tagged=True)
+    return json_reply(gradebook_info(request.course.gradebooks.of(request.assignment())), tagged=True)
 
 
 def upload_grades(request: Request) -> Reply:

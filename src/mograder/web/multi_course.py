@@ -30,9 +30,12 @@ Find = Callable[[CourseName], Course]
 
 
 class ManyApps:
-    """An ASGI application over the courses that `find` returns. `find` raises NotFound, and may block."""
+    """An ASGI application over the courses that `find` returns. `find` raises NotFound, and may block.
 
-    def __init__(self, find: Find, check_tokens: bool, authority: str) -> None:
+    For the other arguments see `create_app`.
+    """
+
+    def __init__(self, find: Find, *, check_tokens: bool = True, authority: str = "") -> None:
         self._find = find
         self._make = partial(create_app, check_tokens=check_tokens, authority=authority)
         self._apps: dict[CourseName, tuple[float, Course, App]] = {}
@@ -117,8 +120,3 @@ def _page(said: str, reply: Reply) -> Reply:
 async def _send(reply: Reply, scope: Scope, receive: Receive, send: Send) -> None:
     headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
     await send_reply(reply, scope, headers, Body(headers, receive, PATIENT), send)
-
-
-def create_many(find: Find, *, check_tokens: bool = True, authority: str = "") -> ManyApps:
-    """The application to serve or mount; for the options see `create_app`."""
-    return ManyApps(find, check_tokens, authority)

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from mograder.domain.counting import ListedSubmission
     from mograder.domain.course import Course
     from mograder.domain.deadlines import Lateness
+    from mograder.domain.gradebook import Gradebook, GradebookRow
+    from mograder.domain.grades import GradeEntry
     from mograder.domain.grading_results import Progress, Queue
     from mograder.domain.results import CheckResult
     from mograder.domain.standings import Standing
@@ -169,6 +171,27 @@ def _counting(standing: Standing) -> dict[str, Any]:
     kept = assessed.submission
     moment = kept.received / deadlines.SECOND
     return {"counts": kept.filename, "received": moment, "by": kept.by, **said_of(assessed.lateness)}
+
+
+def grade_info(entry: GradeEntry) -> messages.GradeInfo:
+    return messages.GradeInfo(entry.username, entry.grade, entry.feedback, entry.visible, dict(entry.fields))
+
+
+def gradebook_info(gradebook: Gradebook) -> messages.GradebookInfo:
+    return messages.GradebookInfo(
+        [messages.GradedQuestionInfo(each.key, each.available) for each in gradebook.questions],
+        [_gradebook_row(each) for each in gradebook.rows],
+    )
+
+
+def _gradebook_row(row: GradebookRow) -> messages.GradebookRowInfo:
+    person = row.person
+    return messages.GradebookRowInfo(
+        person.username, person.name, person.email, list(person.sections), list(person.ids), row.grade, row.penalised,
+        row.entry.feedback, row.draft, row.late, dict(row.points), row.version,
+        messages.given(None if row.received is None else row.received / deadlines.SECOND),
+        messages.given(row.again or None),
+    )  # fmt: skip
 
 
 def configured_assignment(assignment: Assignment) -> dict[str, Any]:

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 from msgspec import UNSET, Struct, UnsetType, field
 from msgspec.structs import asdict, replace
 
-from mograder.domain import deadlines
 from mograder.domain.access import Account, ExternalId, Role
 from mograder.domain.deadlines import SECOND
 from mograder.domain.extensions import Decision
@@ -20,8 +19,6 @@ from mograder.domain.rules import RuleTexts
 if TYPE_CHECKING:  # a client does not need these modules at run time
     from mograder.domain.audit import AuditLine
     from mograder.domain.extensions import Extension
-    from mograder.domain.gradebook import Gradebook, GradebookRow
-    from mograder.domain.grades import GradeEntry
     from mograder.domain.roster import Person
     from mograder.domain.rule_editor import RulesAsText
 
@@ -366,10 +363,6 @@ class GradeInfo(Struct, frozen=True):
     fields: dict[str, Any]
 
 
-def grade_info(entry: GradeEntry) -> GradeInfo:
-    return GradeInfo(entry.username, entry.grade, entry.feedback, entry.visible, dict(entry.fields))
-
-
 class GradedQuestionInfo(Struct, frozen=True):
     """A question and its points."""
 
@@ -406,22 +399,6 @@ class GradebookInfo(Struct, frozen=True):
 
     questions: list[GradedQuestionInfo]
     people: list[GradebookRowInfo]
-
-
-def gradebook_info(gradebook: Gradebook) -> GradebookInfo:
-    return GradebookInfo(
-        [GradedQuestionInfo(each.key, each.available) for each in gradebook.questions],
-        [_gradebook_row(each) for each in gradebook.rows],
-    )
-
-
-def _gradebook_row(row: GradebookRow) -> GradebookRowInfo:
-    person = row.person
-    return GradebookRowInfo(
-        person.username, person.name, person.email, list(person.sections), list(person.ids), row.grade, row.penalised,
-        row.entry.feedback, row.draft, row.late, dict(row.points), row.version,
-        given(None if row.received is None else row.received / SECOND), given(row.again or None),
-    )  # fmt: skip
 
 
 class GradesStored(Struct, frozen=True):
@@ -625,9 +602,9 @@ class EventInfo(Struct, frozen=True):
 
 def event_info(line: AuditLine) -> EventInfo:
     event = line.event
-    count, first = (line.count, line.first / deadlines.SECOND) if line.count > 1 else (None, None)
+    count, first = (line.count, line.first / SECOND) if line.count > 1 else (None, None)
     return EventInfo(
-        event.moment / deadlines.SECOND, event.actor, event.action, event.subject, event.detail,
+        event.moment / SECOND, event.actor, event.action, event.subject, event.detail,
         given(count), given(first),
     )  # fmt: skip
 

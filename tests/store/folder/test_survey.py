@@ -148,7 +148,7 @@ def test_a_text_file_in_place_of_a_link_is_read_as_the_link_and_repaired(
     assert "texts stand in their place" in left(course)
     folders = served_folders(course / "release")
     found = [each for each in doctor.check(folders, 2**60) if "is a text that says" in each.what]
-    doctor.repair(folders, found)
+    doctor.repair(found)
     assert os.readlink(link) == last.name
 
 

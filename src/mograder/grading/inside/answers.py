@@ -6,7 +6,6 @@ Nothing of the tests is ever here (unless the instructor has said `isolate = fal
 from __future__ import annotations
 
 import os
-import random
 import sys
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict
@@ -17,7 +16,7 @@ from . import checks, recording, showing
 from .cells import Cells, read_cells, time_limit
 from .frames import Channel, Closed, FrameError
 from .peer import Peer
-from .process import Output, limit_resources
+from .process import Output, limit_resources, set_seeds
 
 
 class Open:
@@ -95,10 +94,7 @@ def _together(channel: Channel, job: dict[str, Any], notebook: Cells) -> None:
 
 def prepare(job: dict[str, Any]) -> str:
     """Set seeds and limits, and write the notebook's file into the work folder. Returns its path."""
-    random.seed(0)
-    numpy: Any = sys.modules.get("numpy")
-    if numpy is not None and hasattr(numpy, "random"):
-        numpy.random.seed(0)
+    set_seeds()
     limit_resources(job["limits"])
     filename = str(Path.cwd() / job["filename"])
     Path(filename).write_text(job["text"], encoding="utf-8")

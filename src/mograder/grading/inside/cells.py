@@ -71,7 +71,7 @@ class Cells:
         sys.modules["__main__"] = self._main
         self._stop = _stop_error()
 
-    def run(self, cell: Cell, *, publish: bool = True) -> Failure | None:
+    def run(self, cell: Cell) -> Failure | None:
         """Runs one cell and shares what it defines. None when it finished."""
         self.value = None
         absent = sorted(name for name in cell.refs if name in self._defined and name not in self.shared)
@@ -80,7 +80,7 @@ class Cells:
         names = {name: self.shared[name] for name in cell.refs if name in self.shared}
         names |= {"__name__": "__main__", "__file__": self.filename, "__builtins__": builtins}
         failure = self._timed(cell, names)
-        if failure is None and publish:
+        if failure is None:
             for name in cell.defs & names.keys():
                 self.shared[name] = names[name]
                 setattr(self._main, name, names[name])

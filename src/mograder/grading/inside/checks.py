@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import itertools
 import linecache
-import random
 import sys
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -18,7 +17,7 @@ from .cells import Cell, Cells, Failure, read_cells
 from .frames import Channel
 from .guard import Guard
 from .peer import Peer
-from .process import Output, limit_resources
+from .process import Output, limit_resources, set_seeds
 from .recording import Condition
 
 Recorded = dict[str, tuple[Condition, ...]]
@@ -131,10 +130,7 @@ def both(first: Recorded, second: Recorded) -> Recorded:
 def run(channel: Channel, answering: Channel) -> None:
     """The checks of one submission, from the job to the last report."""
     job, _ = channel.receive()
-    random.seed(0)
-    numpy: Any = sys.modules.get("numpy")
-    if numpy is not None and hasattr(numpy, "random"):
-        numpy.random.seed(0)
+    set_seeds()
     limit_resources(job["limits"])
     sys.stdout = sys.stderr = Output(1 << 40)
     lines = job["text"].splitlines(keepends=True)

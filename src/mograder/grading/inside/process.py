@@ -1,10 +1,12 @@
-"""What a child may use of the machine: resource limits of the kernel, and how much it may print."""
+"""What a child may use of the machine: resource limits of the kernel, how much it may print; and its random seeds."""
 
 from __future__ import annotations
 
 import io
 import os
+import random
 import resource
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -44,6 +46,14 @@ class Output(io.TextIOBase):
             self._pieces.append(str(text[: self._room]))
             self._room -= len(text)
         return len(text)
+
+
+def set_seeds() -> None:
+    """Every submission sees the same random numbers."""
+    random.seed(0)
+    numpy: Any = sys.modules.get("numpy")
+    if numpy is not None and hasattr(numpy, "random"):
+        numpy.random.seed(0)
 
 
 def limit_resources(limits: dict[str, Any]) -> None:

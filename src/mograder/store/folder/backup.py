@@ -141,7 +141,7 @@ class _Writer:
             self.say(f"{counted(len(submissions), 'submission')}, as the ledger stands now")
             self._add(archive, copy, self._place(self.folders.root, LEDGER))
             for spool in spools:
-                self._add_spool(archive, *spool)
+                self._add_spool(archive, spool)
             self._add_files(archive, submissions, last)
             manifest = Manifest(
                 FORMAT, deadlines.iso(now), len(submissions), self.places[self.folders.root],
@@ -168,7 +168,7 @@ class _Writer:
             if target.execute("PRAGMA quick_check(1)").fetchone() != ("ok",):
                 raise MograderError("the ledger is damaged: see mograder doctor")
 
-    def _add_spool(self, archive: tarfile.TarFile, name: str, submission: Submission) -> None:
+    def _add_spool(self, archive: tarfile.TarFile, name: str) -> None:
         """Add the hidden file of a pending large submission. If it moves to its place first, `_add_files` finds it."""
         with contextlib.suppress(FileNotFoundError):
             self._add(archive, self.folders.submitted / name, self._place(self.folders.submitted, name))
@@ -333,7 +333,7 @@ def _places(folders: Folders) -> dict[Path, str]:
     return places
 
 
-def _named(ledger: Path) -> tuple[list[Submission], list[tuple[str, Submission]], int]:
+def _named(ledger: Path) -> tuple[list[Submission], list[str], int]:
     """What a copy of the ledger names: the submissions, the hidden files of pending large ones, and the last number."""
     with reading(ledger) as connection:
         rows = connection.execute(f"SELECT {RECEIPT_COLUMNS} FROM receipts ORDER BY number").fetchall()
@@ -342,7 +342,7 @@ def _named(ledger: Path) -> tuple[list[Submission], list[tuple[str, Submission]]
     for each in receipts:
         if not stays_inside(each.submission) or "/" in (waiting.get(each.number) or ""):  # somebody altered the ledger
             raise MograderError(f"receipt {each.number} names a file that cannot be: see mograder doctor")
-    spools = [(waiting[each.number], each.submission) for each in receipts if each.number in waiting]
+    spools = [waiting[each.number] for each in receipts if each.number in waiting]
     return [each.submission for each in receipts], spools, receipts[-1].number if receipts else 0
 
 

@@ -61,7 +61,7 @@ def check(folders: Folders, now: int, is_copy: bool = False) -> list[Finding]:
     return lasting(_Look(folders, now, is_copy).everything)
 
 
-def repair(folders: Folders, findings: list[Finding]) -> list[str]:
+def repair(findings: list[Finding]) -> list[str]:
     """Mend the findings that are safe to mend; returns what was done and what could not be done, for people."""
     done = []
     for finding in findings:

@@ -18,7 +18,7 @@ from msgspec import Struct
 from mograder.domain.chain import Tombstone
 from mograder.domain.errors import Unreadable
 from mograder.domain.grading_jobs import Result
-from mograder.domain.names import counted
+from mograder.domain.names import counted, some_of
 from mograder.domain.receipts import Head, Receipt, Signer, latest_filename, owner, version_owner
 from mograder.signing import Ed25519Signer
 from mograder.store.folder.layout import LEDGER, LOCK, SIGNING_KEY, Folders, named_version
@@ -27,7 +27,7 @@ from mograder.store.folder.snapshot import reading, stays_inside
 from mograder.store.shared import files
 from mograder.store.shared.evidence import Record, Verified, broken_chain, broken_results
 from mograder.store.shared.files import sha256_of
-from mograder.store.shared.findings import Findings, error, lasting, note, some, warning
+from mograder.store.shared.findings import Findings, error, lasting, note, warning
 from mograder.store.shared.grading_rows import RESULT_COLUMNS, result_of
 from mograder.store.shared.rows import ERASED_COLUMNS, RECEIPT_COLUMNS, receipt_of
 from mograder.store.shared.stat_cache import Cached
@@ -268,6 +268,6 @@ class Evidence:
                     yield warning("is not a submission", path, "look at it, and move it elsewhere")
             if by_hand:
                 yield note(
-                    f"{counted(len(by_hand), 'file')} without a receipt: {some(by_hand)}", folder,
+                    f"{counted(len(by_hand), 'file')} without a receipt: {some_of(by_hand)}", folder,
                     "files without a receipt count as put there by hand",
                 )  # fmt: skip

@@ -8,10 +8,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from mograder.course_file import CONFIG_NAME
-from mograder.domain.contents import LeftOut, Survey, few
+from mograder.domain.contents import LeftOut, Survey
 from mograder.domain.errors import BadName
 from mograder.domain.files import is_left_behind
-from mograder.domain.names import AssignmentName, FileName, counted, printable
+from mograder.domain.names import AssignmentName, FileName, counted, printable, some_of
 from mograder.domain.receipts import owner, version_owner
 from mograder.store.folder.layout import FEEDBACK, GRADES, Folders, named_version
 from mograder.store.shared import files
@@ -139,7 +139,7 @@ class FolderSurvey:
         if found and not _people(folder, snapshot):
             place = "hw1/files/" if folder == root else f"{folder.name}/files/"
             yield LeftOut(
-                f"{few(found)} in {printable(folder.name)}/", f"students get only what is in {place}",
+                f"{some_of(found)} in {printable(folder.name)}/", f"students get only what is in {place}",
                 f"move it into {place}", str(folder), expected=root.name != "release",
             )  # fmt: skip
 
@@ -149,7 +149,7 @@ class FolderSurvey:
         odd = [name for name in _names(pages, snapshot) if not _is_page(name)]
         if odd:
             yield LeftOut(
-                f"{few(odd)} in the feedback of {printable(folder.name)!r}", "a page is called USER.html",
+                f"{some_of(odd)} in the feedback of {printable(folder.name)!r}", "a page is called USER.html",
                 "rename it, or upload it with mograder https upload-feedback", str(pages),
             )  # fmt: skip
         if self._folders.release is None and self._folders.grades == self._folders.root:
@@ -180,19 +180,20 @@ def _left_in(assignment: str, folder: Path, snapshot: StatSnapshot) -> Iterator[
     shown = printable(assignment)
     if left:
         yield LeftOut(
-            f"{few(left)} in {shown!r}", "hidden files, and what editors, Python and marimo leave, are never handed "
-            "out", "nothing to do; remove what is not needed", str(folder), expected=True,
+            f"{some_of(left)} in {shown!r}",
+            "hidden files, and what editors, Python and marimo leave, are never handed out",
+            "nothing to do; remove what is not needed", str(folder), expected=True,
         )  # fmt: skip
     if odd:
         yield LeftOut(
-            f"{few(odd)} in {shown!r}", "a name that cannot be served, or a link that leads out of the folder",
+            f"{some_of(odd)} in {shown!r}", "a name that cannot be served, or a link that leads out of the folder",
             "rename it, or put the file itself there", str(folder),
         )  # fmt: skip
     zips = [name for name in listed if name.lower().endswith(".zip")]
     others = [name for name in listed if not name.lower().endswith(".zip")]
     if zips and others:
         yield LeftOut(
-            f"{few(others)} in {shown!r}", f"where there is a zip, students are shown zips alone ({few(zips)})",
+            f"{some_of(others)} in {shown!r}", f"where there is a zip, students are shown zips alone ({some_of(zips)})",
             "put the files into the zip, or take the zip out of the folder", str(folder),
         )  # fmt: skip
 

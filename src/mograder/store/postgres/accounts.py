@@ -10,7 +10,7 @@ from mograder.domain.audit import Event
 from mograder.domain.names import Username
 from mograder.store.postgres.database import Connection
 from mograder.store.postgres.rows import ERASED_NAMES, put_accounts, record
-from mograder.store.postgres.tables import CourseTables
+from mograder.store.postgres.tables import Adapter
 from mograder.store.shared.erased import erased_account
 from mograder.store.shared.rows import ACCOUNT_COLUMNS, account_of
 
@@ -19,12 +19,8 @@ ACCOUNTS_OF = f"SELECT key, {ACCOUNT_COLUMNS} FROM accounts WHERE course = %s AN
 """The accounts of several people, each behind its key."""
 
 
-class PostgresAccounts:
+class PostgresAccounts(Adapter):
     """An `AccountsStore`."""
-
-    def __init__(self, tables: CourseTables) -> None:
-        self._tables = tables
-        self._course = tables.course
 
     def get(self, username: Username) -> Account | None:
         account = self.find(username)

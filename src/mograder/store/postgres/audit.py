@@ -4,16 +4,12 @@ from __future__ import annotations
 
 from mograder.domain.audit import Event
 from mograder.store.postgres.rows import record
-from mograder.store.postgres.tables import CourseTables
+from mograder.store.postgres.tables import Adapter
 from mograder.store.shared.rows import EVENT_COLUMNS
 
 
-class PostgresAudit:
+class PostgresAudit(Adapter):
     """An `AuditStore`."""
-
-    def __init__(self, tables: CourseTables) -> None:
-        self._tables = tables
-        self._course = tables.course
 
     def record(self, event: Event) -> None:
         self._tables.write(lambda connection: record(connection, self._course, [event]))

@@ -12,17 +12,13 @@ from mograder.store.postgres.rows import (
     read_commitments,
     write_commitments,
 )
-from mograder.store.postgres.tables import CourseTables
+from mograder.store.postgres.tables import Adapter
 
 COMMITMENTS_AT = "SELECT place, content FROM documents WHERE course = %s AND place = ANY(%s)"
 
 
-class PostgresCommitments:
+class PostgresCommitments(Adapter):
     """A `CommitmentsStore`."""
-
-    def __init__(self, tables: CourseTables) -> None:
-        self._tables = tables
-        self._course = tables.course
 
     def of(self, assignment: AssignmentName, username: Username) -> tuple[Commitment, ...]:
         place = commitments_place(assignment, username)

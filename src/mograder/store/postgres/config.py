@@ -12,16 +12,12 @@ from mograder.domain.names import AssignmentName
 from mograder.domain.rules import RuleChange
 from mograder.store.postgres.database import Connection
 from mograder.store.postgres.rows import PLAN, lock_document, put_document, record
-from mograder.store.postgres.tables import CourseTables
+from mograder.store.postgres.tables import Adapter
 from mograder.store.shared.config_text import edited, tag_of
 
 
-class PostgresConfig:
+class PostgresConfig(Adapter):
     """A `ConfigStore`."""
-
-    def __init__(self, tables: CourseTables) -> None:
-        self._tables = tables
-        self._course = tables.course
 
     def plan(self) -> Plan:
         return self._tables.parsed(PLAN, lambda text: course_file.parse_course_file(text).plan(), Plan())

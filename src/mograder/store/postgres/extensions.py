@@ -9,7 +9,7 @@ from mograder.domain.extensions import ChangeExtension, Extension
 from mograder.domain.names import AssignmentName, Username
 from mograder.store.postgres.database import Connection
 from mograder.store.postgres.rows import put_extension, record, where_asked
-from mograder.store.postgres.tables import CourseTables
+from mograder.store.postgres.tables import Adapter
 from mograder.store.shared.rows import EXTENSION_COLUMNS, extension_of
 
 EXTENSIONS = f"SELECT {EXTENSION_COLUMNS} FROM extensions WHERE course = %s AND username = %s"
@@ -17,12 +17,8 @@ EXTENSIONS_OF = f"SELECT username, {EXTENSION_COLUMNS} FROM extensions WHERE cou
 """The extensions of several people, each behind its name."""
 
 
-class PostgresExtensions:
+class PostgresExtensions(Adapter):
     """An `ExtensionsStore`."""
-
-    def __init__(self, tables: CourseTables) -> None:
-        self._tables = tables
-        self._course = tables.course
 
     def find(self, assignment: AssignmentName | None = None, username: Username | None = None) -> list[Extension]:
         if username is not None:

@@ -13,7 +13,7 @@ from mograder.store.postgres import blobs
 from mograder.store.postgres.blobs import split
 from mograder.store.postgres.database import Connection
 from mograder.store.postgres.rows import grades_place, lock_document, put_document, read_grades, record
-from mograder.store.postgres.tables import CourseTables
+from mograder.store.postgres.tables import Adapter
 from mograder.store.shared.grades import check_version, version_of
 
 
@@ -30,12 +30,8 @@ def merge_within(
     return len(merged)
 
 
-class PostgresGrades:
+class PostgresGrades(Adapter):
     """A `GradesStore`."""
-
-    def __init__(self, tables: CourseTables) -> None:
-        self._tables = tables
-        self._course = tables.course
 
     def of(self, assignment: AssignmentName) -> tuple[GradeEntry, ...]:
         return self._tables.parsed(grades_place(assignment), read_grades, ())

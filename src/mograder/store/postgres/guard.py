@@ -5,15 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from mograder.store.postgres.database import Connection
-from mograder.store.postgres.tables import CourseTables
+from mograder.store.postgres.tables import Adapter
 
 
-class PostgresGuard:
+class PostgresGuard(Adapter):
     """A `GuardStore`."""
-
-    def __init__(self, tables: CourseTables) -> None:
-        self._tables = tables
-        self._course = tables.course
 
     def spend(self, ticket: str, now: int, until: int) -> bool:
         def work(connection: Connection) -> bool:

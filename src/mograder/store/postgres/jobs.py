@@ -14,7 +14,7 @@ from mograder.domain.grading_rules import Hidden
 from mograder.domain.names import AssignmentName, Username
 from mograder.store.postgres.database import Connection
 from mograder.store.postgres.rows import count_change, places, settings, where_asked
-from mograder.store.postgres.tables import CourseTables
+from mograder.store.postgres.tables import Adapter
 from mograder.store.shared.claims import Claims
 from mograder.store.shared.grading_rows import (
     JOB_COLUMNS,
@@ -105,12 +105,8 @@ def keep_result(connection: Connection, course: str, result: Result, notebook: b
     return kept.rowcount == 1
 
 
-class PostgresJobs(Claims[Job]):
+class PostgresJobs(Adapter, Claims[Job]):
     """A `JobsStore`."""
-
-    def __init__(self, tables: CourseTables) -> None:
-        self._tables = tables
-        self._course = tables.course
 
     def announce(self, assignment: AssignmentName, announced: Announced) -> None:
         self._tables.write(lambda connection: announce(connection, self._course, assignment, announced))

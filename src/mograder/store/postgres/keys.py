@@ -10,15 +10,11 @@ from mograder.domain import deadlines
 from mograder.domain.audit import Event
 from mograder.store.postgres.database import Connection
 from mograder.store.postgres.rows import SECRETS, lock_document, put_document, read_secrets, record
-from mograder.store.postgres.tables import CourseTables
+from mograder.store.postgres.tables import Adapter
 
 
-class PostgresKeys:
+class PostgresKeys(Adapter):
     """A `KeysStore`."""
-
-    def __init__(self, tables: CourseTables) -> None:
-        self._tables = tables
-        self._course = tables.course
 
     def signing_key(self, make: Callable[[], bytes]) -> bytes:
         sql = "SELECT signing_key FROM courses WHERE course = %s"

@@ -10,7 +10,7 @@ from mograder.domain.names import AssignmentName
 from mograder.store.postgres.database import Connection
 from mograder.store.postgres.grades import merge_within
 from mograder.store.postgres.rows import places, record, where_asked
-from mograder.store.postgres.tables import CourseTables
+from mograder.store.postgres.tables import Adapter
 from mograder.store.shared.marking_rows import MARKING_COLUMNS, entry_of, entry_values, place_values
 from mograder.store.shared.rows import Row
 
@@ -20,12 +20,8 @@ _SINCE = f"""SELECT number, {MARKING_COLUMNS} FROM marking
 WHERE course = %s AND assignment = %s AND number > %s AND latest = 1"""
 
 
-class PostgresMarking:
+class PostgresMarking(Adapter):
     """A `MarkingStore`."""
-
-    def __init__(self, tables: CourseTables) -> None:
-        self._tables = tables
-        self._course = tables.course
 
     def current(
         self, assignment: AssignmentName, kinds: Sequence[Kind] = tuple(Kind), username: str | None = None

@@ -15,7 +15,7 @@ from mograder.domain.regrade_jobs import Choose, HeldRegrade, ImportedGrading, R
 from mograder.store.postgres.database import Connection
 from mograder.store.postgres.jobs import IN_FORCE, announce, keep_result
 from mograder.store.postgres.rows import count_change, places, record, settings
-from mograder.store.postgres.tables import CourseTables
+from mograder.store.postgres.tables import Adapter
 from mograder.store.shared.claims import RegradeClaims
 from mograder.store.shared.grading_rows import (
     REGRADE_COLUMNS,
@@ -44,12 +44,8 @@ WHERE job.course = next.course AND job.receipt = next.receipt
 RETURNING {", ".join(f"job.{name}" for name in REGRADE_COLUMNS.split(", "))}"""
 
 
-class PostgresRegrades(RegradeClaims):
+class PostgresRegrades(Adapter, RegradeClaims):
     """A `RegradesStore`."""
-
-    def __init__(self, tables: CourseTables) -> None:
-        self._tables = tables
-        self._course = tables.course
 
     def start(self, jobs: Sequence[RegradeJob], instead_of: str, event: Event) -> None:
         def work(connection: Connection) -> None:

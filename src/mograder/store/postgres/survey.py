@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from typing import Protocol
 
 from mograder.domain.assignments import Assignment
-from mograder.domain.contents import LeftOut, Survey, few
-from mograder.domain.names import AssignmentName, counted, printable
+from mograder.domain.contents import LeftOut, Survey
+from mograder.domain.names import AssignmentName, counted, printable, some_of
 from mograder.store.postgres.rows import RELEASED, Listing, grades_place, read_listing
 from mograder.store.postgres.tables import CourseTables
 from mograder.store.shared.manifest import MANIFEST
@@ -46,11 +46,11 @@ def _not_handed_out(tables: CourseTables, listed: dict[AssignmentName, set[str]]
                 f"{MANIFEST} does not list them" if has_manifest
                 else "where there is a zip, students are shown zips alone"
             )  # fmt: skip
-            yield LeftOut(f"{few(rest)} in {printable(name)!r}", why, PUBLISH)
+            yield LeftOut(f"{some_of(rest)} in {printable(name)!r}", why, PUBLISH)
     for name, shown in sorted(listed.items()):
         missing = sorted(shown - {str(each.name) for each in published.get(name, ())})
         if missing:
-            yield LeftOut(f"{few(missing)} in {printable(name)!r}", f"{MANIFEST} lists them, no such files were "
+            yield LeftOut(f"{some_of(missing)} in {printable(name)!r}", f"{MANIFEST} lists them, no such files were "
                           "published", PUBLISH)  # fmt: skip
 
 

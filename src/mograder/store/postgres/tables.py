@@ -84,3 +84,11 @@ class CourseTables:
         """A file whose bytes are the blob `body`; `modified` is Unix microseconds."""
         fetch = partial(self._blobs.fetch, self.course, body, size)
         return StoredFile(name, size, modified / deadlines.SECOND, body, fetch=fetch)
+
+
+class Adapter:
+    """Stores one noun of a course in the tables."""
+
+    def __init__(self, tables: CourseTables) -> None:
+        self._tables = tables
+        self._course = tables.course

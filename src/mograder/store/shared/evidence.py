@@ -12,8 +12,9 @@ from msgspec import Struct
 from mograder.domain.chain import Link, Tombstone, find_breaks
 from mograder.domain.errors import BadRequest, VerificationFailed
 from mograder.domain.grading_jobs import Result
+from mograder.domain.names import some_of
 from mograder.domain.receipts import Head, Receipt, Signer
-from mograder.store.shared.findings import Finding, Findings, error, some
+from mograder.store.shared.findings import Finding, Findings, error
 from mograder.wire.records import KIND, record_of
 
 
@@ -53,7 +54,7 @@ def broken_chain(
         if not each.unsigned:
             yield error(each.what, where, mend)
     if unsigned:
-        what = f"{len(unsigned)} of {len(links)} receipts are not signed with the course's key: {some(unsigned)}"
+        what = f"{len(unsigned)} of {len(links)} receipts are not signed with the course's key: {some_of(unsigned)}"
         yield error(what, where, "restore the key, or the receipts, from a backup")
 
 

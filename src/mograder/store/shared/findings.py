@@ -58,8 +58,3 @@ def lasting(look: Callable[[], Findings]) -> list[Finding]:
         found = [each for each in again if each in found]
     order = list(Severity)
     return sorted(dict.fromkeys(found), key=lambda each: order.index(each.severity))
-
-
-def some(names: list[str]) -> str:
-    """Five of the names at most, for a message."""
-    return ", ".join(names[:5]) + (" …" if len(names) > 5 else "")

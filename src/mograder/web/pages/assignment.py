@@ -8,8 +8,8 @@ from urllib.parse import urlencode
 
 from msgspec import field
 from msgspec.structs import replace
-from starlette.responses import Response
 
+from mograder.bundle import is_zip
 from mograder.domain import board as boards
 from mograder.domain import grade_statistics
 from mograder.domain.access import Allow
@@ -17,13 +17,13 @@ from mograder.domain.assignments import Assignment
 from mograder.domain.board import BoardFilter, Row, Show
 from mograder.domain.deadlines import Penalties
 from mograder.domain.errors import BadRequest, MograderError, NotFound, Unreadable
-from mograder.domain.extensions import Change, Decision, State
+from mograder.domain.extensions import Change, Decision
 from mograder.domain.files import StoredFile
 from mograder.domain.grade_statistics import Spread
 from mograder.domain.grades import GradeEntry, of_person
 from mograder.domain.grading_jobs import Readiness
 from mograder.domain.grading_results import Brief, Progress, Queue
-from mograder.domain.names import FileName, Username, counted
+from mograder.domain.names import FileName, Username, counted, some_of
 from mograder.domain.receipts import USUAL_ENDING, latest_filename, version_ending
 from mograder.domain.standings import Standing
 from mograder.tables.export import ExportFormat
@@ -59,10 +59,6 @@ class OnAssignment(Page, frozen=True):
 
     heading = "Assignment"
     assignment: Assignment
-
-    @property
-    def title(self) -> str:
-        return self.assignment.rules.title or self.assignment.name
 
     def within(self, *segments: str) -> str:
         """The link to a page of this assignment."""
@@ -121,11 +117,6 @@ class AssignmentPage(OnAssignment, frozen=True):
     def zip(self) -> str:
         return self._with("submissions.zip", show=self.show, section=self.section)
 
-    @property
-    def highest(self) -> int:
-        """The largest count of a bin, by which the plot is scaled."""
-        return max((each.count for each in self.spread.bins), default=1) if self.spread else 1
-
 
 class GradesPage(OnAssignment, frozen=True):
     """What a table of grades would change, to be confirmed; `version` is that of the stored grades."""
@@ -166,10 +157,6 @@ class PersonPage(OnAssignment, frozen=True):
         """Whether the submission that counts is newer than the grade, even one that the person does not see yet."""
         counts = self.standing.counting
         return self.grade is not None and counts is not None and boards.is_newer(counts.submission.attempt, self.grade)
-
-    @property
-    def asked(self) -> bool:
-        return self.standing.extension is not None and self.standing.extension.state is State.ASKED
 
 
 class SourcePage(OnAssignment, frozen=True):
@@ -244,7 +231,7 @@ def all_submissions(request: PageRequest) -> Answer:
                 file = course.submissions.file(task, each.file.filename).fetched_file()
                 ending = version_ending(each.file.filename)
                 with file.open() as opened:  # a zip that was sent without a name has the usual ending
-                    zipped = ending == USUAL_ENDING and opened.read(4) == b"PK\x03\x04"
+                    zipped = ending == USUAL_ENDING and is_zip(opened.read(4))
             except (NotFound, OSError):  # removed by hand in the meantime
                 continue
             yield f"{task.name}/{each.file.username}{'.zip' if zipped else ending}", file
@@ -265,7 +252,8 @@ async def preview_grades(request: PageRequest) -> Answer:
             raise BadRequest("choose one file: a table with the columns 'username' and 'grade', or another system's")
         return await request.api.renderings.run(lambda: _preview(request, task, form))
     except MograderError as error:
-        return await request.api.threads.run(_failed(request, error))
+        problem = error
+    return await request.api.threads.run(lambda: _failed(request, problem))
 
 
 def _preview(request: PageRequest, task: Assignment, form: FilledForm) -> GradesPage:
@@ -281,9 +269,9 @@ def _preview(request: PageRequest, task: Assignment, form: FilledForm) -> Grades
     return GradesPage(request.frame, task, found, version)
 
 
-def _failed(request: PageRequest, error: MograderError):  # type: ignore[no-untyped-def]
+def _failed(request: PageRequest, error: MograderError) -> Answer:
     """The page with the error."""
-    return lambda: html(replace(assignment(request), problem=error.message), error.status)
+    return html(replace(assignment(request), problem=error.message), error.status)
 
 
 async def keep_grades(request: PageRequest) -> Answer:
@@ -298,12 +286,8 @@ def _keep(request: PageRequest, form: dict[str, str]) -> Answer:
         document = decode_json(form.get("document", "").encode())
         count = request.course.grades.upload(request.actor, task, document, form.get("version", "")).stored
     except MograderError as error:
-        return _failed(request, error)()  # type: ignore[no-any-return]
-    return _stored(request, task, f"grades={count}")
-
-
-def _stored(request: PageRequest, task: Assignment, query: str) -> Response:
-    return request.to("/board", task.name, query=query)
+        return _failed(request, error)
+    return request.to("/board", task.name, query=f"grades={count}")
 
 
 async def upload_feedback(request: PageRequest) -> Answer:
@@ -314,7 +298,8 @@ async def upload_feedback(request: PageRequest) -> Answer:
         files = await multipart.read_files(request.headers, request.body.chunks(limit))
         return await request.api.threads.run(lambda: _keep_feedback(request, task, files))
     except MograderError as error:
-        return await request.api.threads.run(_failed(request, error))
+        problem = error
+    return await request.api.threads.run(lambda: _failed(request, problem))
 
 
 def _keep_feedback(request: PageRequest, task: Assignment, files: list[tuple[str, bytes]]) -> Answer:
@@ -322,9 +307,9 @@ def _keep_feedback(request: PageRequest, task: Assignment, files: list[tuple[str
     people = {row.username for row in request.api.board().rows}
     strangers = sorted(user for user in pages if user not in people)
     if strangers:
-        raise BadRequest(f"nobody called {', '.join(strangers[:5])} is in the course: nothing was stored")
+        raise BadRequest(f"nobody called {some_of(strangers)} is in the course: nothing was stored")
     request.course.grades.upload_feedback(request.actor, task, pages)
-    return _stored(request, task, f"pages={len(pages)}")
+    return request.to("/board", task.name, query=f"pages={len(pages)}")
 
 
 # one person

@@ -35,26 +35,22 @@ class YourDevices(Page, frozen=True):
     until: int = 0
 
 
-def _own(request: PageRequest) -> YourDevices:
+def devices(request: PageRequest) -> YourDevices:
     if request.session is None or request.actor.username.reserved:
         raise Forbidden("this page is for people with an account of their own")
     return YourDevices(request.frame, request.course.devices.of(request.actor), request.session.id)
 
 
-def devices(request: PageRequest) -> Answer:
-    return _own(request)
-
-
 def code(request: PageRequest) -> Answer:
     """Show a code that logs another device in."""
-    page = _own(request)
+    page = devices(request)
     given, until = request.course.login_codes.give(request.actor, request.actor.username)
     return YourDevices(page.frame, page.devices, page.current, given, until)
 
 
 def end(request: PageRequest) -> Answer:
     """Log a remembered browser out."""
-    _own(request)
+    devices(request)
     request.course.devices.end(request.actor, request.form.get("device", ""))
     return request.to("/devices")
 

@@ -17,25 +17,34 @@ _NOTHING = "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ances
 
 
 class Viewable(Struct, frozen=True):
-    """A kind of file by its media type; `begins` are the bytes that one begins with."""
+    """A kind of file by its media type, with the policy for it."""
 
     media_type: str
-    begins: tuple[bytes, ...]
     policy: str = f"sandbox; {_NOTHING}; img-src 'self' data:; style-src 'unsafe-inline'"
 
 
-_JPEG = Viewable("image/jpeg", (b"\xff\xd8\xff",))
-
 VIEWABLE: Mapping[str, Viewable] = MappingProxyType({
     # Without `sandbox`, under which browsers do not start their PDF viewer; it runs apart from this origin.
-    ".pdf": Viewable("application/pdf", (b"%PDF-",), f"{_NOTHING}; object-src 'self'; style-src 'unsafe-inline'"),
-    ".png": Viewable("image/png", (b"\x89PNG\r\n\x1a\n",)),
-    ".jpg": _JPEG,
-    ".jpeg": _JPEG,
-    ".gif": Viewable("image/gif", (b"GIF87a", b"GIF89a")),
-    ".webp": Viewable("image/webp", (b"RIFF",)),
+    ".pdf": Viewable("application/pdf", f"{_NOTHING}; object-src 'self'; style-src 'unsafe-inline'"),
+    ".png": Viewable("image/png"),
+    ".jpg": Viewable("image/jpeg"),
+    ".jpeg": Viewable("image/jpeg"),
+    ".gif": Viewable("image/gif"),
+    ".webp": Viewable("image/webp"),
 })  # fmt: skip
 """The kinds, by file ending."""
+
+_BEGINNINGS = (
+    (b"%PDF-", "application/pdf"), (b"\x89PNG\r\n\x1a\n", "image/png"), (b"\xff\xd8\xff", "image/jpeg"),
+    (b"GIF87a", "image/gif"), (b"GIF89a", "image/gif"),
+)  # fmt: skip
+
+
+def media_of(start: bytes) -> str:
+    """The type of an image or a PDF that begins with these bytes, "" for all else."""
+    if start[:4] == b"RIFF" and start[8:12] == b"WEBP":
+        return "image/webp"
+    return next((kind for magic, kind in _BEGINNINGS if start.startswith(magic)), "")
 
 
 def kind_of(file: StoredFile) -> Viewable | None:
@@ -44,4 +53,4 @@ def kind_of(file: StoredFile) -> Viewable | None:
     if kind is None:
         return None
     with file.open() as opened:
-        return kind if opened.read(16).startswith(kind.begins) else None
+        return kind if media_of(opened.read(16)) == kind.media_type else None

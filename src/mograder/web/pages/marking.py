@@ -39,10 +39,6 @@ class OnMarking(Page, frozen=True):
     assignment: Assignment
     names: Names
 
-    @property
-    def title(self) -> str:
-        return self.assignment.rules.title or self.assignment.name
-
     def at(self, *segments: str) -> str:
         """The link to a page of this assignment's marking."""
         return self.frame.at("/marking", self.assignment.name, *segments)
@@ -76,10 +72,6 @@ class MarkingPage(OnMarking, frozen=True):
 
     def next_of(self, question: str) -> str:
         return f"{self.at('next')}?{urlencode({'question': question})}"
-
-    def named(self, candidate: Candidate) -> str:
-        """The person's name in the list."""
-        return self.names.shown(candidate.username) if self.names.hidden else candidate.name or candidate.username
 
 
 def names_of(request: PageRequest, task: Assignment) -> Names:

@@ -8,6 +8,7 @@ from urllib.parse import urlencode
 
 from starlette.responses import JSONResponse, Response
 
+from mograder.bundle import is_zip
 from mograder.domain import marking
 from mograder.domain.access import Allow
 from mograder.domain.assignments import Assignment
@@ -22,9 +23,10 @@ from mograder.domain.names import INSTRUCTOR, FileName, Username, printable
 from mograder.domain.receipts import latest_filename
 from mograder.tables.cells import parse_grade
 from mograder.web.pages.board import small_number
+from mograder.web.pages.inline import VIEWABLE, media_of
 from mograder.web.pages.marking import OnMarking, find_person, names_of
 from mograder.web.pages.page_request import Answer, PageRequest, PageRoute, html, parse_form
-from mograder.web.pages.source import Contents, look_into, media_of
+from mograder.web.pages.source import Contents, look_into
 from mograder.web.replies import attachment
 
 SAVED_LIMIT = 256 * 1024
@@ -160,10 +162,9 @@ def _shown_name(file: StoredFile | None, shown: str) -> str:
         return ""
     with file.open() as opened:
         start = opened.read(16)
-    ending = ".zip" if start.startswith(b"PK") else {
-        "application/pdf": ".pdf", "image/png": ".png", "image/jpeg": ".jpg", "image/gif": ".gif",
-        "image/webp": ".webp",
-    }.get(media_of(start), ".py")  # fmt: skip
+    if is_zip(start):
+        return f"{shown}.zip"
+    ending = next((ending for ending, kind in VIEWABLE.items() if kind.media_type == media_of(start)), ".py")
     return f"{shown}{ending}"
 
 

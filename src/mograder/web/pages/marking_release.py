@@ -47,10 +47,6 @@ class ReleasePage(OnMarking, frozen=True):
     def of_section(self, section: str) -> str:
         return f"{self.at('release')}?{urlencode({'section': section})}"
 
-    def named(self, row: PlannedRelease) -> str:
-        candidate = row.candidate
-        return self.names.shown(candidate.username) if self.names.hidden else candidate.name or candidate.username
-
 
 class StatisticsPage(OnMarking, frozen=True):
     """Statistics of an assignment's marks, drafts included."""
@@ -58,11 +54,6 @@ class StatisticsPage(OnMarking, frozen=True):
     template = "marking_statistics.html"
     heading = "Statistics"
     numbers: MarkNumbers
-
-    @property
-    def highest(self) -> int:
-        """The largest count of a bin, by which the plot is scaled."""
-        return max((each.count for each in self.numbers.spread.bins), default=1) if self.numbers.spread else 1
 
 
 def preview(request: PageRequest) -> ReleasePage:

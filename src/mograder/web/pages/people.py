@@ -160,10 +160,6 @@ PEOPLE_A_PAGE = 100
 EVENTS_A_PAGE = 100
 
 
-def people(request: PageRequest) -> Answer:
-    return people_page(request)
-
-
 def people_page(
     request: PageRequest, codes: tuple[tuple[Username, str], ...] = (), problem: str = "", kept: str = ""
 ) -> People:
@@ -245,7 +241,7 @@ def rename(request: PageRequest) -> Answer:
     try:
         request.course.roster.rename(request.actor, user, request.form.get("name", ""))
     except BadRequest as error:
-        return html(replace(_overview(request), problem=error.message), error.status)
+        return html(replace(overview(request), problem=error.message), error.status)
     return request.to("/people", user)
 
 
@@ -268,11 +264,7 @@ def remove(request: PageRequest) -> Answer:
     return request.to("/people")
 
 
-def overview(request: PageRequest) -> Answer:
-    return _overview(request)
-
-
-def _overview(request: PageRequest) -> Overview:
+def overview(request: PageRequest) -> Overview:
     """One person across all assignments. Raises NotFound if nobody in the course has this name."""
     user, course, board = request.user(), request.course, request.api.board()
     account = next((each for each in course.roster.all() if each.username == user), None)
@@ -327,7 +319,7 @@ def audit(request: PageRequest) -> Answer:
 
 
 VIEWS: tuple[PageRoute, ...] = (
-    PageRoute("GET", "/people", Allow.INSTRUCTOR, people),
+    PageRoute("GET", "/people", Allow.INSTRUCTOR, people_page),
     PageRoute("POST", "/people", Allow.INSTRUCTOR, add),
     PageRoute("GET", "/people/{user}", Allow.INSTRUCTOR, overview),
     PageRoute("POST", "/people/{user}/login-code", Allow.INSTRUCTOR, login_code),

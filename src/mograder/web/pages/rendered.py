@@ -67,7 +67,6 @@ class RenderedPage(Page, frozen=True):
 
     template = "rendered.html"
     heading = "As it ran"
-    assignment: Assignment
     shown: str
     back: str
     content: str
@@ -91,7 +90,7 @@ def of_submission(request: PageRequest) -> Answer:
     task, user, file = _named(request)
     steps = ("/board", task.name, "people", user, file)
     return RenderedPage(
-        request.frame, task, user, request.frame.at(*steps), request.frame.at(*steps, "notebook", "content")
+        request.frame, user, request.frame.at(*steps), request.frame.at(*steps, "notebook", "content")
     )  # fmt: skip
 
 
@@ -116,7 +115,7 @@ def of_person(request: PageRequest) -> Answer:
     shown = names_of(request, task).shown(find_person(request, task, user))
     steps = ("/marking", task.name, "people", user)
     return RenderedPage(
-        request.frame, task, shown, request.frame.at(*steps), request.frame.at(*steps, "notebook", "content")
+        request.frame, shown, request.frame.at(*steps), request.frame.at(*steps, "notebook", "content")
     )  # fmt: skip
 
 

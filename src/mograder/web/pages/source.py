@@ -11,10 +11,11 @@ from typing import BinaryIO
 from markupsafe import Markup
 from msgspec import Struct
 
-from mograder.bundle import LongDirectory, open_zip
+from mograder.bundle import LongDirectory, is_zip, open_zip
 from mograder.domain.files import StoredFile
 from mograder.notebook.cells import NotebookError, parse
 from mograder.web.pages.highlight import highlight_python
+from mograder.web.pages.inline import media_of
 
 SHOWN = 256 * 1024
 """Bytes of a source that are shown."""
@@ -38,25 +39,12 @@ class Contents(Struct, frozen=True):
     cells: tuple[tuple[str, Markup], ...] = ()
 
 
-MEDIA = (
-    (b"%PDF-", "application/pdf"), (b"\x89PNG\r\n\x1a\n", "image/png"), (b"\xff\xd8\xff", "image/jpeg"),
-    (b"GIF87a", "image/gif"), (b"GIF89a", "image/gif"),
-)  # fmt: skip
-
-
-def media_of(start: bytes) -> str:
-    """The type of an image or a PDF that begins with these bytes, "" for all else."""
-    if start[:4] == b"RIFF" and start[8:12] == b"WEBP":
-        return "image/webp"
-    return next((kind for magic, kind in MEDIA if start.startswith(magic)), "")
-
-
 def look_into(file: StoredFile) -> Contents:
     """The content of a submission. May wait for a network."""
     file = file.fetched_file()
     with file.open() as opened:
         start = opened.read(SHOWN)
-        if start.startswith((b"PK\x03\x04", b"PK\x05\x06")):
+        if is_zip(start):
             return _listed(opened)
     if media := media_of(start):
         return Contents(problem="only the page for marking shows this file: open it there, or download it", media=media)

@@ -49,10 +49,6 @@ class Mine(Struct, frozen=True):
     standing: Standing
 
     @property
-    def title(self) -> str:
-        return self.assignment.rules.title or self.assignment.name
-
-    @property
     def due(self) -> int | None:
         """The student's own due time."""
         return self.standing.schedule.due
@@ -133,18 +129,14 @@ class MyAssignment(Page, frozen=True):
     regrade_problem: str = ""
     attempts: AttemptsLeft | None = None
     """The submissions left in this hour; None where their number is not limited."""
+    instructions: Instructions = field(default_factory=Instructions)
+    viewable = tuple(VIEWABLE)
 
     @property
     def asks_until(self) -> int | None:
         """Until when the student may ask to look at the mark again; None when that is over."""
         until = self.mark.until
         return until if until is not None and self.frame.now <= until else None
-
-    instructions: Instructions = field(default_factory=Instructions)
-
-    @property
-    def title(self) -> str:
-        return self.mine.title
 
     @property
     def expects(self) -> tuple[str, ...]:
@@ -160,8 +152,6 @@ class MyAssignment(Page, frozen=True):
         """What the last submission is called if it is one of several files, else ""."""
         last = self.mine.standing.kept[-1].submission if self.mine.standing.kept else None
         return last.shown_name if last is not None and last.ending == doubts.MANY else ""
-
-    viewable = tuple(VIEWABLE)
 
     @property
     def closed(self) -> bool:
@@ -195,15 +185,6 @@ class MyAssignment(Page, frozen=True):
     def by_hand(self) -> bool:
         """Whether a person has yet to mark a part of the result."""
         return self.grading.shown is not None and bool(self.grading.shown.marks.waiting)
-
-    @property
-    def in_queue(self) -> bool:
-        """Whether the result of the newest submission is still to come."""
-        return self.grading.is_coming
-
-    @property
-    def asked(self) -> bool:
-        return self.mine.extension is not None and self.mine.extension.state is State.ASKED
 
     @property
     def declined(self) -> bool:

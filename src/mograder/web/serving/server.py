@@ -29,7 +29,7 @@ from msgspec import Struct
 
 from mograder.domain.errors import MograderError
 from mograder.web.body import Application
-from mograder.web.serving import trial
+from mograder.web.serving import certificate_trial
 
 log = logging.getLogger(__name__)
 
@@ -76,7 +76,7 @@ class Tls(Struct, frozen=True):
                 f"cannot serve HTTPS with {self.certificate} and {self.key}: {str(why).replace('_', ' ').lower()}: "
                 "give a certificate with its chain and its key without a password, as PEM files"
             ) from None
-        if why := trial.load(self.certificate, self.key):
+        if why := certificate_trial.load(self.certificate, self.key):
             raise MograderError(
                 f"cannot serve HTTPS with {self.certificate} and {self.key}: {why}: give PEM files without a "
                 "byte-order mark, and a key that is RSA, or ECDSA with P-256 or P-384, or Ed25519"
@@ -178,7 +178,7 @@ class _Servers:
 
     def begin(self) -> None:
         self._mark = self._tls.mark() if self._tls else None
-        self._current = _OnSocket(self._app, self._listening, self._tls)
+        self._current = OnSocket(self._app, self._listening, self._tls)
         self._task = asyncio.create_task(self._current.serve())
         self._task.add_done_callback(self._over)
 
@@ -226,14 +226,14 @@ class _Servers:
             self._task.result()
 
 
-async def _finish(server: _OnSocket, task: asyncio.Task[None]) -> None:
+async def _finish(server: OnSocket, task: asyncio.Task[None]) -> None:
     server.accept_no_more()
     await asyncio.sleep(SETTLE_SECONDS)
     server.stop()  # type: ignore[no-untyped-call]
     await task
 
 
-class _OnSocket(Server):
+class OnSocket(Server):
     """granian's embedded server on a socket of ours.
 
     granian's public interface opens its own socket, which no other server can share. So this class, and nothing else,
@@ -289,11 +289,6 @@ def bound_the_allocator() -> None:
             library.mallopt(M_ARENA_MAX, 1)
             library.mallopt(M_MMAP_THRESHOLD, MAPPED_FROM)
             library.mallopt(M_TRIM_THRESHOLD, TRIMMED_FROM)
-
-
-def on_socket(app: Application, listening: socket.socket, tls: Tls | None) -> Server:
-    """A server of `app` on a socket that listens already."""
-    return _OnSocket(app, listening, tls)
 
 
 async def _say_when_answering(listening: socket.socket, tls: Tls | None, started: Callable[[], None]) -> None:

@@ -45,11 +45,11 @@ def _in_words(said: str) -> str:
 
 
 async def _answer(certificate: Path, key: Path) -> None:
-    from mograder.web.serving.server import Tls, on_socket
+    from mograder.web.serving.server import OnSocket, Tls
 
     listening = socket.create_server(("127.0.0.1", 0))
     listening.setblocking(False)
-    server = on_socket(_hello, listening, Tls(certificate, key))
+    server = OnSocket(_hello, listening, Tls(certificate, key))
     serving = asyncio.create_task(server.serve())
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE  # our own server, with the certificate to try

@@ -8,14 +8,11 @@ import zipfile
 import zlib
 from collections.abc import Sequence
 
-from mograder.bundle import MANIFEST, open_zip
-from mograder.domain.names import printable
+from mograder.bundle import MANIFEST, is_zip, open_zip
+from mograder.domain.names import printable, some_of
 
 LARGEST_NOTEBOOK = 16 * 1024 * 1024
 """Bytes of a notebook in a zip; a larger one is not unpacked."""
-
-_ZIP = (b"PK\x03\x04", b"PK\x05\x06")
-_SHOWN = 8
 
 
 class NoNotebook(Exception):
@@ -35,7 +32,7 @@ def notebook_in(content: bytes, filename: str, wanted: str, named: bool) -> tupl
 
     Unless the assignment has `named` the notebook, the only notebook of a zip may have any name. Raises NoNotebook.
     """
-    if not content.startswith(_ZIP):
+    if not is_zip(content):
         return content, filename
     try:
         with open_zip(io.BytesIO(content)) as archive:
@@ -60,9 +57,8 @@ def _find(entries: Sequence[zipfile.ZipInfo], wanted: str, named: bool) -> zipfi
         fitting = [each for each in there if bare(each).endswith(".py")]
     if len(fitting) == 1:
         return fitting[0]
-    names = [printable(each.filename) for each in there if each.filename != MANIFEST]
-    shown = ", ".join(names[:_SHOWN]) + (f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else "")
-    held = f"the zip holds {shown or 'nothing'}"
+    names = [each.filename for each in there if each.filename != MANIFEST]
+    held = f"the zip holds {some_of(names) or 'nothing'}"
     if fitting:
         raise NoNotebook(f"{held}: more than one could be the notebook: submit one called {printable(wanted)}")
     raise NoNotebook(f"{held}: {printable(wanted)} is missing, so nothing was graded")

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 
 import click
 
-from mograder.cli.arguments import read_table
+from mograder.cli.arguments import IN_FILE, OUT_FOLDER, read_table
 from mograder.cli.completion import assignment_names
 from mograder.cli.connect import Server, choose_exactly, sends_to_a_server
 from mograder.cli.gradebook import Upload, check_table
@@ -19,18 +18,7 @@ from mograder.client.files import read_foreign
 from mograder.client.settings import feedback_folder
 from mograder.domain.errors import BadName, BadRequest, MograderError
 from mograder.domain.grades import is_page
-from mograder.domain.names import counted, parse_owner, printable
-
-_out_folder = click.Path(file_okay=False, path_type=Path)
-_in_file = click.Path(exists=True, dir_okay=False, readable=True, path_type=Path)
-
-NAMED = 10
-"""How many names a warning lists at most."""
-
-
-def _listed(names: Sequence[str]) -> str:
-    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
-    return ", ".join(printable(each) for each in names[:NAMED]) + more
+from mograder.domain.names import counted, parse_owner, some_of
 
 
 def _of_people(client: Client, pages: dict[str, bytes], partial: bool) -> dict[str, bytes]:
@@ -38,22 +26,18 @@ def _of_people(client: Client, pages: dict[str, bytes], partial: bool) -> dict[s
     unknown = strangers(client, [each.removesuffix(".html") for each in pages])
     if unknown and not partial:
         raise BadRequest(
-            f"nothing was uploaded: nobody in the course is called {_listed(unknown)}: correct the names, let them "
+            f"nothing was uploaded: nobody in the course is called {some_of(unknown)}: correct the names, let them "
             "register, or upload the rest with --partial"
         )
     if unknown:
-        note(f"left out: nobody in the course is called {_listed(unknown)}")
+        note(f"left out: nobody in the course is called {some_of(unknown)}")
     return {name: page for name, page in pages.items() if name.removesuffix(".html") not in unknown}
 
 
 @click.command(name="upload-feedback")
 @click.argument("assignment", shell_complete=assignment_names)
-@click.option(
-    "--feedback-dir",
-    type=_out_folder,
-    help="Where the pages are. [default: feedback/ASSIGNMENT]",
-)
-@click.option("--grades-csv", type=_in_file, help="Upload these grades too.")
+@click.option("--feedback-dir", type=OUT_FOLDER, help="Where the pages are. [default: feedback/ASSIGNMENT]")
+@click.option("--grades-csv", type=IN_FILE, help="Upload these grades too.")
 @click.option("--partial", is_flag=True, help="Upload what can be, and leave out pages of nobody in the course.")
 @click.option("-y", "--yes", is_flag=True, help="Do not ask first.")
 @click.option("--dry-run", is_flag=True, help="Check, and send nothing.")
@@ -86,7 +70,7 @@ def upload_feedback(
         if not pages:
             result(as_json, {"files": []}, "No feedback pages to upload")
             return
-        grades = check_table(client, chosen, sheet, Upload()).accepted(False) if sheet else ()
+        grades = check_table(client, chosen, sheet, Upload()).accepted() if sheet else ()
         if dry_run:
             names = [f"  {name}" for name in pages]
             said = "\n".join([f"Would upload {len(pages)} feedback page(s) to {chosen.name!r}", *names])
@@ -126,7 +110,7 @@ def _read_pages(folder: Path) -> dict[str, bytes]:
             raise MograderError(f"{found[name]} and {path} are two pages for {path.stem!r}: keep one of them")
         found[name] = path
     if others:
-        note(f"warning: not sent, as they are no pages called USER.html: {_listed(others)}")
+        note(f"warning: not sent, as they are no pages called USER.html: {some_of(others)}")
     if not found:
         raise MograderError(f"no feedback pages (<user>.html) in {folder}")
     return {name: read_foreign(path) for name, path in found.items()}

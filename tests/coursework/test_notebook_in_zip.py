@@ -7,7 +7,7 @@ import zipfile
 
 import pytest
 
-from mograder.coursework.opening import NoNotebook, graded_notebook, notebook_in
+from mograder.coursework.notebook_in_zip import NoNotebook, graded_notebook, notebook_in
 
 
 def zipped(*names: str) -> bytes:

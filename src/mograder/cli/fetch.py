@@ -9,6 +9,7 @@ from pathlib import Path
 
 import click
 
+from mograder.cli.arguments import OUT_FOLDER
 from mograder.cli.completion import assignment_names
 from mograder.cli.connect import Server, find, reads_from_a_server
 from mograder.cli.output import json_option, note, progress, result, table, tell_json, when
@@ -18,19 +19,11 @@ from mograder.domain.errors import MograderError, Usage
 from mograder.domain.names import printable
 from mograder.wire import messages
 
-_out_folder = click.Path(file_okay=False, path_type=Path)
-
 
 @click.command(name="fetch", short_help="Download the files of ASSIGNMENT, or list what there is.")
 @click.argument("assignment", required=False, shell_complete=assignment_names)
 @click.option("--list", "list_only", is_flag=True, help="List the assignments and fetch nothing.")
-@click.option(
-    "-o",
-    "--output-dir",
-    type=_out_folder,
-    default=".",
-    help="Where the files go. [default: here]",
-)
+@click.option("-o", "--output-dir", type=OUT_FOLDER, default=".", help="Where the files go. [default: here]")
 @reads_from_a_server
 @json_option
 def fetch_command(

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from mograder.web.serving.trial import load
+from mograder.web.serving.certificate_trial import load
 
 MARK = b"\xef\xbb\xbf"
 

@@ -15,9 +15,9 @@ from msgspec import Struct
 from msgspec.structs import asdict, replace
 
 from mograder.client.files import read_foreign, sha256_of
-from mograder.coursework.autograding import Exam, Runs, Show
+from mograder.coursework.autograding import Prepared, Runs, Show
 from mograder.coursework.folders import GradingFolders
-from mograder.coursework.opening import graded_notebook
+from mograder.coursework.notebook_in_zip import graded_notebook
 from mograder.domain.errors import MograderError, Unreadable, Usage
 from mograder.domain.grading_jobs import Readiness
 from mograder.domain.grading_record import Tested
@@ -83,14 +83,17 @@ class NeededEnvironment:
 
 
 @contextlib.contextmanager
-def opened_exam(folders: GradingFolders, assignment: str, source: Path | None, wishes: Wishes) -> Iterator[Exam]:
+def prepare_assignment(
+    folders: GradingFolders, assignment: str, source: Path | None, wishes: Wishes
+) -> Iterator[Prepared]:
     """The assignment, ready to be graded until the block ends. `source` is its notebook; None finds it.
 
     Raises Usage if packages are missing, and MograderError if the source, the environment or the sandbox fails.
     """
     with extra_packages():
         from mograder.grading.environment import wanted_by
-        from mograder.grading.runner import Grader, Limits, Tests, data_files
+        from mograder.grading.limits import Limits, Tests, data_files
+        from mograder.grading.runner import Grader
         from mograder.grading.sandbox import find_sandbox
     path = source or folders.find_source(assignment)
     text = source_text(path)
@@ -110,7 +113,7 @@ def opened_exam(folders: GradingFolders, assignment: str, source: Path | None, w
     title = folders.rules(assignment).title or assignment
     with Grader(tests, environment, sandbox, wishes.jobs) as grader:
         runs = Twice(grader) if wishes.twice else grader
-        yield Exam(
+        yield Prepared(
             assignment, title, questions, tested, runs, known_texts(tests.source), notebook, bool(expected),
             wanted_by(text).key, environment.lock,
         )  # fmt: skip

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from mograder.cli.arguments import OUT_FOLDER
 from mograder.cli.completion import assignment_names
 from mograder.cli.connect import Server, choose, reads_from_a_server
 from mograder.cli.output import json_option, note, result
@@ -14,17 +15,10 @@ from mograder.client.collecting import collect
 from mograder.client.settings import submissions_folder
 from mograder.domain.errors import MograderError
 
-_out_folder = click.Path(file_okay=False, path_type=Path)
-
 
 @click.command(name="fetch-submissions", short_help="Download every student's submission that counts.")
 @click.argument("assignment", shell_complete=assignment_names)
-@click.option(
-    "-o",
-    "--output-dir",
-    type=_out_folder,
-    help="Where they go. [default: submitted/ASSIGNMENT]",
-)
+@click.option("-o", "--output-dir", type=OUT_FOLDER, help="Where they go. [default: submitted/ASSIGNMENT]")
 @click.option(
     "--which",
     type=click.Choice(["counts", "latest", "on-time"]),
