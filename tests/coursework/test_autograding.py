@@ -82,7 +82,7 @@ def test_each_submission_gets_a_signed_record_and_a_page_with_its_points(
 def test_messages_do_not_name_a_file_by_the_dated_name_that_it_is_kept_under(
     name: str, shown: str, runs: CountingGrader
 ) -> None:
-    made = grade_one(Exam("hw1", "", QUESTIONS, TESTED, runs), "alice", name, b"half", 7, lambda: NOON)
+    made = grade_one(Prepared("hw1", "", QUESTIONS, TESTED, runs), "alice", name, b"half", 7, lambda: NOON)
     assert made.submission.filename == name
     assert runs.seen == [shown]
 
