@@ -194,7 +194,10 @@ def check_own(paths: tuple[Path, ...], offline: bool, keys: Path | None, server:
     wrong = {each.what for each in found if each.problem}
     found = [Checked(_described(*each)) for each in right if str(each[0].path) not in wrong] + found
     found += _against_files(files, [claims for receipt, claims in right if str(receipt.path) not in wrong])
-    _report(found, servers, as_json)
+    if not as_json:
+        for one in servers:
+            tell(f"server: {one['server'] or '(none)'}, signing with the key {one['key']}")
+    report(found, as_json, servers=servers)
 
 
 def _checked_result(result: KeptResult, signer: Ed25519Signer, receipts: list[Mapping[str, Any]]) -> Checked:
@@ -346,13 +349,12 @@ def _moment(stated: object) -> str:
         return str(stated)
 
 
-def _report(found: list[Checked], servers: list[dict[str, str]], as_json: bool) -> None:
+def report(found: list[Checked], as_json: bool, **more: object) -> None:
+    """Print what was found; `more` are keys of the JSON. Raises VerificationFailed when one is not right."""
     wrong = [each for each in found if each.problem]
     if as_json:
-        tell_json({"checked": found, "servers": servers})
+        tell_json({"checked": found, **more})
     else:
-        for one in servers:
-            tell(f"server: {one['server'] or '(none)'}, signing with the key {one['key']}")
         for each in found:
             tell(f"wrong: {each.what}: {each.problem}" if each.problem else f"right: {each.what}")
     if wrong:

@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 
-from mograder.cli.output import tell, tell_json
+from mograder.cli.proof import Checked, report
 from mograder.client.files import sha256_of
 from mograder.client.proof import read_keys
 from mograder.coursework.folders import GradingFolders, course_around
@@ -22,28 +22,21 @@ def verify_records(paths: tuple[Path, ...], keys: Path | None, as_json: bool) ->
     """Print of each record and file among `paths` whether it is right. Raises VerificationFailed when one is not."""
     kept = [read_record(path) for path in paths if holds_record(path)]
     files = [path for path in paths if not holds_record(path)]
-    found: list[tuple[str, str]] = []
+    found: list[Checked] = []
     stated: list[GradingRecord] = []
     for each in kept:
         signer = read_keys(keys) if keys else GradingFolders.of(course_around(each.path)).signer()[0]
         try:
             record = each.verified(signer)
         except VerificationFailed as error:
-            found.append((str(each.path), error.message))
+            found.append(Checked(str(each.path), error.message))
             continue
         stated.append(record)
-        found.append((f"{each.path}: {_described(record)}, signed by {signer.public_keys()[0]['kid']}", ""))
+        found.append(Checked(f"{each.path}: {_described(record)}, signed by {signer.public_keys()[0]['kid']}"))
         if not files:
             found += _compare(_usual_files(each, record), [record])
     found += _compare(files, stated)
-    wrong = sum(bool(problem) for _, problem in found)
-    if as_json:
-        tell_json({"checked": [{"what": what, "problem": problem} for what, problem in found]})
-    else:
-        for what, problem in found:
-            tell(f"wrong: {what}: {problem}" if problem else f"right: {what}")
-    if wrong:
-        raise VerificationFailed(f"{wrong} of {len(found)} are not right")
+    report(found, as_json)
 
 
 def _described(record: GradingRecord) -> str:
@@ -63,12 +56,14 @@ def _usual_files(kept: KeptRecord, record: GradingRecord) -> list[Path]:
     return [path for path in paths if path.is_file()]
 
 
-def _compare(files: list[Path], records: list[GradingRecord]) -> Iterator[tuple[str, str]]:
+def _compare(files: list[Path], records: list[GradingRecord]) -> Iterator[Checked]:
     for path in files:
         sha256 = sha256_of(path)
         if any(sha256 == each.submission.sha256 for each in records):
-            yield f"{path}: is what was graded", ""
+            yield Checked(f"{path}: is what was graded")
         elif any(sha256 in (each.tested.source, each.tested.environment) for each in records):
-            yield f"{path}: is what it was graded with", ""
+            yield Checked(f"{path}: is what it was graded with")
         else:
-            yield str(path), "this is neither what was graded nor what it was graded with: it was changed since"
+            yield Checked(
+                str(path), "this is neither what was graded nor what it was graded with: it was changed since"
+            )
