@@ -24,7 +24,7 @@ from mograder.store.postgres.courses import PostgresCourses
 from mograder.store.publication import read_publication
 from mograder.web import multi_course
 from mograder.web.app import App
-from mograder.web.multi_course import create_many
+from mograder.web.multi_course import ManyApps
 from mograder.web.pages.sessions import new_ticket
 from tests.parts import NOON, PATIENCE, make_course_folder, serving, sha256
 from tests.postgres import Server, fresh_database, new_course
@@ -236,7 +236,7 @@ def test_requests_that_wait_for_a_course_share_lookups_and_get_one_application(
         return course
 
     async def ask() -> set[int]:
-        transport = httpx2.ASGITransport(create_many(find))
+        transport = httpx2.ASGITransport(ManyApps(find))
         async with httpx2.AsyncClient(transport=transport, base_url="http://test", trust_env=False) as client:
             asking = [asyncio.create_task(client.get("/c/algebra/"))]
             assert await asyncio.to_thread(begun.wait, PATIENCE)
@@ -268,7 +268,7 @@ def test_a_course_is_served_while_it_cannot_be_looked_up_and_not_after_it_was_ar
             answer = await client.get("/c/algebra/")
             return answer.status_code, answer.headers.get("retry-after", "")
 
-    app = create_many(find)
+    app = ManyApps(find)
     assert asyncio.run(ask()) == (503, "5")
     found = course
     assert asyncio.run(ask()) == (200, "")

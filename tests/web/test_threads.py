@@ -26,19 +26,23 @@ class RemoteCourse:
     is_remote = True
     asked: list[set[str]] = field(default_factory=list)
     fails: bool = False
-    begun: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(0))
-    goes_on: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(0))
+    begun: int = 0
+    goes_on: int = 0
+    """How many questions may be answered."""
 
-    def refresh(self, users: Collection[str], announced: Collection[Any]) -> dict[Any, Any]:
+    async def refresh(self, users: Collection[str], announced: Collection[Any]) -> dict[Any, Any]:
         self.asked.append(set(users))
-        self.begun.release()
-        assert self.goes_on.acquire(timeout=PATIENCE)
+        self.begun += 1
+        while not self.goes_on:
+            await asyncio.sleep(0)
+        self.goes_on -= 1
         if self.fails:
             raise Temporary("the course's database is away: try again")
         return dict.fromkeys(announced, ())
 
     async def has_begun(self) -> None:
-        assert await asyncio.to_thread(self.begun.acquire, timeout=PATIENCE)
+        while not self.begun:
+            await asyncio.sleep(0)
 
 
 def test_requests_during_a_question_share_the_next_one_and_a_cancelled_one_affects_no_other() -> None:
@@ -50,7 +54,7 @@ def test_requests_during_a_question_share_the_next_one_and_a_cancelled_one_affec
         await asyncio.sleep(0)
         for each in cancelled:
             each.cancel()
-        course.goes_on.release(2)
+        course.goes_on += 2
         return await asyncio.gather(*others)
 
     course = RemoteCourse()
@@ -65,11 +69,11 @@ def test_a_failed_question_is_answered_to_all_who_waited_and_the_next_request_as
         await course.has_begun()
         later = [asyncio.create_task(threads.refresh("b")) for _ in range(3)]
         await asyncio.sleep(0)
-        course.goes_on.release(2)
+        course.goes_on += 2
         found = await asyncio.gather(first, *later, return_exceptions=True)
         assert [type(each) for each in found] == [Temporary] * 4
         course.fails = False
-        course.goes_on.release()
+        course.goes_on += 1
         await threads.refresh("c")
 
     course = RemoteCourse(fails=True)
@@ -88,7 +92,7 @@ def test_a_question_that_its_event_loop_left_open_does_not_stop_those_of_the_nex
     course = RemoteCourse()
     threads = StoreThreads(course)  # type: ignore[arg-type]
     asyncio.run(leave())  # cancels the tasks
-    course.goes_on.release(2)
+    course.goes_on += 2
     asyncio.run(asyncio.wait_for(threads.refresh("c"), PATIENCE))
     assert course.asked == [{"a"}, {"b", "c"}]
 
