@@ -263,7 +263,7 @@ def new_codes(output: Path | None, yes: bool, course: Path | str | None, server:
             raise MograderError("nothing was changed")
     with contextlib.ExitStack() as stack:
         # Opened first: codes that could be written nowhere would be lost.
-        file = stack.enter_context(writing(output or STDOUT, 0o600))
+        file = stack.enter_context(writing(output or STDOUT, shared=False))
         with at(course, server) as place:
             entries = place.reset_everybody()
         rows = [(each.user, each.name, known(each.email) or "", known(each.code) or "") for each in entries]
