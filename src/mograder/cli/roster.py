@@ -52,6 +52,7 @@ _STATES = {"claimed": "registered", "unclaimed": "has a personal code"}
 def _show(entries: Sequence[messages.RosterEntry], as_json: bool) -> None:
     if as_json:
         tell_json(entries)
+    if as_json or not entries:
         return
     columns = {
         "User": [each.user for each in entries],
@@ -101,7 +102,10 @@ def list_command(place: LocalCourse | Client, section: str) -> list[messages.Ros
       mograder roster list --course course/release/
       mograder roster list --section "Sec 1"
     """
-    return in_section(place.roster(), section)
+    found = in_section(place.roster(), section)
+    if not found:
+        note("nobody is on the roster, and nobody has joined")
+    return found
 
 
 @roster.command()
