@@ -211,6 +211,7 @@ def test_feedback_writes_pages_and_a_table_of_grades_with_the_same_points(course
     assert read_marks((course / "marks" / "hw1.csv").read_text(), QUESTIONS).keys() == {"alice", "bob", "carol", "dave"}
     fill_in(course, alice='4.5,"well done, alice"', bob="2,")
     output = command("feedback", "hw1", "--grades-csv", "grades.csv", "--no-penalties")
+    assert Path("grades.csv").stat().st_mode & 0o777 == 0o600
     assert output.out == "Made 4 feedback pages, 2 without a mark yet\n"
     grades = rows(course / "grades.csv")
     assert {user: (row["mark"], row["auto_mark"]) for user, row in grades.items()} == {

@@ -177,6 +177,7 @@ def test_an_export_lists_everybody_and_a_missing_grade_is_not_zero(instructor: M
     server.submit("bob", b"x = 1\n")
     instructor(*UPLOAD, work(b"username,grade\nada,8.25\n", "g.csv"))
     instructor("export-grades", "hw1")
+    assert Path("hw1-grades.csv").stat().st_mode & 0o777 == 0o600
     lines = Path("hw1-grades.csv").read_text().splitlines()
     assert [each.rpartition(",")[0] for each in lines[1:]] == ["ada,Ada Lovelace,,,,8.25,", "bob,Bob Noyce,,,,,"]
     document = json.loads(instructor("export-grades", "hw1", "--format", "json", "-o", "x.json", "--json").out)

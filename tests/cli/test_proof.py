@@ -47,7 +47,7 @@ def test_receipts_are_listed_and_downloaded_with_their_versions(alice: Mograder,
         "Assignment",
         "Submission",
         "Received",
-        "Due",
+        "Lateness",
         "Bytes",
         "SHA-256",
     ]

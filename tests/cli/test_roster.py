@@ -58,6 +58,13 @@ def test_a_code_is_printed_only_once(folder: Path, capsys: pytest.CaptureFixture
         assert code not in capsys.readouterr().out
 
 
+def test_an_empty_list_is_said_in_words(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    here = ["--course", str(folder)]
+    assert run(["roster", "list", *here]) == 0
+    assert capsys.readouterr() == ("", "nobody is on the roster, and nobody has joined\n")
+    assert run_json(capsys, "roster", "list", *here) == []
+
+
 def test_everybody_gets_a_new_code_in_a_file_that_only_its_owner_can_read(
     server: Running, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -7,7 +7,7 @@ import os
 import re
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -16,8 +16,12 @@ import pytest
 
 from mograder.cli import run
 from mograder.client.outbox import Outbox
+from mograder.domain.grading_jobs import LEASE, Announced
+from mograder.factory import open_existing
+from mograder.signing import Ed25519Signer
+from tests.grading_samples import signed_result
 from tests.hostile import Answer, HostileServer, as_json
-from tests.parts import CODE, Running, names_in, serving, sha256
+from tests.parts import CODE, HW1, NOON, Running, names_in, serving, sha256
 
 Run = Callable[..., Any]
 
@@ -342,3 +346,18 @@ def test_only_an_instructor_grants_an_extension(alice: Run, server: Running) -> 
     due(server, timedelta(days=1))
     for words in (["alice", "hw1", "+3d"], ["--list"], ["--requests"]):
         alice("extend", *words, code=3)
+
+
+def test_feedback_shows_the_points_of_each_question_and_which_are_marked_by_hand(alice: Run, server: Running) -> None:
+    with closing(open_existing(server.root)) as course:
+        course.store.jobs.announce(HW1, Announced("t1"))
+        alice("https", "submit", "hw1", work(b"x = 1"))
+        job = course.store.jobs.claim("w", NOON, NOON + LEASE, [HW1])
+        assert job is not None
+        assert isinstance(course.signer, Ed25519Signer)
+        assert course.store.jobs.finish(job, signed_result(course.store, course.signer, job))
+    shown = alice("https", "feedback", "hw1")[0].splitlines()
+    assert [line for line in shown if line.startswith("  Q")] == [
+        "  Q1: 2.5 of 10 points", "  Q2: 13.3 of 20 points", "  Q3: marked by hand, 5 points"
+    ]  # fmt: skip
+    assert "    in part  Q1: value" in shown

@@ -150,6 +150,8 @@ def test_a_course_copied_into_a_database_and_back_is_unchanged(
     submitted = back.parent / "submitted" / "hw1"
     assert names_in(submitted) == names_in(root.parent / "submitted" / "hw1")
     assert os.readlink(submitted / "alice.py") == os.readlink(root.parent / "submitted" / "hw1" / "alice.py")
+    assert {each.stat().st_mode & 0o777 for each in back.parent.glob("s*/hw1/*.py")} == {0o600}  # and of source/
+    assert (back / "hw1" / "files" / "hw1.py").stat().st_mode & 0o044
     grades = [Folders.of(each).grades / "hw1" / GRADES for each in (root, back)]
     assert grades[0].read_bytes() == grades[1].read_bytes()
     assert run(["verify", str(back)]) == 0
@@ -321,6 +323,7 @@ def test_a_mirror_has_the_usual_folders_and_fetches_only_new_files(
     for name in ("hw1", "hw2"):
         assert names_in(folder / name) == names_in(root.parent / "submitted" / name)
     assert (folder / "hw2" / "alice.py").read_bytes() == LARGE
+    assert (folder / "hw2" / "alice.py").stat().st_mode & 0o777 == 0o600
     (folder / "hw1" / "alice.py").unlink()
     (folder / "hw1" / "notes.py").write_text("of the grader's own")
     signer = Ed25519Signer(store.keys.signing_key(new_private_key))

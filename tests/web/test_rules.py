@@ -110,6 +110,7 @@ def test_the_page_keeps_the_input_when_it_is_refused(teacher: Visitor, plan: Pat
     assert answer.status_code == 400
     assert "is no number of points" in answer.text
     assert 'value="Mine"' in answer.text
+    assert "Mine: title" not in answer.text
     assert tag_on(answer.text) == tag
     assert plan.read_text() == PLAN
 

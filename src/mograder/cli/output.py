@@ -68,15 +68,18 @@ def result(as_json: bool, value: object, text: str) -> None:
 
 
 @contextlib.contextmanager
-def writing(path: Path, mode: int = 0o666) -> Iterator[BinaryIO]:
-    """A file to write, which is replaced whole or not at all; stdout for "-"."""
+def writing(path: Path, shared: bool = True) -> Iterator[BinaryIO]:
+    """A file about people to write, which is replaced whole or not at all; stdout for "-".
+
+    Its owner alone can read it, and if `shared` the group that its folder is shared with.
+    """
     if path == STDOUT:
         yield sys.stdout.buffer
         sys.stdout.buffer.flush()
         return
     from mograder.client.files import replacing
 
-    with replacing(path, mode) as file:
+    with replacing(path, 0o600, private=shared) as file:
         yield file
 
 

@@ -81,7 +81,7 @@ def receipts(
         tell_json(listed)
     else:
         rows = [_row(each) for each in listed]
-        table(("Receipt", "Assignment", "Submission", "Received", "Due", "Bytes", "SHA-256"), rows)
+        table(("Receipt", "Assignment", "Submission", "Received", "Lateness", "Bytes", "SHA-256"), rows)
     if output_dir:
         note(f"{counted(len(listed), 'version')} with receipts: in {output_dir}")
 

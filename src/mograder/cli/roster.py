@@ -52,6 +52,7 @@ _STATES = {"claimed": "registered", "unclaimed": "has a personal code"}
 def _show(entries: Sequence[messages.RosterEntry], as_json: bool) -> None:
     if as_json:
         tell_json(entries)
+    if as_json or not entries:
         return
     columns = {
         "User": [each.user for each in entries],
@@ -101,7 +102,10 @@ def list_command(place: LocalCourse | Client, section: str) -> list[messages.Ros
       mograder roster list --course course/release/
       mograder roster list --section "Sec 1"
     """
-    return in_section(place.roster(), section)
+    found = in_section(place.roster(), section)
+    if not found:
+        note("nobody is on the roster, and nobody has joined")
+    return found
 
 
 @roster.command()
@@ -262,7 +266,7 @@ def new_codes(output: Path | None, yes: bool, course: Path | str | None, server:
             raise MograderError("nothing was changed")
     with contextlib.ExitStack() as stack:
         # Opened first: codes that could be written nowhere would be lost.
-        file = stack.enter_context(writing(output or STDOUT, 0o600))
+        file = stack.enter_context(writing(output or STDOUT, shared=False))
         with at(course, server) as place:
             entries = place.reset_everybody()
         rows = [(each.user, each.name, known(each.email) or "", known(each.code) or "") for each in entries]

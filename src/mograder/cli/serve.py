@@ -311,7 +311,7 @@ def banner(root: Path, course: Course, listener: Listener, no_auth: bool) -> str
         lines.append(f"Next: give students the code and: mograder https login --url {shlex.quote(join)}")
     elif not no_auth:
         lines.append(
-            "Next: restart with --enrollment-code so that students can register, or make tokens with\n"
+            "Next: restart with --enrollment-code-file FILE so that students can register, or make tokens with\n"
             f"  mograder token --secret-file {root / SECRET_NAME} alice bob"
         )
     lines.append("Stop with Ctrl-C.")

@@ -23,7 +23,7 @@ from mograder.domain.errors import BadName, NameTaken, Usage, VerificationFailed
 from mograder.domain.names import INSTRUCTOR, AssignmentName, CourseName, Username, counted, printable
 from mograder.domain.receipts import Head, Receipt, latest_filename, version_owner
 from mograder.domain.tokens import SECRET_NAME
-from mograder.permissions import private_mode
+from mograder.permissions import make_private, private_mode
 from mograder.signing import new_private_key as new_key
 from mograder.store.folder.keys import PREVIOUS_NAME, secrets_of
 from mograder.store.folder.layout import FEEDBACK, GRADES, SIGNING_KEY, Folders, grading_folders, served_folders
@@ -275,12 +275,17 @@ def pieces_in(path: Path) -> Iterator[bytes]:
         return
 
 
-def write_pieces(path: Path, pieces: Iterable[bytes]) -> None:
-    """Replace `path` atomically and durably; no more than a piece is in memory."""
+def write_pieces(path: Path, pieces: Iterable[bytes], *, private: bool = True) -> None:
+    """Replace `path` atomically and durably; no more than a piece is in memory.
+
+    Without `private` other users of the machine can read it, as the umask says.
+    """
     files.make_folder(path.parent)
     scratch = path.with_name(f".copying.{secrets.token_hex(6)}.tmp")
     try:
         with scratch.open("wb") as file:
+            if private:
+                make_private(scratch, path.parent)
             file.writelines(pieces)
             file.flush()
             os.fsync(file.fileno())
@@ -448,7 +453,8 @@ def _write_course(store: PostgresStore, root: Path) -> None:
     for assignment, listed in read_listing(store.tables.document(RELEASED) or "{}").items():
         files.make_folder(root / assignment / "files")
         for each in listed:
-            write_pieces(root / assignment / "files" / each.name, store.tables.pieces(each.body, each.size))
+            path = root / assignment / "files" / each.name
+            write_pieces(path, store.tables.pieces(each.body, each.size), private=False)
     sources = grading_folders(home)["source"]
     for assignment, listed in read_listing(store.tables.document(SOURCES) or "{}").items():
         for each in listed:
