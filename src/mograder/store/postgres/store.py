@@ -34,6 +34,7 @@ from mograder.store.postgres.rows import VERSIONS, commitments_place, read_commi
 from mograder.store.postgres.submissions import PostgresSubmissions
 from mograder.store.postgres.survey import survey
 from mograder.store.postgres.tables import CourseTables
+from mograder.store.shared.courses import no_such_course
 
 T = TypeVar("T")
 
@@ -77,18 +78,20 @@ class PostgresStore:
         return {key: read_commitments(*key, found[place]) if place in found else () for place, key in places.items()}
 
     def _ask(self, users: Collection[str], places: list[str]) -> dict[str, str]:
-        """Bring the memory up to date for these users; returns the documents at these places."""
+        """Bring the memory up to date for these users; returns the documents at these places. Raises NotFound."""
         memory = self.tables.memory
         while True:
             wanted = [each for each in map(Username, users) if memory.lacks((EXTENSIONS, (each,)))]
             keys = [each.key for each in wanted]
-            queries: list[tuple[str, tuple[object, ...]]] = [(VERSIONS, ())]
+            queries: list[tuple[str, tuple[object, ...]]] = [(f"{VERSIONS} AND archived IS NULL", ())]
             if wanted:
                 queries += [(ACCOUNTS_OF, (keys,)), (EXTENSIONS_OF, (wanted,))]
             if places:
                 queries += [(COMMITMENTS_AT, (places,))]
-            (versions,), *others = self.tables.read_together(*queries)
-            same = memory.set_versions(Versions(*versions))
+            found, *others = self.tables.read_together(*queries)
+            if not found:
+                raise no_such_course(self.course)
+            same = memory.set_versions(Versions(*found[0]))
             if wanted:
                 memory.keep_each(ACCOUNT, keys, others[0])
                 memory.keep_each(EXTENSIONS, wanted, others[1])
