@@ -44,6 +44,17 @@ _SESSION = {
     "idle_in_transaction_session_timeout": "20s",
 }
 
+_CLIENT: dict[str, Any] = {
+    "connect_timeout": 3,
+    "fallback_application_name": "mograder",
+    # A database whose machine or network has died sends no reset: else requests wait a quarter of an hour for it.
+    "keepalives_idle": 3,
+    "keepalives_interval": 1,
+    "keepalives_count": 2,
+    "tcp_user_timeout": 5_000,
+}
+"""Settings of each connection, for libpq: seconds, except for the last, in milliseconds."""
+
 _TO_RETRY = (errors.SerializationFailure, errors.DeadlockDetected)
 """Errors after which the transaction is to be retried: it was rolled back."""
 
@@ -59,7 +70,7 @@ class Database:
         # `reconnect_timeout`: give up early and start again at the next request, instead of ever longer pauses.
         self._pool: ConnectionPool[Connection] = ConnectionPool(
             url, min_size=1, max_size=CONNECTIONS, reconnect_timeout=2, open=True, configure=_configure,
-            kwargs={"autocommit": True, "connect_timeout": 3, "fallback_application_name": "mograder"},
+            kwargs={"autocommit": True, **_CLIENT},
         )  # fmt: skip
         self._away = False
         self._finished: list[tuple[str, str]] = []
@@ -226,7 +237,7 @@ def _configure(connection: Connection) -> None:
 def _check_schema(url: str) -> None:
     """Raises Temporary, Unreadable."""
     try:
-        with translated(), psycopg.connect(url, autocommit=True, connect_timeout=3) as connection:
+        with translated(), psycopg.connect(url, autocommit=True, **_CLIENT) as connection:
             version = _version(connection)
     except (_Lost, _Retry) as error:
         raise Temporary(f"the database is away: {one_line(str(error.__cause__))}") from error
@@ -263,7 +274,7 @@ def upgrade(url: str) -> tuple[int, int]:
     behind it. Raises Temporary, Unreadable.
     """
     try:
-        with translated(), psycopg.connect(url, autocommit=True, connect_timeout=3) as connection:
+        with translated(), psycopg.connect(url, autocommit=True, **_CLIENT) as connection:
             connection.execute("SELECT set_config('lock_timeout', '5s', false)")
             before = version = _version(connection)
             _refuse_newer(version)
