@@ -19,7 +19,7 @@ from mograder.store.postgres.audit import PostgresAudit
 from mograder.store.postgres.blobs import Blobs
 from mograder.store.postgres.commitments import COMMITMENTS_AT, PostgresCommitments
 from mograder.store.postgres.config import PostgresConfig
-from mograder.store.postgres.database import Connection, Database
+from mograder.store.postgres.database import Connection, Database, Row
 from mograder.store.postgres.erase import erase
 from mograder.store.postgres.extensions import EXTENSIONS, EXTENSIONS_OF, PostgresExtensions
 from mograder.store.postgres.grades import PostgresGrades
@@ -52,6 +52,8 @@ class PostgresStore:
         self.tables = tables = CourseTables(database, files, course)
         self._on_close = on_close
         self._refreshing = threading.Lock()
+        self._seen: Row = ()
+        self._losses = 0
         self.accounts = PostgresAccounts(tables)
         self.keys = PostgresKeys(tables)
         self.config = PostgresConfig(tables)
@@ -67,7 +69,12 @@ class PostgresStore:
         self.audit = PostgresAudit(tables)
 
     def versions(self) -> Versions:
-        return self.tables.memory.versions or Versions(*self.tables.read(VERSIONS)[0])
+        return self.tables.memory.versions or self._numbered(self.tables.read(VERSIONS)[0])
+
+    def _numbered(self, row: Row) -> Versions:
+        """The versions in a row of VERSIONS, unlike all from before the last loss."""
+        people, downloads, results, receipts = row
+        return Versions((self._losses, people), (self._losses, downloads), (self._losses, results), receipts)
 
     def refresh(
         self, users: Collection[str], announced: Collection[tuple[AssignmentName, Username]]
@@ -91,7 +98,11 @@ class PostgresStore:
             found, *others = self.tables.read_together(*queries)
             if not found:
                 raise no_such_course(self.course)
-            same = memory.set_versions(Versions(*found[0]))
+            row = found[0]
+            if any(now < before for now, before in zip(row, self._seen, strict=False)):
+                self._losses += 1  # a replica that lacks the last moments has taken over, and will reuse their numbers
+            self._seen = row
+            same = memory.set_versions(self._numbered(row))
             if wanted:
                 memory.keep_each(ACCOUNT, keys, others[0])
                 memory.keep_each(EXTENSIONS, wanted, others[1])
