@@ -132,7 +132,10 @@ class SharedReads(Protocol):
     async def refresh(
         self, users: Collection[str], announced: Collection[tuple[AssignmentName, Username]]
     ) -> Mapping[tuple[AssignmentName, Username], tuple[Commitment, ...]]:
-        """Read the present versions and the data for requests of `users`; returns the commitments of `announced`."""
+        """Read the present versions and the data for requests of `users`; returns the commitments of `announced`.
+
+        Raises NotFound for a course that is archived now.
+        """
         ...
 
     def recalled(self, work: Callable[[], T], wait: bool) -> T:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from mograder.domain.audit import Event
+from mograder.domain.course import Course
 from mograder.domain.errors import NotFound, Temporary
 from mograder.domain.names import CourseName, FileName
 from mograder.domain.receipts import Head
@@ -12,8 +13,9 @@ from mograder.domain.store import CourseEntry
 from mograder.signing import Ed25519Signer, new_private_key
 from mograder.store.postgres import database
 from mograder.store.postgres.courses import PostgresCourses
-from tests.parts import ALICE, HW1, NOON, submit_work
+from tests.parts import ALICE, CODE, HW1, NOON, Clock, submit_work
 from tests.postgres import new_course
+from tests.web.in_process import Web, problem
 
 SIGNER = Ed25519Signer(new_private_key())
 NOTE = Event(NOON, "alice", "test", "hw1")
@@ -54,3 +56,17 @@ def test_an_open_course_is_the_same_store_until_it_is_closed(postgres_url: str) 
     assert submit_work(again, SIGNER, ALICE, b"one").receipt.number == 1
     assert [each for each in courses.entries() if each.name == name] == [CourseEntry(name, NOON, None)]
     courses.close()
+
+
+def test_a_course_that_is_archived_while_it_is_served_answers_no_further_request(postgres_url: str) -> None:
+    courses, elsewhere = PostgresCourses(postgres_url), PostgresCourses(postgres_url)
+    name = new_course(courses)
+    web = Web(Course(courses.open(name), SIGNER, Clock(NOON), CODE))
+    web("GET", "/assignments").raise_for_status()
+    elsewhere.archive(name, NOON, NOTE)
+    assert problem(web("GET", "/assignments"), 404, "not_found") == f"there is no course {str(name)!r}"
+    problem(web.submit(), 404, "not_found")
+    elsewhere.archive(name, None, NOTE)
+    web("GET", "/assignments").raise_for_status()
+    courses.close()
+    elsewhere.close()

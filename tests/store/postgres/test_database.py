@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import socket
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from importlib import resources
@@ -159,6 +161,17 @@ def test_commits_are_synchronous_even_if_the_database_defaults_to_asynchronous(p
         connection.execute(f'ALTER DATABASE "{name}" SET synchronous_commit = off')
     courses = PostgresCourses(url)
     assert courses._database.read("SELECT current_setting('synchronous_commit')") == [("on",)]
+    courses.close()
+
+
+@pytest.mark.skipif(not hasattr(socket, "TCP_USER_TIMEOUT"), reason="only Linux has this timeout")
+def test_a_database_that_falls_silent_is_given_up_after_seconds(postgres_url: str) -> None:
+    courses = PostgresCourses(postgres_url)
+    with courses._database._pool.connection() as connection, socket.socket(fileno=os.dup(connection.fileno())) as held:
+        assert held.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
+        names = (socket.TCP_KEEPIDLE, socket.TCP_KEEPINTVL, socket.TCP_KEEPCNT, socket.TCP_USER_TIMEOUT)
+        idle, interval, count, unanswered = (held.getsockopt(socket.IPPROTO_TCP, name) for name in names)
+    assert (idle + interval * count, unanswered) == (5, 5000)
     courses.close()
 
 

@@ -155,4 +155,4 @@ def test_an_older_answer_never_replaces_a_newer_one(
     assert row is not None
     seen = store.recalled(store.versions, wait=True)
     assert isinstance(seen, Versions)
-    assert seen.people == row[0]
+    assert seen.people == (0, row[0])

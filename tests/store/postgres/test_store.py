@@ -16,6 +16,7 @@ from mograder.domain.chain import Tombstone, make_tombstone
 from mograder.domain.deadlines import microseconds
 from mograder.domain.errors import Temporary, Unreadable
 from mograder.domain.grades import GradeEntry
+from mograder.domain.latest import LatestSubmissions
 from mograder.domain.names import FileName
 from mograder.domain.receipts import Receipt
 from mograder.signing import Ed25519Signer, new_private_key
@@ -145,6 +146,27 @@ def test_a_receipt_erased_while_the_chain_is_read_appears_once(
         (2, Tombstone),
         (3, Receipt),
     ]
+
+
+def test_after_a_failover_that_lost_a_submission_nothing_shows_it(store: PostgresStore, postgres_url: str) -> None:
+    def shown() -> tuple[object, ...]:
+        store.refresh((), ())
+        latest.refresh()
+        files = store.recalled(lambda: store.submissions.latest_files(HW1), wait=True)
+        return [each.username for each in files], latest.number(HW1, ALICE), latest.number(HW1, BOB)
+
+    latest = LatestSubmissions(store)
+    first = submit_work(store, SIGNER, BOB, b"one").receipt
+    before = shown()
+    submit_work(store, SIGNER, ALICE, b"two")
+    assert shown() == (["alice", "bob"], 2, 1)
+    with psycopg.connect(postgres_url) as connection:  # as an asynchronous replica has it
+        connection.execute("DELETE FROM receipts WHERE course = %s AND number = 2", (store.course,))
+        connection.execute("DELETE FROM grading_jobs WHERE course = %s AND receipt = 2", (store.course,))
+        connection.execute("UPDATE chains SET number = 1, head = %s WHERE course = %s", (first.hash, store.course))
+    assert shown() == before == (["bob"], 0, 1)
+    submit_work(store, SIGNER, BOB, b"three")
+    assert shown() == (["bob"], 0, 2)
 
 
 def test_an_expired_secret_is_not_kept(store: PostgresStore) -> None:

@@ -24,7 +24,7 @@ from psycopg_pool import ConnectionPool, PoolTimeout
 
 from mograder.domain.errors import StorageFull, Temporary, Unreadable
 from mograder.domain.names import one_line
-from mograder.store.postgres.loop_connections import CONNECTING, LoopConnections, Queries
+from mograder.store.postgres.loop_connections import CLIENT, LoopConnections, Queries
 
 log = logging.getLogger(__name__)
 
@@ -62,7 +62,7 @@ class Database:
         # `reconnect_timeout`: give up early and start again at the next request, instead of ever longer pauses.
         self._pool: ConnectionPool[Connection] = ConnectionPool(
             url, min_size=1, max_size=CONNECTIONS, reconnect_timeout=2, open=True, configure=_configure,
-            kwargs=CONNECTING,
+            kwargs={"autocommit": True, **CLIENT},
         )  # fmt: skip
         self._loops = LoopConnections(url, _SESSION)
         self._away = False
@@ -235,7 +235,7 @@ def _configure(connection: Connection) -> None:
 def _check_schema(url: str) -> None:
     """Raises Temporary, Unreadable."""
     try:
-        with translated(), psycopg.connect(url, autocommit=True, connect_timeout=3) as connection:
+        with translated(), psycopg.connect(url, autocommit=True, **CLIENT) as connection:
             version = _version(connection)
     except (_Lost, _Retry) as error:
         raise Temporary(f"the database is away: {one_line(str(error.__cause__))}") from error
@@ -272,7 +272,7 @@ def upgrade(url: str) -> tuple[int, int]:
     behind it. Raises Temporary, Unreadable.
     """
     try:
-        with translated(), psycopg.connect(url, autocommit=True, connect_timeout=3) as connection:
+        with translated(), psycopg.connect(url, autocommit=True, **CLIENT) as connection:
             connection.execute("SELECT set_config('lock_timeout', '5s', false)")
             before = version = _version(connection)
             _refuse_newer(version)

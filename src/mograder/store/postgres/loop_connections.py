@@ -13,9 +13,16 @@ Row = tuple[Any, ...]
 Queries = Sequence[tuple[str, Sequence[object]]]
 """SQL, each with its values."""
 
-CONNECTING: dict[str, Any] = {
-    "autocommit": True, "connect_timeout": 3, "fallback_application_name": "mograder",
-}  # fmt: skip
+CLIENT: dict[str, Any] = {
+    "connect_timeout": 3,
+    "fallback_application_name": "mograder",
+    # A database whose machine or network has died sends no reset: else requests wait a quarter of an hour for it.
+    "keepalives_idle": 3,
+    "keepalives_interval": 1,
+    "keepalives_count": 2,
+    "tcp_user_timeout": 5_000,
+}
+"""Settings of each connection, for libpq: seconds, except for the last, in milliseconds."""
 
 
 class LoopConnections:
@@ -48,7 +55,7 @@ class LoopConnections:
                 raise
 
     async def _connect(self) -> psycopg.AsyncConnection[Row]:
-        connection = await psycopg.AsyncConnection.connect(self._url, **CONNECTING)
+        connection = await psycopg.AsyncConnection.connect(self._url, autocommit=True, **CLIENT)
         for name, value in self._session.items():
             await connection.execute("SELECT set_config(%s, %s, false)", (name, value))
         return connection

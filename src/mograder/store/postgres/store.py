@@ -19,7 +19,7 @@ from mograder.store.postgres.audit import PostgresAudit
 from mograder.store.postgres.blobs import Blobs
 from mograder.store.postgres.commitments import COMMITMENTS_AT, PostgresCommitments
 from mograder.store.postgres.config import PostgresConfig
-from mograder.store.postgres.database import Connection, Database
+from mograder.store.postgres.database import Connection, Database, Row
 from mograder.store.postgres.erase import erase
 from mograder.store.postgres.extensions import EXTENSIONS, EXTENSIONS_OF, PostgresExtensions
 from mograder.store.postgres.grades import PostgresGrades
@@ -34,6 +34,7 @@ from mograder.store.postgres.rows import VERSIONS, commitments_place, read_commi
 from mograder.store.postgres.submissions import PostgresSubmissions
 from mograder.store.postgres.survey import survey
 from mograder.store.postgres.tables import CourseTables
+from mograder.store.shared.courses import no_such_course
 
 T = TypeVar("T")
 
@@ -50,6 +51,8 @@ class PostgresStore:
         self._on_close = on_close
         self._refreshing = threading.Lock()
         self._asked = self._answered = 0
+        self._seen: Row = ()
+        self._losses = 0
         self.accounts = PostgresAccounts(tables)
         self.keys = PostgresKeys(tables)
         self.config = PostgresConfig(tables)
@@ -65,7 +68,12 @@ class PostgresStore:
         self.audit = PostgresAudit(tables)
 
     def versions(self) -> Versions:
-        return self.tables.memory.versions or Versions(*self.tables.read(VERSIONS)[0])
+        return self.tables.memory.versions or self._numbered(self.tables.read(VERSIONS)[0])
+
+    def _numbered(self, row: Row) -> Versions:
+        """The versions in a row of VERSIONS, unlike all from before the last loss."""
+        people, downloads, results, receipts = row
+        return Versions((self._losses, people), (self._losses, downloads), (self._losses, results), receipts)
 
     async def refresh(
         self, users: Collection[str], announced: Collection[tuple[AssignmentName, Username]]
@@ -78,11 +86,14 @@ class PostgresStore:
         return {key: read_commitments(*key, found[place]) if place in found else () for place, key in places.items()}
 
     async def _ask(self, users: Collection[str], places: list[str]) -> dict[str, str] | None:
-        """Bring the memory up to date for these users; returns the documents at these places, or None: ask again."""
+        """Bring the memory up to date for these users; returns the documents at these places, or None: ask again.
+
+        Raises NotFound for an archived course.
+        """
         memory = self.tables.memory
         wanted = [each for each in map(Username, users) if memory.lacks((EXTENSIONS, (each,)))]
         keys = [each.key for each in wanted]
-        queries: list[tuple[str, tuple[object, ...]]] = [(VERSIONS, ())]
+        queries: list[tuple[str, tuple[object, ...]]] = [(f"{VERSIONS} AND archived IS NULL", ())]
         if wanted:
             queries += [(ACCOUNTS_OF, (keys,)), (EXTENSIONS_OF, (wanted,))]
         if places:
@@ -90,12 +101,18 @@ class PostgresStore:
         with self._refreshing:
             self._asked += 1
             number = self._asked
-        (versions,), *others = await self.tables.read_together(*queries)
+        found, *others = await self.tables.read_together(*queries)
+        if not found:
+            raise no_such_course(self.course)
+        row = found[0]
         with self._refreshing:
             if number < self._answered:  # another event loop asked later, and has its answer
                 return None
             self._answered = number
-            same = memory.set_versions(Versions(*versions))
+            if any(now < before for now, before in zip(row, self._seen, strict=False)):
+                self._losses += 1  # a replica that lacks the last moments has taken over, and will reuse their numbers
+            self._seen = row
+            same = memory.set_versions(self._numbered(row))
             if wanted:
                 memory.keep_each(ACCOUNT, keys, others[0])
                 memory.keep_each(EXTENSIONS, wanted, others[1])
