@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import re
 from collections.abc import Callable
@@ -150,7 +151,7 @@ def test_a_receipt_erased_while_the_chain_is_read_appears_once(
 
 def test_after_a_failover_that_lost_a_submission_nothing_shows_it(store: PostgresStore, postgres_url: str) -> None:
     def shown() -> tuple[object, ...]:
-        store.refresh((), ())
+        asyncio.run(store.refresh((), ()))
         latest.refresh()
         files = store.recalled(lambda: store.submissions.latest_files(HW1), wait=True)
         return [each.username for each in files], latest.number(HW1, ALICE), latest.number(HW1, BOB)
