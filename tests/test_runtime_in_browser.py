@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from playwright.sync_api import Error
 
 from mograder.wheel import own_wheel
 from tests.browser import chromium, find_chromium
@@ -99,6 +100,16 @@ def pyodide(tmp_path: Path) -> Iterator[tuple[str, list[str]]]:
         thread.join()
 
 
+def run_in_browser(executable: str, url: str, asked: list[object]) -> list[str]:
+    """The lines that a program prints in Pyodide. `asked` are the wheels of marimo, our own one, and the program."""
+    with chromium(executable) as browser:
+        tab = browser.new_page()
+        tab.goto(url)
+        tab.wait_for_function("() => window.run !== undefined")
+        lines: list[str] = tab.evaluate("([wheels, own, program]) => window.run(wheels, own, program)", asked)
+        return lines
+
+
 def test_a_notebook_in_a_browser_installs_the_wheel_of_the_server_and_submits(
     pyodide: tuple[str, list[str]], server: Running, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -111,12 +122,13 @@ def test_a_notebook_in_a_browser_installs_the_wheel_of_the_server_and_submits(
     nowhere = f"http://127.0.0.1:{free_port()}"
     program = f"NOTEBOOK = {NOTEBOOK!r}\n{PROGRAM}"
     names = f"SERVER, NOWHERE, TOKEN = {server.url!r}, {nowhere!r}, {server.token('alice')!r}\n"
-    with chromium(executable) as browser:
-        tab = browser.new_page()
-        tab.goto(url)
-        tab.wait_for_function("() => window.run !== undefined")
-        asked = [wheels, f"{server.url}/client/{wheel.name}", names + program + SUBMITTING]
-        shown, sent = tab.evaluate("([wheels, own, program]) => window.run(wheels, own, program)", asked)
+    asked = [wheels, f"{server.url}/client/{wheel.name}", names + program + SUBMITTING]
+    try:
+        shown, sent = run_in_browser(executable, url, asked)
+    except Error as error:
+        if "crashed" not in error.message:
+            raise
+        shown, sent = run_in_browser(executable, url, asked)  # Chromium itself ended the page, which happens rarely
     monkeypatch.chdir(tmp_path)
     here = io.StringIO()
     with redirect_stdout(here):
