@@ -69,6 +69,17 @@ def test_the_connection_of_an_event_loop_that_has_ended_is_closed(postgres_url: 
     connections.close()
 
 
+def test_a_connection_whose_settings_are_refused_is_closed(postgres_url: str) -> None:
+    connections = LoopConnections(f"{postgres_url}?application_name=refused", {"no_such_setting": "1"})
+    with pytest.raises(psycopg.Error) as error:
+        asyncio.run(connections.read([PID]))
+    with psycopg.connect(postgres_url, autocommit=True) as other:
+        held = "SELECT pid FROM pg_stat_activity WHERE application_name = 'refused'"
+        until(lambda: not other.execute(held).fetchall())
+    assert "no_such_setting" in str(error.value)
+    connections.close()
+
+
 def test_a_cancelled_read_leaves_no_answer_to_the_next_one(postgres_url: str) -> None:
     connections = LoopConnections(postgres_url, {})
 

@@ -48,17 +48,14 @@ class LoopConnections:
             try:
                 if mine.connection is None or mine.generation != self._generation:
                     mine.close()
-                    mine.generation, mine.connection = self._generation, await self._connect()
+                    mine.generation = self._generation
+                    mine.connection = await psycopg.AsyncConnection.connect(self._url, autocommit=True, **CLIENT)
+                    for name, value in self._session.items():
+                        await mine.connection.execute("SELECT set_config(%s, %s, false)", (name, value))
                 return await _read(mine.connection, queries)
             except BaseException:  # also when cancelled: the rest of an answer must not be taken for the next one
                 mine.close()
                 raise
-
-    async def _connect(self) -> psycopg.AsyncConnection[Row]:
-        connection = await psycopg.AsyncConnection.connect(self._url, autocommit=True, **CLIENT)
-        for name, value in self._session.items():
-            await connection.execute("SELECT set_config(%s, %s, false)", (name, value))
-        return connection
 
     def renew(self) -> None:
         """Let the next reads connect anew: another connection was lost, perhaps in a failover."""
